@@ -1,4 +1,4 @@
-//! Any bytes as what the broker sends to the publishing connection: each message that waits for its confirm gets a result.
+//! Any bytes from the broker on the publishing connection: every message that waits for its confirm gets a result.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Any text as CSV: what the ingress accepts is read, and rows come back the same when they are written and read again.
+//! Any text as CSV: text that the ingress accepts can be read, and rows are unchanged after writing and reading.
 #![no_main]
 
 use forebay_contract::body::{Reading, check_body};
@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator::system();
 
-// Fields that a row lacks are empty ones after a round, so the second round is compared with the first.
+// Fields that a row lacks are empty after a round trip, so the second round trip is compared with the first.
 const PROGRAM: &str = r#"
 def round($header): to_csv({$header}) | from_csv({separator: ",", $header});
 def same($header): from_csv({$header}) | round($header) as $once | $once | round($header) == $once;

@@ -1,4 +1,4 @@
-//! Any text as a file of definitions: it is read or refused, and what is read compiles or is refused.
+//! Any text as a file of definitions: it is read or refused, and each read definition compiles or is refused.
 #![no_main]
 
 use forebay_contract::definition::{Definition, documents};

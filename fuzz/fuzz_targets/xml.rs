@@ -1,4 +1,4 @@
-//! Any text as XML: what the ingress accepts is read, and comes back the same when it is written and read again.
+//! Any text as XML: text that the ingress accepts can be read, and is unchanged after writing and reading.
 #![no_main]
 
 use forebay_contract::body::{Reading, check_body};
@@ -16,7 +16,7 @@ static READ: LazyLock<Mapping> = LazyLock::new(|| Mapping::compile("from_xml").u
 static ROUND: LazyLock<Mapping> = LazyLock::new(|| Mapping::compile("from_xml as $x | $x | to_xml | from_xml | . == $x").unwrap());
 
 fuzz_target!(|text: &str| {
-    // A byte order mark is the charset's, and the check undoes it.
+    // A byte order mark belongs to the charset, and is removed by the check.
     let text = text.trim_start_matches('\u{feff}');
     let limits = Limits { deadline: std::time::Duration::from_secs(5), ..Limits::inline() };
     let input = Value::string(text);

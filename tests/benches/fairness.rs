@@ -1,4 +1,4 @@
-//! The cost to others of one tenant whose remote system hangs, or that floods: their latencies before and during it, in one run.
+//! The effect on other tenants of one tenant whose remote system hangs, or that floods: their latencies before and during it, in one run.
 //!
 //! `scripts/bench fairness` builds the command in release and runs this. All tenants share one pair of shared queues, the hardest case.
 //! `FOREBAY_BENCH_SECONDS` (default 10) is the length of each measurement, `FOREBAY_BENCH_WORKERS` (default `1,2,4`) the workers.
@@ -23,8 +23,8 @@ const RATE: u32 = 10;
 /// Calls of the hanging tenant that wait for their answers at the same time, and that do not.
 const HANGING_CALLS: usize = 90;
 const HANGING_WORK: usize = 200;
-/// From the first call of the busy tenant until those of the others are measured: the same load is measured before and during it, and not the
-/// moment in which all its calls come at once.
+/// Time from the first call of the busy tenant until those of the others are measured: so the measured load is steady, without the moment
+/// in which all its calls arrive.
 const ONSET: Duration = Duration::from_secs(2);
 /// Maximum wait for the effect of an asynchronous call.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -32,7 +32,7 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 /// The load of the tenant that is not quiet.
 #[derive(Debug, Clone, Copy)]
 enum Load {
-    /// Its remote system does not answer.
+    /// Its remote system does not respond.
     Hangs,
     /// It sends as many calls as it can, 32 at a time.
     Floods,
@@ -134,11 +134,11 @@ async fn busy_tenant(stack: Arc<Stack>, ingress: Arc<Process>, load: Load, time:
     sending.join_all().await;
 }
 
-/// Latencies in milliseconds; infinite: the call failed.
+/// Latencies in milliseconds; infinite if the call failed.
 struct Figures(HashMap<Kind, Vec<f64>>);
 
 impl Figures {
-    /// The median, the 99th percentile, and the number of failures.
+    /// Returns the median, the 99th percentile, and the number of failures.
     fn of(&self, kind: Kind) -> (f64, f64, usize) {
         let mut sorted = self.0[&kind].clone();
         sorted.sort_by(f64::total_cmp);
@@ -147,7 +147,7 @@ impl Figures {
     }
 }
 
-/// Calls of the quiet tenants at a steady rate.
+/// Sends calls of the quiet tenants at a steady rate.
 async fn calls(stack: &Arc<Stack>, ingress: &Arc<Process>, sink: &Sink, time: Duration) -> Figures {
     let mut sending = JoinSet::new();
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / RATE);
@@ -187,7 +187,7 @@ async fn calls(stack: &Arc<Stack>, ingress: &Arc<Process>, sink: &Sink, time: Du
     Figures(figures)
 }
 
-/// When each call had its effect, once all have had it or [`TIMEOUT`] is over.
+/// Returns the time of each call's effect, once all have occurred or [`TIMEOUT`] has passed.
 async fn arrivals(sink: &Sink, sent: &[(Kind, String, Instant, Option<Duration>)]) -> HashMap<String, Instant> {
     let expected = |sent: &&(Kind, String, Instant, Option<Duration>)| sent.0 != Kind::Answered && sent.3.is_some();
     let begun = Instant::now();

@@ -1,5 +1,5 @@
-//! What Forebay costs on top of the broker: accepted calls and request-response calls by HTTP, against a bare lapin
-//! publisher and a bare lapin request-reply that do nothing else. All in one run on one machine, so the ratios count.
+//! The cost of Forebay in addition to the broker: accepted calls and request-response calls by HTTP, compared with a bare lapin publisher
+//! and a bare lapin request-reply. All are measured in one run on one machine, so ratios are meaningful.
 //!
 //! `scripts/bench` builds the command in release and runs this; each measurement lasts `FOREBAY_BENCH_SECONDS` (default 5).
 
@@ -44,7 +44,7 @@ struct Figures {
     p99: Duration,
 }
 
-/// Each measurement is made this many times, ours and the bare one in turn: the machine is shared, and the middle one counts.
+/// Number of rounds of each measurement, alternating between Forebay and bare lapin. The median counts, since the machine is shared.
 const ROUNDS: usize = 3;
 
 #[tokio::main]
@@ -53,7 +53,7 @@ async fn main() {
     println!("|---|---|---|---|");
     let (mut bare, mut bare_spread, mut accepted) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        // A stack of its own each time: the backlog of one round is not measured in the next.
+        // A new stack each time, so that the backlog of one round does not affect the next.
         let stack = Stack::new().await;
         stack.apply(DEFINITIONS).await;
         let ingress = stack.start("ingress").await;
@@ -78,7 +78,7 @@ async fn main() {
     }
 }
 
-/// Prints the middle figures, and the middle of the ratios of each round.
+/// Prints the medians, and the median of the ratios of the rounds.
 fn row(what: &str, bare: &[Figures], forebay: &[Figures], of: impl Fn(&Figures) -> f64) {
     let ratios = bare.iter().zip(forebay).map(|(bare, forebay)| of(forebay) / of(bare));
     let (bare, ours, ratio) = (middle(bare.iter().map(&of)), middle(forebay.iter().map(&of)), middle(ratios));
@@ -100,7 +100,7 @@ fn measured_for() -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Runs `work` over and over on `at_once` tasks and times each run.
+/// Runs `work` repeatedly on `at_once` tasks and times each run.
 async fn measure<F: Future<Output = ()> + Send + 'static>(
     at_once: usize,
     start: impl Fn(usize) -> F,
@@ -144,8 +144,8 @@ async fn http(process: &Process, path: &'static str, at_once: usize, status: u16
     measure(at_once, start, times).await
 }
 
-/// Reads one answer. All answers of a measurement are equally long, so only the first is looked at closely: the load generator runs on the
-/// same cores as what it measures.
+/// Reads one response. All responses of a measurement have the same length, so only the first is checked in detail: the load generator uses
+/// the same cores as the measured process.
 async fn read_answer(stream: &mut TcpStream, buffer: &mut Vec<u8>, expected: &str, length: &mut Option<usize>) {
     if let Some(length) = length {
         buffer.resize(*length, 0);
@@ -190,7 +190,7 @@ fn persistent() -> BasicProperties {
     BasicProperties::default().with_delivery_mode(2)
 }
 
-/// Confirmed, mandatory, persistent, to one quorum queue.
+/// Measures confirmed, mandatory, persistent publishes to one quorum queue.
 async fn bare_publish(at_once: usize, channel_count: usize) -> Figures {
     let connection = connect().await;
     let mut channels = Vec::new();
@@ -224,7 +224,7 @@ async fn bare_publish(at_once: usize, channel_count: usize) -> Figures {
 
 type Waiting = Arc<Mutex<HashMap<String, oneshot::Sender<()>>>>;
 
-/// A request through a quorum queue, echoed by one consumer to an exclusive reply queue.
+/// Measures requests through a quorum queue, echoed by one consumer to an exclusive reply queue.
 async fn bare_request_reply(at_once: usize) -> Figures {
     let (asking, serving) = (connect().await, connect().await);
     let server = serving.create_channel().await.unwrap();

@@ -1,4 +1,4 @@
-//! One request of a partner system, and the partner's knowledge after it.
+//! A request of a partner system, and the partner's knowledge after it.
 
 use crate::history::{Answer, Call, Kind};
 use crate::journal::Journal;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Longer than any answer of an ingress takes.
+/// Timeout of a call; longer than any response of an ingress.
 const TIMEOUT: Duration = Duration::from_secs(45);
 
 /// Sends calls to the balancer. Cheap to clone.

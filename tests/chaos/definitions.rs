@@ -5,7 +5,7 @@ use std::fmt::Write;
 pub(crate) const QUIET_TENANTS: [&str; 3] = ["quiet0", "quiet1", "quiet2"];
 pub(crate) const NOISY_TENANT: &str = "busy";
 pub(crate) const POISON_TENANT: &str = "poison";
-/// Larger bodies of `poison/strict` are refused.
+/// Maximum bytes of a body of `poison/strict`; larger ones are refused.
 pub(crate) const MAX_BODY_BYTES: usize = 262_144;
 
 const WEBHOOK: &str = "methods: [POST], authentication: none";

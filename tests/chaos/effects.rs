@@ -1,4 +1,4 @@
-//! The remote system of all workflows: an HTTP/1.1 server that notes each request as an effect.
+//! The remote system of all workflows: an HTTP/1.1 server that records each request as an effect.
 
 use crate::history::{Effect, Stage};
 use crate::journal::Journal;
@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// Time to an answer: executions of an ordered trigger that run at the same time are seen to overlap.
+/// Response time: it makes executions of an ordered trigger that run in parallel visibly overlap.
 const ANSWER_TIME: Duration = Duration::from_millis(15);
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 11\r\n\r\n{\"ok\":true}";
 const BAD_REQUEST: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";

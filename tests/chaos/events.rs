@@ -1,4 +1,4 @@
-//! The events of a run: faults of processes and servers, and tenants that misbehave.
+//! The events of a run: faults of processes and servers, and misbehaving tenants.
 
 /// One event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

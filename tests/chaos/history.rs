@@ -1,11 +1,11 @@
-//! Everything that one run has seen, in the form that the checker reads.
+//! The observations of one run, in the form that the checker reads.
 
 use std::fmt;
 
 /// Microseconds since the run began.
 pub(crate) type Micros = u64;
 
-/// Everything that one run has seen.
+/// The observations of one run.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct History {
     /// Calls; a call's id is its position.
@@ -28,7 +28,7 @@ pub(crate) struct Call {
     pub(crate) kind: Kind,
     /// Position among the calls of the same integration.
     pub(crate) n: u64,
-    /// True for a tenant that is one of those that must not notice what the others do.
+    /// True for a tenant that must not be affected by the others.
     pub(crate) is_quiet: bool,
     pub(crate) attempts: Vec<Attempt>,
 }

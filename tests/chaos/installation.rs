@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
 const INGRESSES: usize = 2;
-/// Few places, so that one tenant has more hanging calls than there are.
+/// Few places, so that one tenant can have more hanging calls than places.
 const WORKER_CONCURRENCY: &str = "32";
-/// The drain ends when nothing has happened for so long; pauses between attempts are shorter.
+/// Time without a change after which the drain ends; pauses between attempts are shorter.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
 const DRAIN_INTERVAL: Duration = Duration::from_millis(500);
-/// ... or for so long, when all that is known has ended.
+/// ... or this time, if all known executions have ended.
 const STILL: Duration = Duration::from_secs(4);
 
 pub(crate) struct Installation {
@@ -126,9 +126,9 @@ impl Installation {
         }
     }
 
-    /// Waits until nothing is to be done any more, or until nothing happens. `unfinished`: calls of which more effects must come.
+    /// Waits until all work is done, or until nothing changes. `unfinished` returns the calls of which more effects must come.
     ///
-    /// Executions of calls with unknown outcome may still be queued; so nothing may change for a while.
+    /// Executions of calls with unknown outcome may still be queued, so nothing may change for a while.
     pub(crate) async fn all_drained(&self, unfinished: impl Fn() -> usize) {
         let (mut last, mut since) = (None, Instant::now());
         loop {
@@ -169,7 +169,7 @@ impl Installation {
         Ok(folder)
     }
 
-    /// Ends every process and deletes what the run has made at the broker and in the database.
+    /// Ends every process and deletes the objects of the run at the broker and in the database.
     pub(crate) async fn end(self) {
         let slots = self.workers.into_iter().chain(self.ingresses);
         let processes: Vec<Process> = slots.filter_map(Mutex::into_inner).chain([self.scheduler]).collect();
@@ -186,12 +186,12 @@ fn borrowed<'s>(settings: &'s [(&'static str, String)]) -> Vec<(&'static str, &'
 /// Runs a verb of `scripts/services`, such as `stop-broker`, with its arguments.
 ///
 /// # Errors
-/// The verb and the script's own words.
+/// The error of the verb and the script.
 pub(crate) async fn services(verb: &str) -> Result<(), String> {
     let script =
         std::env::var("FOREBAY_SERVICES").map_err(|_| "FOREBAY_SERVICES is not set: give the path of scripts/services".to_owned())?;
     let mut command = tokio::process::Command::new(&script);
-    // With the URLs set the script would take them for somebody else's servers.
+    // If the URLs were set, the script would not control the servers.
     command.args(verb.split(' ')).env_remove("FOREBAY_AMQP_URL").env_remove("FOREBAY_DATABASE_URL");
     let output = command.output().await.map_err(|error| format!("{script} cannot be run: {error}"))?;
     let text = String::from_utf8_lossy(&output.stderr);

@@ -1,13 +1,13 @@
-//! The history while it is written: calls and effects come from many tasks, and the schedule asks how the quiet tenants fare.
+//! The history while it is written: calls and effects arrive from many tasks, and the schedule reads the state of the quiet tenants.
 
 use crate::history::{Answer, Attempt, Call, Effect, History, Micros, Stage};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// After a fault, quiet calls must succeed for so long before the run counts as recovered.
+/// Time for which quiet calls must succeed after a fault before the run counts as recovered.
 const STEADY: Duration = Duration::from_secs(3);
-/// A quiet call without an answer for so long is taken as failing.
+/// Time without a response after which a quiet call counts as failed.
 const MAX_SILENCE: Duration = Duration::from_secs(2);
 /// Maximum time until quiet calls succeed again.
 const MAX_RECOVERY: Duration = Duration::from_secs(90);
@@ -32,9 +32,9 @@ struct State {
 /// The latest success of one integration.
 #[derive(Default)]
 struct Progress {
-    /// When the latest call was sent that was accepted or answered.
+    /// Time at which the latest call was sent that was accepted or answered.
     accepted: Micros,
-    /// When the latest effect of an execution's last step arrived.
+    /// Time at which the latest effect of an execution's last step arrived.
     executed: Micros,
 }
 
@@ -136,7 +136,7 @@ impl Journal {
         state.in_flight.iter().any(|(sent, call)| *sent <= until && (!is_quiet || state.history.calls[*call].is_quiet))
     }
 
-    /// Waits until the quiet calls that are sent from `healed` on succeed again; when that began.
+    /// Waits until the quiet calls that are sent after `healed` succeed again; returns the time at which that began.
     ///
     /// # Errors
     /// The integrations without success after [`MAX_RECOVERY`].

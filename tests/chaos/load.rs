@@ -15,7 +15,7 @@ const ORDERED_INTERVAL: Duration = Duration::from_millis(1500);
 const REPETITION_INTERVAL: Duration = Duration::from_millis(300);
 /// Calls with a key that are repeated although they were answered, in percent.
 const REPEATED: u64 = 25;
-/// A partner gives a call up after so many repetitions.
+/// Maximum repetitions of a call.
 const MAX_REPETITIONS: usize = 300;
 
 /// Starts the tasks of all quiet tenants; they end when the caller is stopped.
@@ -30,13 +30,13 @@ pub(crate) fn start(caller: &Caller, random: &mut Random) {
     }
 }
 
-/// One call each tick, however long answers take, and a burst each second.
+/// Sends one call each tick, however long responses take, and a burst each second.
 async fn at_a_rate(caller: Caller, endpoint: Endpoint, burst: u64) {
     let mut ticks = tokio::time::interval(TICK);
     let mut n = 0;
     while !caller.is_stopped() {
         ticks.tick().await;
-        // Ticks that were missed come at once, which is the rate.
+        // Missed ticks follow at once, which keeps the rate.
         let count = if n % (3 + burst) == 0 { burst } else { 1 };
         for _ in 0..count {
             let (caller, endpoint) = (caller.clone(), endpoint.clone());
@@ -46,7 +46,7 @@ async fn at_a_rate(caller: Caller, endpoint: Endpoint, burst: u64) {
     }
 }
 
-/// Calls one after the other, each after the answer to the one before. A call of unknown outcome is left so.
+/// Sends calls one after another, each after the response to the one before. A call of unknown outcome is not repeated.
 async fn one_by_one(caller: Caller, endpoint: Endpoint) {
     let mut n = 0;
     while !caller.is_stopped() {
@@ -61,7 +61,7 @@ async fn one_by_one(caller: Caller, endpoint: Endpoint) {
     }
 }
 
-/// The same with an idempotency key for each call, with which it is repeated until its outcome is known, and sometimes after that.
+/// Sends calls one after another with an idempotency key, with which each is repeated until its outcome is known, and sometimes after that.
 async fn with_keys(caller: Caller, endpoint: Endpoint, burst: u64, mut random: Random) {
     let mut n = 0;
     while !caller.is_stopped() {

@@ -1,4 +1,4 @@
-//! The tenants that misbehave.
+//! Misbehaving tenants.
 
 use crate::caller::{Caller, Endpoint};
 use crate::definitions::{MAX_BODY_BYTES, NOISY_TENANT, POISON_TENANT};

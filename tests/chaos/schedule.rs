@@ -1,4 +1,4 @@
-//! The course of a run: a calm window, an event or two at once, the recovery, and again.
+//! The course of a run: a calm window, one or two events, the recovery, and again.
 
 use crate::definitions::{NOISY_TENANT, POISON_TENANT};
 use crate::events::{Event, Noise};
@@ -8,13 +8,13 @@ use crate::random::Random;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// A second event comes along with a fault so often, in percent ...
+/// Probability of a second event together with a fault, in percent ...
 const PAIRS: u64 = 25;
-/// ... and within this time, in milliseconds.
+/// ... and the maximum time between them, in milliseconds.
 const PAIR_GAP: u64 = 6_000;
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The events of one round, all decided before it begins: how long they take chooses nothing.
+/// The events of one round, all chosen before it begins, independent of their durations.
 struct Round {
     calm: Duration,
     first: Event,
@@ -22,7 +22,7 @@ struct Round {
     random: [Random; 2],
 }
 
-/// Events without replacement: each has its turn before one comes again.
+/// Events without replacement: each occurs once before one is repeated.
 struct Deck {
     all: Vec<Event>,
     left: Vec<Event>,

@@ -1,4 +1,4 @@
-//! A load balancer for HTTP/1.1: it asks its backends whether they are ready, keeps connections to them open, and repeats no call.
+//! A load balancer for HTTP/1.1: it checks the readiness of its backends, reuses connections to them, and repeats no call.
 
 use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -123,7 +123,7 @@ async fn pass(backend: &Backend, request: &[u8]) -> Result<Vec<u8>, String> {
     let answer = read_message(&mut stream, &mut buffer).await;
     let answer = answer.ok_or_else(|| format!("{} closed a connection without an answer (kept open: {is_reused})", backend.calls))?;
     backend.answered.fetch_add(1, Ordering::Relaxed);
-    // The backend's wish is between it and the balancer.
+    // The header of the backend is for the balancer only.
     let body = answer.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
     let head = String::from_utf8_lossy(&answer[..body - 4]).into_owned();
     let is_close = |line: &&str| line.eq_ignore_ascii_case("connection: close");

@@ -1,6 +1,5 @@
-//! Harness of the end-to-end suites: real processes of the `forebay` command, a real broker and a real database, and a
-//! remote system that remembers what it was called with. Each [`Stack`] has a database and a queue prefix of its own, so
-//! that all tests run at once.
+//! Harness of the end-to-end suites: real processes of the `forebay` command, a real broker and a real database, and a remote system that
+//! records the calls that it receives. Each [`Stack`] has its own database and queue prefix, so that all tests can run in parallel.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a harness that fails has to fail the test, with the place")]
 

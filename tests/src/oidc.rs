@@ -1,4 +1,4 @@
-//! A provider of OpenID Connect: discovery, keys, an authorization endpoint that asks nobody, and signed ID tokens.
+//! A provider of OpenID Connect: discovery, keys, an authorization endpoint without a question, and signed ID tokens.
 
 use data_encoding::BASE64URL_NOPAD;
 use ring::rand::SystemRandom;
@@ -10,13 +10,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What its ID tokens say.
+/// The content of its ID tokens.
 #[derive(Clone)]
 struct Says {
     subject: String,
     email: String,
     is_verified: bool,
-    /// Instead of the nonce that it was sent.
+    /// A nonce that replaces the received one.
     nonce: Option<String>,
 }
 
@@ -51,13 +51,13 @@ impl IdentityProvider {
         Self(shared)
     }
 
-    /// Its issuer.
+    /// Returns its issuer.
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.0.address
     }
 
-    /// Who signs in from now on; `nonce`: a wrong one.
+    /// Sets the identity that signs in from now on; `nonce` is a wrong nonce.
     pub fn says(&self, subject: &str, email: &str, is_verified: bool, nonce: Option<&str>) {
         let says = Says { subject: subject.to_owned(), email: email.to_owned(), is_verified, nonce: nonce.map(str::to_owned) };
         *self.0.says.lock().unwrap() = says;
@@ -125,7 +125,7 @@ impl Shared {
             "/token" => {
                 let form = reqwest::Url::parse(&format!("http://form/?{body}")).unwrap();
                 let form: HashMap<String, String> = form.query_pairs().into_owned().collect();
-                // A code works once, and for who began.
+                // A code works once, and only for the sign-in that it belongs to.
                 let Some((nonce, challenge)) = self.begun.lock().unwrap().remove(&form["code"]) else {
                     return (400, None, json!({ "error": "invalid_grant" }));
                 };

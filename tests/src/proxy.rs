@@ -12,11 +12,11 @@ use tokio::sync::watch;
 pub enum Way {
     /// Everything passes.
     Open,
-    /// Bytes of the client arrive, and it hears nothing.
+    /// Bytes of the client arrive, but none return.
     Deaf,
     /// Nothing passes in either direction.
     Shut,
-    /// Connections are closed. What was held back of theirs goes with them.
+    /// Connections are closed, and bytes that were held back are dropped.
     Cut,
 }
 
@@ -35,7 +35,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// `url`: of the server, such as `amqp://guest:guest@127.0.0.1:5672/%2f`.
+    /// Starts a proxy; `url` is that of the server, such as `amqp://guest:guest@127.0.0.1:5672/%2f`.
     ///
     /// # Errors
     /// When the URL has no user or no path, or no port can be listened on.
@@ -94,13 +94,13 @@ struct Gate {
 
 impl Gate {
     async fn until_cut(&self) {
-        // An error: the proxy is gone, and with it the one who cuts.
+        // An error: the proxy has ended, so no cut can follow.
         if self.state.clone().wait_for(|state| state.cuts > self.cuts).await.is_err() {
             std::future::pending().await
         }
     }
 
-    /// `false`: the connection is cut.
+    /// Waits until bytes may pass; `false`: the connection is cut.
     async fn until_open(&self) -> bool {
         let state =
             self.state.clone().wait_for(|state| state.cuts > self.cuts || !self.ways.contains(&state.way)).await.map(|state| *state);

@@ -1,4 +1,4 @@
-//! A remote system: a small HTTP/1.1 server that remembers every call, when it began and when it was answered.
+//! A remote system: a small HTTP/1.1 server that records every call, with its begin and its response.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -24,9 +24,9 @@ pub struct Seen {
     pub idempotency_key: Option<String>,
     /// The `traceparent` header.
     pub traceparent: Option<String>,
-    /// When it had arrived whole.
+    /// The time at which it was received completely.
     pub began: Instant,
-    /// When it was answered.
+    /// The time at which it was answered.
     pub ended: Instant,
 }
 

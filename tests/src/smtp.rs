@@ -1,4 +1,4 @@
-//! A mail server that remembers every mail: SMTP (RFC 5321) with AUTH PLAIN and LOGIN, in clear or with STARTTLS.
+//! A mail server that records every email: SMTP (RFC 5321) with AUTH PLAIN and LOGIN, in clear or with STARTTLS.
 
 use data_encoding::BASE64;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -32,9 +32,9 @@ pub struct MailServer {
 struct State {
     mails: Mutex<Vec<ReceivedMail>>,
     sessions: AtomicUsize,
-    /// Present: STARTTLS is offered, and nothing is done before it.
+    /// Present: STARTTLS is offered, and required before any email.
     tls: Option<TlsAcceptor>,
-    /// Answers in the place of the usual ones, by how a command begins.
+    /// Responses that replace the usual ones, by the beginning of the command.
     answers: Mutex<Vec<(String, String)>>,
 }
 
@@ -44,7 +44,7 @@ impl MailServer {
         Self::start_with(None).await
     }
 
-    /// The same with STARTTLS (RFC 3207), before which no mail is taken.
+    /// Listens with STARTTLS (RFC 3207), which is required before any email.
     pub async fn start_with_starttls(acceptor: TlsAcceptor) -> Self {
         Self::start_with(Some(acceptor)).await
     }
@@ -78,19 +78,19 @@ impl MailServer {
         self.state.mails.lock().unwrap().clone()
     }
 
-    /// How many sessions there were.
+    /// Returns the number of sessions.
     #[must_use]
     pub fn sessions(&self) -> usize {
         self.state.sessions.load(Ordering::Relaxed)
     }
 
-    /// From now on commands that begin with `command` (such as `RCPT` or `DATA`; `.` is the end of the data) are answered with
-    /// `answer`; an empty one closes the connection.
+    /// Answers commands that begin with `command` (such as `RCPT` or `DATA`; `.` is the end of the data) with `answer` from now on; an
+    /// empty one closes the connection.
     pub fn answer(&self, command: &str, answer: &str) {
         self.state.answers.lock().unwrap().insert(0, (command.to_owned(), answer.to_owned()));
     }
 
-    /// Back to the usual answers.
+    /// Restores the usual responses.
     pub fn answer_as_usual(&self) {
         self.state.answers.lock().unwrap().clear();
     }
@@ -186,8 +186,8 @@ async fn hear(stream: &mut Session) -> std::io::Result<Option<String>> {
     Ok((read > 0).then(|| line.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
-/// Up to the line with a dot alone; a dot before a dot is taken off (RFC 5321, section 4.5.2). With what a strict server refuses, as
-/// Exchange Online does: a CR or an LF that stands alone, and a line of more than 998 bytes.
+/// Reads up to the line with a single dot; a doubled dot is reduced (RFC 5321, section 4.5.2). Refuses like a strict server, such as
+/// Exchange Online, a single CR or LF, and a line of more than 998 bytes.
 async fn data(stream: &mut Session) -> std::io::Result<(String, Option<&'static str>)> {
     let (mut data, mut fault) = (String::new(), None);
     loop {

@@ -11,7 +11,7 @@ use uuid::Uuid;
 /// Maximum wait for a condition; far more than it takes, for a machine under load.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Asks until the answer is there.
+/// Asks repeatedly until there is an answer.
 pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
     let asked_again = async {
         loop {
@@ -21,7 +21,7 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut ask: i
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    // Also where one question is never answered.
+    // Also if one question is never answered.
     let answer = tokio::time::timeout(TIMEOUT, asked_again).await;
     answer.unwrap_or_else(|_| panic!("not within {TIMEOUT:?}: {what}"))
 }
@@ -76,7 +76,7 @@ fn setting(name: &str, default: &str) -> String {
     std::env::var(name).ok().filter(|value| !value.is_empty()).unwrap_or_else(|| default.to_owned())
 }
 
-/// Where the command is.
+/// Returns the path of the command.
 #[must_use]
 pub fn command_path() -> String {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/debug/forebay");
@@ -90,7 +90,8 @@ fn free_address() -> String {
 impl Stack {
     /// A new installation with a migrated database and no process.
     pub async fn new() -> Self {
-        // Built with the whole workspace, reqwest has TLS and wants a provider, though all calls here are in clear. The second call fails, which is fine.
+        // Built with the whole workspace, reqwest has TLS and requires a provider, though all calls here are in clear. Later calls return
+        // an error, which is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let name = format!("t{}", Uuid::new_v4().simple());
         let server = setting("FOREBAY_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres");
@@ -121,7 +122,7 @@ impl Stack {
             .env("FOREBAY_PRIVATE_ADDRESSES", "allow")
             .env("FOREBAY_LAME_DUCK", "0s")
             .env("FOREBAY_SECRET_KEY", "0123456789abcdef0123456789abcdef")
-            // Of `scripts/services`; to the command it is an unknown setting.
+            // A variable of `scripts/services`, which is an unknown setting for the command.
             .env_remove("FOREBAY_BROKER_ROOT")
             .stdin(Stdio::null())
             .kill_on_drop(true);
@@ -136,26 +137,26 @@ impl Stack {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// The same with `--output json`, parsed.
+    /// Runs a client verb with `--output json`, and returns the parsed output.
     pub async fn command_json(&self, arguments: &[&str]) -> Value {
         let mut all = arguments.to_vec();
         all.extend(["--output", "json"]);
         serde_json::from_str(&self.command(&all).await).unwrap()
     }
 
-    /// Runs a client verb that must fail; exit code and error text.
+    /// Runs a client verb that must fail; returns exit code and error text.
     pub async fn command_fails(&self, arguments: &[&str]) -> (i32, String) {
         let (code, _, error) = self.command_ends(arguments).await;
         assert!(code != 0, "forebay {arguments:?} succeeded");
         (code, error)
     }
 
-    /// Runs a client verb; exit code, output and error text.
+    /// Runs a client verb; returns exit code, output and error text.
     pub async fn command_ends(&self, arguments: &[&str]) -> (i32, String, String) {
         self.command_ends_with(arguments, &[]).await
     }
 
-    /// The same with further settings; an empty one is not set at all.
+    /// Runs a client verb with additional settings; an empty one is removed from the environment.
     pub async fn command_ends_with(&self, arguments: &[&str], settings: &[(&str, &str)]) -> (i32, String, String) {
         let mut command = self.prepare(arguments);
         for (name, value) in settings {
@@ -180,7 +181,7 @@ impl Stack {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Writes a file into the installation's folder and gives its path.
+    /// Writes a file into the installation's folder and returns its path.
     #[must_use]
     pub fn named_file(&self, name: &str, text: &str) -> String {
         let file = self.folder.join(name);
@@ -188,7 +189,7 @@ impl Stack {
         file.to_str().unwrap().to_owned()
     }
 
-    /// Writes a text into a file of the installation's folder; its path.
+    /// Writes a text into a file of the installation's folder and returns its path.
     pub fn file(&self, text: &str) -> String {
         self.named_file(&format!("{}.yaml", Uuid::new_v4()), text)
     }
@@ -208,19 +209,19 @@ impl Stack {
         self.start_with(service, &[]).await
     }
 
-    /// The same with further settings.
+    /// Starts a service with additional settings.
     pub async fn start_with(&self, service: &str, settings: &[(&str, &str)]) -> Process {
         loop {
             match self.try_to_start(service, [(); 3].map(|()| free_address()), settings).await {
                 Ok(process) => return process,
-                // Another test was given a port between our look at it and the service's.
+                // Another test got the port between our check and the service's.
                 Err(log) if log.contains("Address already in use") => {}
                 Err(log) => panic!("{service} ended\n{log}"),
             }
         }
     }
 
-    /// The same at the addresses of calls and of health that another process of the service had.
+    /// Starts a service at the addresses of calls and of health of an earlier process.
     pub async fn start_at(&self, service: &str, [http, admin]: [&str; 2], settings: &[(&str, &str)]) -> Process {
         let addresses = [http.to_owned(), free_address(), admin.to_owned()];
         self.try_to_start(service, addresses, settings).await.unwrap_or_else(|log| panic!("{service} ended\n{log}"))
@@ -253,13 +254,13 @@ impl Stack {
         }
     }
 
-    /// What the processes of a service have printed and logged.
+    /// Returns the output and logs of the processes of a service.
     #[must_use]
     pub fn log_of(&self, service: &str) -> String {
         std::fs::read_to_string(self.folder.join(format!("{service}.log"))).unwrap()
     }
 
-    /// Runs SQL in the installation's database, past Forebay; the rows as plain text.
+    /// Runs SQL directly in the installation's database; returns the rows as plain text.
     pub async fn sql(&self, statement: &str) -> String {
         let output =
             Command::new("psql").args(["-qAt", "-v", "ON_ERROR_STOP=1", &self.database_url, "-c", statement]).output().await.unwrap();
@@ -280,7 +281,7 @@ impl Stack {
         &self.database_url
     }
 
-    /// What stands before the names of the installation's queues.
+    /// Returns the prefix of the installation's queues.
     #[must_use]
     pub fn queue_prefix(&self) -> &str {
         &self.prefix
@@ -315,7 +316,7 @@ impl Stack {
     }
 }
 
-/// Deletes the installation's mark and queues: each quorum queue left behind reserves file handles of the broker for good.
+/// Deletes the installation's mark and queues: each remaining quorum queue permanently reserves file handles of the broker.
 ///
 /// `shared`: the numbers of shared queues.
 fn delete_queues(url: &str, prefix: &str, shared: &[String], triggers: &[String], mark: &str) {

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-/// Signs certificates; trusted by whom its certificate is given to.
+/// Signs certificates; trusted by clients that have its certificate.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     certificate: CertificateDer<'static>,
@@ -24,7 +24,7 @@ impl Default for Authority {
 }
 
 impl Authority {
-    /// A new one, with a key of its own.
+    /// Creates an authority with a new key.
     #[must_use]
     pub fn new() -> Self {
         let mut parameters = CertificateParams::new(Vec::new()).unwrap();
@@ -34,7 +34,7 @@ impl Authority {
         Self { certificate: certificate.der().clone(), pem: certificate.pem(), issuer: Issuer::new(parameters, key) }
     }
 
-    /// Its certificate as PEM: what `SSL_CERT_FILE` names.
+    /// Returns its certificate as PEM, for `SSL_CERT_FILE`.
     #[must_use]
     pub fn pem(&self) -> &str {
         &self.pem
@@ -46,13 +46,13 @@ impl Authority {
         &self.certificate
     }
 
-    /// What a server needs to prove that it is `name`.
+    /// Returns an acceptor with a certificate of `name`.
     #[must_use]
     pub fn server(&self, name: &str) -> TlsAcceptor {
         self.acceptor(name, WebPkiClientVerifier::no_client_auth())
     }
 
-    /// The same, of one that wants a certificate of this authority from its clients too.
+    /// Returns an acceptor that also requires a certificate of this authority from its clients.
     #[must_use]
     pub fn server_for_identified(&self, name: &str) -> TlsAcceptor {
         let mut roots = RootCertStore::empty();
@@ -95,7 +95,7 @@ impl SelfSigned {
         Self::with(name, |_| {})
     }
 
-    /// A certificate of `name` whose time is over.
+    /// Creates an expired certificate of `name`.
     #[must_use]
     pub fn expired(name: &str) -> Self {
         Self::with(name, |parameters| {
@@ -124,7 +124,7 @@ impl SelfSigned {
         format!("sha256:{}", data_encoding::HEXLOWER.encode(digest.as_ref()))
     }
 
-    /// What the server needs.
+    /// Returns an acceptor with the certificate.
     #[must_use]
     pub fn server(&self) -> TlsAcceptor {
         let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
@@ -134,7 +134,7 @@ impl SelfSigned {
     }
 }
 
-/// Takes TLS off what comes in and hands it to a server that speaks in clear; ends with the test.
+/// Terminates TLS and forwards to a server in clear; ends with the test.
 pub struct TlsFront {
     port: u16,
 }
@@ -145,7 +145,7 @@ impl TlsFront {
         Self::begin(acceptor, behind, false).await
     }
 
-    /// The same before PostgreSQL, whose clients ask in clear first whether TLS may begin.
+    /// Starts a front for PostgreSQL, whose clients first ask in clear if TLS is supported.
     pub async fn start_before_postgres(acceptor: TlsAcceptor, behind: &str) -> Self {
         Self::begin(acceptor, behind, true).await
     }

@@ -1,20 +1,20 @@
-//! Alerts: who is told when something is wrong, how often, and what becomes of a message that cannot be sent.
+//! Alerts: recipients, repetition, and notifications that cannot be sent.
 
 use forebay_tests::{MailServer, Process, Sink, Stack, eventually};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// Looks often, so that an alert is over after 1.2 s without its condition.
+/// Starts a scheduler that evaluates often, so that an alert is resolved after 1.2 s without its condition.
 async fn scheduler(stack: &Stack) -> Process {
     stack.start_with("scheduler", &[("FOREBAY_ALERT_INTERVAL", "300ms")]).await
 }
 
-/// An alert that is sent to the sink.
+/// Returns an alert rule whose notifications go to the sink.
 fn alert(sink: &Sink, name: &str, when: &str) -> String {
     format!("tenant: t1\nalert: {name}\nwhen: {{ {when} }}\nsend: {{ webhook: {{ url: '{}/{name}' }} }}\n", sink.address())
 }
 
-/// An integration that fails unless the body says that it is fine.
+/// Returns an integration that fails unless the body has `ok: true`.
 fn integration(name: &str, more: &str) -> String {
     format!(
         "
@@ -26,7 +26,7 @@ steps: [{{ id: check, assert: .body.ok }}]
     )
 }
 
-/// The messages so far.
+/// Returns the notifications so far.
 fn told(sink: &Sink) -> Vec<Value> {
     sink.seen().iter().map(|seen| serde_json::from_str(&seen.body).unwrap()).collect()
 }
@@ -43,7 +43,7 @@ async fn listed(stack: &Stack) -> Value {
     stack.command_json(&["alerts", "list"]).await[0].clone()
 }
 
-/// Waits until every alert was looked at some more times.
+/// Waits until every alert rule was evaluated several times more.
 async fn looks(stack: &Stack, count: usize) {
     let ask = async || stack.sql("select max(look_at) from alert_rules").await;
     for _ in 0..count {
@@ -71,7 +71,7 @@ async fn a_failure_rate_is_told_once_when_it_is_too_high_and_once_when_it_is_not
     assert_eq!((&entries[0]["integration"], &entries[0]["event"]), (&json!("orders"), &json!("raised")));
     assert_eq!(entries[0]["detail"], "3 of 3 executions that ended within 15m failed or expired (100.0 %)");
     let raised = listed(&stack).await;
-    assert_eq!((&raised["raised"][0]["integration"], &raised["messages"]), (&json!("orders"), &json!(1)));
+    assert_eq!((&raised["raised"][0]["integration"], &raised["notifications"]), (&json!("orders"), &json!(1)));
 
     for _ in 0..4 {
         stack.post(&ingress, "/t1/orders", r#"{"ok": true}"#).await;
@@ -198,7 +198,7 @@ async fn a_restart_repeats_nothing_and_of_several_schedulers_one_tells() {
     let _again = [scheduler(&stack).await, scheduler(&stack).await];
     looks(&stack, 8).await;
     assert_eq!(events(&sink), ["raised"]);
-    // It is still watched: what happened while nobody looked is told.
+    // It is still evaluated: changes while no scheduler ran are notified.
     stack.command(&["triggers", "skip", "t1/orders"]).await;
     until_told(&sink, &["raised", "resolved"]).await;
 }
@@ -249,7 +249,7 @@ async fn a_message_that_cannot_be_sent_is_tried_again_where_it_did_not_arrive_an
     sink.answer_with(200);
     eventually("it has arrived", || async { (listed(&stack).await["pending"] == false).then_some(()) }).await;
     let arrived = listed(&stack).await;
-    assert_eq!((&arrived["error"], arrived["sentAt"].is_string(), &arrived["messages"]), (&Value::Null, true, &json!(1)));
+    assert_eq!((&arrived["error"], arrived["sentAt"].is_string(), &arrived["notifications"]), (&Value::Null, true, &json!(1)));
     looks(&stack, 6).await;
     let keys: std::collections::HashSet<_> =
         sink.seen().into_iter().map(|seen| (seen.path, seen.idempotency_key.unwrap(), seen.body)).collect();

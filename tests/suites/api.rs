@@ -1,5 +1,5 @@
-//! The admin API as a program uses it: conditional changes, pages of listings, many documents at once, tokens that may less than their
-//! owner, and problems.
+//! The admin API for programs: conditional changes, pages of listings, many documents at once, tokens with fewer rights than their owner,
+//! and problems.
 
 use forebay_admin_api::NameText;
 use forebay_admin_api::client::{AdminClient, ClientError};
@@ -8,11 +8,12 @@ use forebay_admin_api::integrations::RollbackRequest;
 use forebay_admin_api::keys::CreateKeyRequest;
 use forebay_admin_api::{KeyLabel, KeyValue};
 use forebay_contract::Secret;
-use forebay_tests::{Answer, Process, Stack};
+use forebay_tests::{Answer, Process, Sink, Stack, eventually};
 use reqwest::Method;
 use reqwest::header::AUTHORIZATION;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// A program with a token.
 struct Program<'s> {
@@ -22,7 +23,7 @@ struct Program<'s> {
 }
 
 impl<'s> Program<'s> {
-    /// One that may do everything.
+    /// Creates a program whose token has all rights.
     async fn new(stack: &'s Stack, process: &Process) -> Self {
         stack.command(&["users", "create", "robot", "--no-password", "--role", "administrator"]).await;
         let made = stack.command_json(&["tokens", "create", "--label", "tests", "--role", "administrator", "--user", "robot"]).await;
@@ -57,7 +58,7 @@ impl<'s> Program<'s> {
         self.send(Method::POST, place, &[], Some(body)).await
     }
 
-    /// Every row of a listing, page by page.
+    /// Returns every row of a listing, page by page.
     async fn pages(&self, place: &str, limit: usize) -> (Vec<Value>, usize) {
         let (mut rows, mut pages, mut cursor) = (Vec::new(), 0, String::new());
         loop {
@@ -122,8 +123,8 @@ async fn a_change_is_made_only_to_what_was_read() {
     assert_eq!(api.send(Method::PATCH, &place, &headers, Some(&label("c"))).await.status, 412);
     assert_eq!(api.send(Method::DELETE, &place, &headers, None).await.status, 412);
     assert_eq!(api.get(&place).await.json()["label"], "b");
-    // A field that is null stays as it is, whichever it is.
-    let nothing = json!({ "label": null, "integrations": null, "grant": null, "revoke": null, "lasts": null, "allOutcomes": null });
+    // A null field leaves the value unchanged.
+    let nothing = json!({ "label": null, "integrations": null, "grant": null, "revoke": null, "expiresIn": null, "allOutcomes": null });
     let same = api.send(Method::PATCH, &place, &[], Some(&nothing)).await;
     assert_eq!((same.status, &same.json()["label"], &same.json()["integrations"]), (200, &json!("b"), &json!(["orders"])));
     assert_eq!(api.send(Method::DELETE, &place, &[], None).await.status, 200);
@@ -161,11 +162,11 @@ async fn pages_hold_every_row_once() {
     newest_first.dedup();
     assert_eq!((ids.len(), pages), (12, 3));
     assert_eq!(ids, newest_first);
-    // Each token and user that was made, and the definitions.
+    // Entries of each created token and user, and of the definitions.
     let (lines, _) = api.pages("audit", 7).await;
     let lines: BTreeSet<String> = lines.iter().map(Value::to_string).collect();
     assert_eq!(lines.len(), 25);
-    // PostgreSQL has no NUL in a text.
+    // A text in PostgreSQL cannot contain NUL.
     for nothing in ["audit?by=%00", "audit?action=%00&target=a%00", "executions?label=%00", "executions?label=a%3D%00"] {
         let answer = api.get(nothing).await;
         assert_eq!((answer.status, &answer.json()["items"]), (200, &json!([])), "{nothing}");
@@ -213,7 +214,7 @@ async fn many_documents_are_applied_together_or_not_at_all() {
     assert_eq!(changes(&api.post("apply", &json!({ "documents": all })).await.json()), ["unchanged"; 3]);
     assert_eq!(api.get("integrations/t1/orders").await.json()["source"], good["source"]);
 
-    // Where one of several tenants is not the program's to change, nothing is.
+    // If the program may not change one of several tenants, nothing is changed.
     let made =
         stack.command_json(&["tokens", "create", "--label", "narrow", "--role", "developer", "--tenant", "t1", "--user", "robot"]).await;
     let narrow_api = api.with(made["token"].as_str().unwrap());
@@ -224,7 +225,7 @@ async fn many_documents_are_applied_together_or_not_at_all() {
     assert_eq!(narrow_api.post("apply", &json!({ "documents": [link("t1", "new"), link("t2", "new")] })).await.status, 404);
     assert_eq!(api.get("connections").await.json()["items"].as_array().unwrap().len(), 1, "nor the first of two connections");
     assert_eq!(api.get("integrations/t1/orders").await.header("etag"), "\"1\"");
-    let token = json!({ "label": "more", "role": "viewer", "tenants": ["t1"], "lasts": "1h" });
+    let token = json!({ "label": "more", "role": "viewer", "tenants": ["t1"], "expiresIn": "1h" });
     assert_eq!(narrow_api.post("tokens", &token).await.status, 403, "a token makes no tokens");
 }
 
@@ -260,7 +261,7 @@ async fn a_token_that_may_only_look_changes_nothing() {
     assert_eq!(api.get("nowhere").await.json()["type"], "https://forebay.dev/problems/not-found");
 }
 
-/// The command uses most methods of the client; these are the others, and what every method has in common.
+/// The command uses most methods of the client; this tests the others, and their common behaviour.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_client_reads_pages_keeps_digits_and_tells_problems() {
     let stack = Stack::new().await;
@@ -280,13 +281,13 @@ async fn the_client_reads_pages_keeps_digits_and_tells_problems() {
         tenant: NameText::new("t1"),
         label: KeyLabel::new("Partner"),
         integrations: vec![NameText::new("Exact")],
-        key: Some(KeyValue::new("a-value-of-a-partner")),
+        key: Some(KeyValue::new(Secret::new("a-value-of-a-partner"))),
         expires_in: None,
         signs: false,
         all_outcomes: false,
     };
     let created = api.create_key(&request).await.unwrap();
-    assert_eq!(created.key, "a-value-of-a-partner");
+    assert_eq!(created.key.expose(), "a-value-of-a-partner");
     let ClientError::Refused { status: 409, problem: Some(problem), .. } = api.create_key(&request).await.unwrap_err() else {
         panic!("a second key has the same value");
     };
@@ -300,4 +301,55 @@ async fn the_client_reads_pages_keeps_digits_and_tells_problems() {
     let elsewhere = AdminClient::new(http, &process.url, &Secret::new("x")).unwrap();
     let error = elsewhere.users().await.unwrap_err();
     assert!(matches!(error, ClientError::Refused { status: 404, .. }), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renamed_field_is_given_under_both_names_for_one_release() {
+    let (stack, sink) = (Stack::new().await, Sink::start(Duration::ZERO).await);
+    sink.answer_with(500);
+    let policies = ["", "ordered: true", "ordered: { by: .body.site, concurrency: 4 }", "concurrency: 5"];
+    for (number, policy) in policies.iter().enumerate() {
+        let trigger = format!("{{ webhook: {{ authentication: none, {policy} }} }}");
+        stack.apply(&format!("tenant: t1\nname: n{number}\ntrigger: {trigger}\nsteps: [{{ id: a, assert: 'false' }}]\n")).await;
+    }
+    let when = "failure_rate: { over: 50, at_least: 1 }";
+    stack.apply(&format!("tenant: t1\nalert: Failing\nwhen: {{ {when} }}\nsend: {{ webhook: {{ url: '{}' }} }}\n", sink.address())).await;
+    let process = stack.start_with("dev", &[("FOREBAY_ALERT_INTERVAL", "300ms")]).await;
+    let api = Program::new(&stack, &process).await;
+    let document = api.get("openapi.json").await.json();
+    let is_given_twice = |schema: &str, object: &Value, name: &str, former: &str| {
+        assert!(!object[name].is_null() && object[name] == object[former], "{name}, {former}: {object}");
+        assert_eq!(document["components"]["schemas"][schema]["properties"][former]["deprecated"], true, "{schema}.{former}");
+    };
+
+    stack.post(&process, "/t1/n0", "{}").await;
+    let id = stack.ended("n0", 1).await[0]["id"].as_str().unwrap().to_owned();
+    let execution = api.get(&format!("executions/{id}")).await.json();
+    is_given_twice("Execution", &execution, "receivedAt", "acceptedAt");
+    is_given_twice("Step", &execution["steps"][0], "durationMs", "tookMs");
+
+    let alert = eventually("a notification is attempted again", || async {
+        let alert = api.get("alerts/t1/Failing").await.json();
+        (!alert["retryAt"].is_null() && alert["notifications"] == 1).then_some(alert)
+    })
+    .await;
+    is_given_twice("AlertState", &alert, "retryAt", "tryAt");
+    is_given_twice("AlertState", &alert, "notifications", "messages");
+    is_given_twice("RaisedAlert", &alert["raised"][0], "notifiedAt", "toldAt");
+
+    let triggers = api.get("triggers").await.json();
+    let terms = |name: &str| triggers["items"].as_array().unwrap().iter().map(|row| row[name].clone()).collect::<Vec<_>>();
+    assert_eq!(terms("dispatchPolicy"), ["parallel", "ordered", "ordered by key (4)", "concurrency limit 5"]);
+    assert_eq!(terms("policy"), ["lane", "serial", "by key (4)", "parallel 5"]);
+    assert_eq!(document["components"]["schemas"]["Trigger"]["properties"]["policy"]["deprecated"], true);
+
+    for name in ["expiresIn", "lasts"] {
+        let key = api.post("keys", &json!({ "tenant": "t1", "label": name, "integrations": ["n0"], name: "1h" })).await;
+        let place = format!("keys/{}", key.json()["id"].as_str().unwrap());
+        assert!(api.get(&place).await.json()["expiresAt"].is_string(), "{name}");
+        let changed = api.send(Method::PATCH, &place, &[], Some(&json!({ name: "never" }))).await;
+        assert_eq!((changed.status, &changed.json()["expiresAt"]), (200, &Value::Null), "{name}");
+        let token = api.post("tokens", &json!({ "label": name, "role": "viewer", "tenants": ["t1"], name: "soon" })).await;
+        assert_eq!((token.status, token.json()["detail"].as_str().unwrap().starts_with("expiresIn: ")), (422, true), "{}", token.json());
+    }
 }

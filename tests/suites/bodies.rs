@@ -1,4 +1,4 @@
-//! Bodies as they are sent in the world: through the ingress and the broker to `.body`, and from remote systems back.
+//! Bodies in forms that real systems send: through the ingress and the broker to `.body`, and from remote systems.
 
 use forebay_tests::{Answer, Process, Sink, Stack, eventually};
 use serde_json::{Value, json};
@@ -95,8 +95,7 @@ async fn the_definition_says_what_a_sender_means_wherever_the_body_is_read() {
     let answer = send(b"id;name\n1;J\xf6rg, Bo\n").await;
     let expected = json!({"rows": [{"id": "1", "name": "Jörg, Bo"}], "type": "application/json"});
     assert_eq!((answer.status, answer.json()), (200, expected.clone()));
-    // The key is read by the rule too: the repetition gets the first answer.
-    // It is 409 until the first outcome is in the database.
+    // The rule also applies to the key: the repetition gets the first response. It gets 409 until the first outcome is in the database.
     let again = eventually("the first outcome is stored", async || {
         let again = send(b"id;name\n1;J\xf6rg, Bo\n").await;
         (again.status != 409).then_some(again)
@@ -106,18 +105,18 @@ async fn the_definition_says_what_a_sender_means_wherever_the_body_is_read() {
     assert_eq!(send(b"id;name\nx;y\n").await.status, 422, "the schema is held against what is read");
     assert_eq!(send(b"id;name\n\"1;y\n").await.status, 400);
 
-    // What an integration of Forebay sends is JSON.
+    // A call by another integration is JSON.
     let called = post(&stack, &process, "/t1/calls", "application/json", b"{}").await;
     assert_eq!((called.status, called.json()), (200, json!({"a": "b;c"})));
 
-    // Tried at home, it is the same.
+    // `forebay try` has the same result.
     let example = stack.named_file("example.txt", "");
     std::fs::write(&example, b"id;name\n1;J\xf6rg\n").unwrap();
     let tried = stack.command(&["try", &stack.file(DEFINITIONS), "--integration", "t1/rows", "--input", &example]).await;
     assert!(tried.contains("Jörg"), "{tried}");
 }
 
-/// The bytes that were answered are at the location as their type says.
+/// The outcome has the response's bytes in the form of their type.
 #[tokio::test]
 async fn the_outcome_at_the_location_shows_a_body_by_its_type() {
     let stack = Stack::new().await;

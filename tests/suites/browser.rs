@@ -1,11 +1,11 @@
-//! The console in a real browser: tests/browser has what a person does there.
+//! The console in a real browser: tests/browser has the scripts of a person's actions.
 
 use forebay_tests::{Process, Stack};
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::process::Command;
 
-/// Maximum time of one of the scripts, on a machine that does much else.
+/// Maximum time of one of the scripts, on a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(300);
 
 async fn run(stack: &Stack, script: &str, settings: &[(&str, &str)]) {
@@ -30,7 +30,7 @@ async fn a_person_sets_up_tries_breaks_mends_retries_and_rolls_back_and_no_page_
     run(&stack, "pages.mjs", &[("SETUP_URL", &setup)]).await;
 }
 
-/// A console of an installation that has these definitions and nobody who may sign in yet, and where the first administrator is made.
+/// Starts a console of an installation with these definitions and no users; returns also the address for creating the first administrator.
 async fn console_with(stack: &Stack, definitions: &str) -> (Process, String) {
     stack.apply(definitions).await;
     let dev = stack.start("dev").await;
@@ -39,10 +39,10 @@ async fn console_with(stack: &Stack, definitions: &str) -> (Process, String) {
     (dev, setup)
 }
 
-/// Milliseconds until a check of what is typed is answered.
+/// Delays of the check's response, in milliseconds.
 const CHECK_DELAYS: [u32; 3] = [0, 100, 500];
 
-/// Types into the editor of integrations, one for each of these milliseconds between two keys and each delay of checks.
+/// Types into the editor of integrations, for each of these milliseconds between two keys and each delay of checks.
 async fn type_into(form: &str, paces: &[u32], definitions_of: impl Fn(&str) -> Vec<String>, others: Vec<String>) {
     let each = paces.iter().flat_map(|pace| CHECK_DELAYS.map(|delay| format!("{pace}_{delay}")));
     let definitions: Vec<String> = each.flat_map(|suffix| definitions_of(&suffix)).chain(others).collect();

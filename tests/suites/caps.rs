@@ -1,4 +1,4 @@
-//! Caps of definitions with their settings, and schemas that make much work of small bodies.
+//! Limits of definitions by settings, and schemas that cause much work for small bodies.
 
 use forebay_tests::Stack;
 use std::time::{Duration, Instant};

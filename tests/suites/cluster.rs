@@ -1,4 +1,4 @@
-//! Nodes of a cluster of three that die, under calls.
+//! Failures of nodes of a cluster of three, under calls.
 
 use forebay_tests::{Cluster, Process, Stack, VirtualAddress, eventually};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 const TRIGGERS: usize = 8;
-/// From a leader's death until calls must be accepted again: another is elected within seconds.
+/// Maximum time from a leader's death until calls are accepted again: another one is elected within seconds.
 const RECOVERY: Duration = Duration::from_secs(12);
 
-/// Calls to one trigger, ten a second, and what they got: when, status and text.
+/// Calls to one trigger, ten per second, and their results: time, status and text.
 struct Calls {
     stop: Arc<AtomicBool>,
     answers: Arc<Mutex<Vec<(Instant, u16, String)>>>,
@@ -23,7 +23,7 @@ impl Calls {
         let task = tokio::spawn(async move {
             while !stopped.load(Ordering::Relaxed) {
                 let (url, http, seen) = (url.clone(), http.clone(), seen.clone());
-                // Not one after the other: a call that is not answered holds back no other.
+                // In parallel: a call without a response must not delay others.
                 tokio::spawn(async move {
                     let began = Instant::now();
                     let response = http.post(&url).header("content-type", "application/json").body("{}").send().await.unwrap();
@@ -56,7 +56,7 @@ async fn queue_of(stack: &Stack, trigger: usize) -> String {
     format!("{}trigger.{}", stack.queue_prefix(), id.trim())
 }
 
-/// A trigger whose queue has its leader on this node, which is made so where there is none.
+/// Returns a trigger whose queue has its leader on this node; creates one if needed.
 async fn trigger_led_by(stack: &Stack, cluster: &Cluster, node: usize) -> usize {
     let mut queues = Vec::new();
     for trigger in 0..TRIGGERS {
@@ -74,10 +74,10 @@ async fn trigger_led_by(stack: &Stack, cluster: &Cluster, node: usize) -> usize 
     .await
 }
 
-/// The node is killed to which the ingress is connected, and how the calls to a trigger went whose queue it led. `Err`: they were told
-/// that the queue is full, or still refused at the end.
+/// Kills the node to which the ingress is connected, and returns the result of calls to a trigger whose queue it led. `Err`: they were told
+/// that the queue is full, or were still refused at the end.
 ///
-/// The ingress connects to another node before a new leader is known there: RabbitMQ 3.10 then asks the dead one for every message of the
+/// The ingress connects to another node before a new leader is known there: RabbitMQ 3.10 then asks the dead node for every message of the
 /// channel, and refuses all until that node is back.
 async fn kill_a_leader(stack: &Stack, cluster: &Cluster, address: &VirtualAddress, process: &Process) -> Result<Duration, String> {
     let leader = address.current();
@@ -107,7 +107,7 @@ async fn kill_a_leader(stack: &Stack, cluster: &Cluster, address: &VirtualAddres
     }
 }
 
-/// `FOREBAY_LEADER_KILLS`: how many leaders are killed.
+/// `FOREBAY_LEADER_KILLS` is the number of leaders that are killed.
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_are_accepted_again_while_the_node_of_their_queues_leader_stays_away_and_no_queue_is_told_as_full() {
     let kills: usize = std::env::var("FOREBAY_LEADER_KILLS").map_or(2, |text| text.parse().unwrap());
@@ -126,7 +126,7 @@ async fn calls_are_accepted_again_while_the_node_of_their_queues_leader_stays_aw
     assert!(failures.is_empty(), "{} of {kills} kills: {failures:#?}", failures.len());
 }
 
-/// Publisher, replies, consumers and what looks at queues are all in the process.
+/// The process has a publisher, replies, consumers and the inspector of queues.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_knows_several_nodes_goes_on_when_its_own_dies() {
     let cluster = Cluster::start().await;
@@ -142,6 +142,6 @@ async fn a_service_that_knows_several_nodes_goes_on_when_its_own_dies() {
         assert!(killed.elapsed() < Duration::from_secs(15), "{:?}", killed.elapsed());
         cluster.start_node(dying).await;
     }
-    // Every service in the process has found its way: what was accepted is executed.
+    // Every service in the process has reconnected: accepted calls are executed.
     stack.ended("ordered0", 4).await;
 }

@@ -1,11 +1,11 @@
-//! The command against a console elsewhere: by URL and token, with no setting of a database or a broker.
+//! The command with a remote console: by URL and token, without settings of a database or a broker.
 
 use forebay_tests::{Process, Stack, eventually};
 use serde_json::{Value, json};
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
-/// Fails until the version that `repair` applies.
+/// A definition that fails until the version of `repair` is applied.
 const FAILS: &str = "
 tenant: t1
 name: orders
@@ -14,14 +14,14 @@ steps:
   - { id: work, set: 'error(\"no stock\")' }
 ";
 
-/// Somebody far from the database.
+/// A user on another machine, without access to the database.
 struct Laptop {
     url: String,
     token: String,
 }
 
 impl Laptop {
-    /// A user of that role, and its token.
+    /// Creates a user with these roles, and its token.
     async fn new(stack: &Stack, process: &Process, name: &str, roles: &[&str]) -> Self {
         let mut create = vec!["users", "create", name, "--no-password"];
         roles.iter().for_each(|role| create.extend(["--role", role]));
@@ -35,7 +35,7 @@ impl Laptop {
         let mut command = tokio::process::Command::new(forebay_tests::command_path());
         let kept = ["PATH", "HOME", "LLVM_PROFILE_FILE"].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
         command.env_clear().envs(kept).env("FOREBAY_API_URL", &self.url).env("FOREBAY_API_TOKEN", &self.token);
-        // What would be asked without the API is nowhere.
+        // Addresses that the command must not use with the API do not exist.
         command.env("FOREBAY_DATABASE_URL", "postgres://nobody@127.0.0.1:1/nowhere");
         command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
         command
@@ -191,7 +191,7 @@ async fn tail_shows_an_execution_as_it_ends() {
     let laptop = Laptop::new(&stack, &process, "ada", &["viewer"]).await;
     let mut tail = laptop.prepare(&["tail", "--tenant", "t1", "--output", "json"]).stdout(Stdio::piped()).spawn().unwrap();
     let lines = tokio::sync::Mutex::new(BufReader::new(tail.stdout.take().unwrap()).lines());
-    // Called until it is seen: nothing tells when the tail has begun.
+    // Called repeatedly, since it is unknown when the tail has begun.
     let line = eventually("the tail shows an execution", || async {
         stack.post(&process, "/t1/orders", "{}").await;
         let mut lines = lines.lock().await;
@@ -231,7 +231,7 @@ async fn a_retry_by_search_counts_asks_and_keeps_the_order() {
     assert_eq!(waited, 1, "an execution that fails again is told by the code");
 }
 
-/// The exit code of a retry that is waited for and fails again.
+/// Returns the exit code of a retry with `--wait` that fails again.
 async fn fail_again(stack: &Stack, process: &Process, laptop: &Laptop) -> i32 {
     stack.apply(&FAILS.replace("name: orders", "name: broken")).await;
     let id = eventually("the other one is known", || async {
@@ -253,7 +253,7 @@ async fn completions_are_right_for_each_shell() {
         }
         let file = std::env::temp_dir().join(format!("forebay-{}.{shell}", std::process::id()));
         std::fs::write(&file, &script).unwrap();
-        // Shells that are not on this machine cannot be asked.
+        // Shells that are not on this machine cannot be tested.
         let checked = tokio::process::Command::new(check.unwrap_or(shell)).arg("-n").arg(&file).output().await;
         std::fs::remove_file(&file).unwrap();
         match checked {

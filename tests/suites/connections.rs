@@ -1,4 +1,4 @@
-//! Connections, the steps that use them, and executions that are tried again by hand.
+//! Connections, the steps that use them, and manual retries of executions.
 
 use crate::databases::postgres_connection;
 use forebay_tests::{Sink, Stack, eventually};
@@ -101,7 +101,7 @@ respond: { body: '{ n: .steps.write[2].rows[0].n, row: .steps.read.rows[0] }' }
     let answer = stack.post(&ingress, "/t1/orders", r#"{"id": "a'; drop table orders --", "amount": 12.50, "other": "b"}"#).await;
     let expected = r#"{"n":2,"row":{"id":"a'; drop table orders --","amount":12.50,"at":"2026-01-02T03:04:05Z"}}"#;
     assert_eq!((answer.status, String::from_utf8_lossy(&answer.body).as_ref()), (200, expected));
-    // The second statement meets the row that is there already, so the first is undone.
+    // The second statement violates the primary key, so the first is undone.
     assert_eq!(stack.post(&ingress, "/t1/orders", r#"{"id": "c", "amount": 1, "other": "b"}"#).await.status, 500);
     let answer = stack.post(&ingress, "/t1/orders", r#"{"id": "c", "amount": 1, "other": "d"}"#).await;
     assert_eq!((answer.status, &answer.json()["n"]), (200, &json!(4)));
@@ -135,7 +135,7 @@ steps:
         })
         .await;
     };
-    // The version that accepted it still calls what is broken.
+    // The version that accepted it still calls the broken system.
     stack.apply(&yaml(sink.address())).await;
     stack.command(&["executions", "retry", &id]).await;
     is("failed", 2).await;

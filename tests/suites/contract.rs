@@ -146,7 +146,7 @@ steps: [{{ id: call, http: {{ method: POST, url: '{}/late' }} }}]
     assert!(timeout["type"].as_str().unwrap().ends_with("/execution-timeout"));
     assert!(answer.header("location").contains(timeout["executionId"].as_str().unwrap()));
     eventually("no caller waits", || async { (ingress.metric("forebay_ingress_reply_waiters").await == 0.0).then_some(()) }).await;
-    // The worker comes too late on purpose.
+    // The worker deliberately starts too late.
     let _worker = stack.start("worker").await;
     let executions = stack.ended("late", 1).await;
     assert_eq!(executions[0]["status"], "expired");

@@ -1,4 +1,4 @@
-//! Databases for steps: the test's own one on PostgreSQL, and one of its own on MariaDB.
+//! Databases for steps: the test's own database on PostgreSQL, and another one on MariaDB.
 
 use forebay_tests::Stack;
 use std::process::Stdio;
@@ -15,7 +15,7 @@ pub(crate) fn postgres_connection(stack: &Stack, tenant: &str, name: &str) -> St
     )
 }
 
-/// A database of its own on the MariaDB at `FOREBAY_MARIADB_URL` (default: the system's, mysql://root@127.0.0.1:3306); dropped in the end.
+/// A new database on the MariaDB at `FOREBAY_MARIADB_URL` (default: that of the system, mysql://root@127.0.0.1:3306); dropped at the end.
 pub(crate) struct Mariadb {
     host: String,
     port: String,
@@ -44,7 +44,7 @@ impl Mariadb {
         )
     }
 
-    /// Runs statements; what they print.
+    /// Runs statements; returns their output.
     pub(crate) async fn sql(&self, statements: &str) -> String {
         self.run(&self.database, statements).await
     }

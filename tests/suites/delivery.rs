@@ -16,7 +16,7 @@ steps: [{{ id: send, http: {{ method: POST, url: '{}/order', body: .body }} }}]
     )
 }
 
-/// Sends numbers one after another, each until it is accepted. How many had to be sent again although they may have been delivered.
+/// Sends numbers one after another, each until it is accepted. Returns how many were sent again although they may have been delivered.
 async fn send_numbers(stack: &Stack, ingress: &Process, connection: usize, count: usize) -> usize {
     let mut in_doubt = 0;
     for number in 0..count {
@@ -35,15 +35,15 @@ async fn send_numbers(stack: &Stack, ingress: &Process, connection: usize, count
     in_doubt
 }
 
-/// What happened twice, in a run without loss and out of order.
+/// Repetitions in a run without losses and with the right order.
 struct Twice {
-    /// Executions that a worker had begun when it was killed: the same idempotency key again.
+    /// Executions that were running in a killed worker: repeated with the same idempotency key.
     run_again: usize,
-    /// Calls that were sent again after an answer that left their delivery open: another key, the same body.
+    /// Calls that were sent again after a response that left their delivery open: another key, the same body.
     sent_again: usize,
 }
 
-/// Executions start in the order of acceptance, none overlaps another, none is missing.
+/// Checks that executions start in the order of receipt, that none overlaps another, and that none is missing.
 fn check_order(sink: &Sink, connections: usize, count: usize) -> Twice {
     let mut next: HashMap<u64, u64> = HashMap::new();
     let mut twice = Twice { run_again: 0, sent_again: 0 };
@@ -61,7 +61,7 @@ fn check_order(sink: &Sink, connections: usize, count: usize) -> Twice {
         } else {
             assert_eq!(number, *expected, "out of order");
             *expected += 1;
-            // A killed worker's call may still be answered while the next worker begins: that is the same execution, above.
+            // The call of a killed worker may still be answered while the next worker begins: it is the same execution, see above.
             assert!(last.as_ref().is_none_or(|last| last.ended <= call.began), "two executions overlap");
         }
         last = Some(call);
@@ -75,8 +75,8 @@ fn number_from(variable: &str, default: usize) -> usize {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-/// Larger by `FOREBAY_ORDER_CONNECTIONS`, `FOREBAY_ORDER_CALLS` (of each), `FOREBAY_ORDER_KILLS`; `FOREBAY_ORDER_RESTART` is a command
-/// that restarts the broker, run once half-way.
+/// The size is increased by `FOREBAY_ORDER_CONNECTIONS`, `FOREBAY_ORDER_CALLS` (of each), `FOREBAY_ORDER_KILLS`; `FOREBAY_ORDER_RESTART` is
+/// a command that restarts the broker, run once half-way.
 #[tokio::test]
 async fn an_ordered_trigger_keeps_its_order_while_its_workers_are_killed() {
     let connections = number_from("FOREBAY_ORDER_CONNECTIONS", 8);
@@ -116,12 +116,12 @@ async fn an_ordered_trigger_keeps_its_order_while_its_workers_are_killed() {
     stack.ended("ordered", (connections * count).min(10_000)).await;
     let twice = check_order(&sink, connections, count);
     eprintln!("{} executions ran again, {} calls were sent again ({} in doubt)", twice.run_again, twice.sent_again, in_doubt.get());
-    // A broker that restarts takes the delivery from a worker that lives, as a kill does.
+    // A restart of the broker takes the delivery from a live worker, as a kill does.
     assert!(twice.run_again <= kills + usize::from(restart.is_some()), "{} executions ran twice in {kills} kills", twice.run_again);
     assert!(twice.sent_again <= in_doubt.get());
 }
 
-/// Runs all at once on this task.
+/// Runs all futures in parallel on this task.
 async fn futures<F: Future<Output = ()>>(futures: Vec<F>) {
     let mut futures: Vec<_> = futures.into_iter().map(Box::pin).collect();
     std::future::poll_fn(|context| {
@@ -181,7 +181,7 @@ async fn a_failure_halts_an_ordered_trigger_until_a_person_skips_or_resumes() {
     eventually("it is tried again", || async { (numbers() == [0, 0]).then_some(()) }).await;
     halted().await;
     sink.answer_with(200);
-    // The state says halted until the worker has taken the decision, so the command may have to be repeated; it says so.
+    // The state is halted until the worker has carried out the decision, so the command may have to be repeated, as it says.
     stack.command(&["triggers", "skip", "t1/ordered"]).await;
     eventually("the others run", || async { (numbers() == [0, 0, 1, 2]).then_some(()) }).await;
     let executions = stack.ended("ordered", 3).await;
@@ -274,7 +274,7 @@ steps: [{{ id: send, http: {{ method: POST, url: '{}/' }} }}]
         (shown["status"] == "queued" && shown["error"]["code"] == "remote" && waits).then_some(())
     })
     .await;
-    // Not when the second call has come: it is not answered yet.
+    // The second call may have arrived without being answered yet.
     eventually("the second attempt has failed", || async {
         let shown = show().await;
         (shown["status"] == "queued" && shown["attempts"] == 2).then_some(())
@@ -291,7 +291,7 @@ steps: [{{ id: send, http: {{ method: POST, url: '{}/' }} }}]
     assert_eq!(seen.len(), 3);
     assert!(seen.iter().all(|call| call.idempotency_key == seen[0].idempotency_key), "one execution, one key");
     assert!(seen[2].began - seen[1].began >= Duration::from_secs(2), "the second pause is twice the first");
-    // A failure for good is not tried again.
+    // A permanent failure is not retried.
     sink.answer_with(404);
     stack.post(&process, "/t1/flaky", "{}").await;
     let executions = eventually("it has failed", || async {

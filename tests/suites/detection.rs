@@ -1,4 +1,4 @@
-//! How soon others go on where a worker or the database hangs, of which no connection tells.
+//! Time of a takeover if a worker or the database hangs while its connections stay open.
 
 use forebay_tests::{Process, Proxy, Sink, Stack, Way, eventually};
 use std::collections::HashSet;
@@ -10,11 +10,11 @@ name: ordered
 trigger: { webhook: { methods: [POST], authentication: none, ordered: true } }
 ";
 
-/// RabbitMQ takes a client as gone after two to three heartbeats without a sign of life; the rest is for a machine under load.
+/// Maximum time of a takeover: RabbitMQ closes a connection after two to three missed heartbeats; the rest is for a busy machine.
 const TAKEOVER: Duration = Duration::from_secs(9 + 3);
-/// So long one worker runs all calls before the trigger has come to rest on it: queues move when a worker comes.
+/// Time for which one worker must run all calls before the trigger counts as settled on it: queues move when a worker joins.
 const REST: Duration = Duration::from_secs(5);
-/// Between two losses; a worker that hangs is still among the live ones then.
+/// Time between two losses; a worker that hangs still counts as live then.
 const SOON: Duration = Duration::from_secs(3);
 
 /// Workers, and the trigger that one of them serves.
@@ -41,7 +41,7 @@ impl Workers {
         process.signal(name);
     }
 
-    /// The worker that runs a call, and the time that this took.
+    /// Returns the worker that runs a call, and its duration.
     async fn run(&self) -> (String, Duration) {
         let (before, begun) = (self.stack.executions("ordered").await.len(), Instant::now());
         assert_eq!(self.stack.post(&self.ingress, "/t1/ordered", "{}").await.status, 202);
@@ -49,7 +49,7 @@ impl Workers {
         (ended[0]["worker"].as_str().unwrap_or_default().to_owned(), begun.elapsed())
     }
 
-    /// The worker on which the trigger has come to rest.
+    /// Returns the worker on which the trigger has settled.
     async fn active(&self) -> String {
         let (mut active, mut since) = (String::new(), Instant::now());
         while active.is_empty() || since.elapsed() < REST {
@@ -78,7 +78,7 @@ async fn the_triggers_of_a_worker_that_hangs_are_run_by_another_within_three_hea
 async fn the_triggers_of_two_workers_that_hang_soon_one_after_the_other_are_run_by_a_third() {
     let workers = Workers::start(&["one", "two", "three"]).await;
     let active = workers.active().await;
-    // The one that takes over is the standby, again when the first one is back.
+    // The standby takes over, and again when the first one is back.
     workers.signal(&active, "STOP");
     let (standby, _) = workers.run().await;
     workers.signal(&active, "CONT");

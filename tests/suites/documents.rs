@@ -31,7 +31,7 @@ trigger: { webhook: {} }
 struct Documented {
     stack: Stack,
     ingress: Process,
-    /// Of t1 and of t2.
+    /// The keys of t1 and of t2.
     keys: [String; 2],
 }
 
@@ -139,7 +139,7 @@ async fn the_page_is_made_of_the_same_and_nothing_in_it_is_active() {
         assert!(page.contains(&curl) && page.contains("/t1/price'</pre>"), "{page}");
         assert!(!page.contains("/t1/gone") && !page.contains("/t2"), "{page}");
     }
-    // What a caller calls this host counts for nothing, and goes into no shell.
+    // The `Host` header of a caller is not trusted, and is never inserted into a shell command.
     let request = documented.stack.http.get(format!("{}/t1", documented.ingress.url)).header("x-api-key", &documented.keys[0]);
     let answer = documented.stack.send(request.header("x-forwarded-host", "a';rm -rf /<b>")).await;
     let page = String::from_utf8(answer.body).unwrap();

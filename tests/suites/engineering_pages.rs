@@ -1,12 +1,12 @@
-//! The pages name files, lists of files, log fields and settings: each one exists, and each list is complete.
+//! Pages for engineers name files, lists of files, log fields and settings: each one must exist, and each list must be complete.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+pub(crate) const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// The files of the checkout, from its top, without what is built or installed.
-fn files() -> BTreeSet<String> {
+/// Returns the files of the checkout, relative to its root, without build results and installed packages.
+pub(crate) fn files() -> BTreeSet<String> {
     fn collect(folder: &Path, files: &mut BTreeSet<String>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -29,7 +29,7 @@ fn page(name: &str) -> String {
     std::fs::read_to_string(format!("{ROOT}/{name}")).unwrap()
 }
 
-/// What a text has in backticks.
+/// Returns the texts in backticks.
 fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
@@ -57,7 +57,7 @@ fn every_file_that_a_page_for_engineers_names_exists() {
     assert!(missing.is_empty(), "{}", missing.join("\n"));
 }
 
-/// A list names every file with certain words that is not one of the part's own files (`Its own: ...`), and nothing else.
+/// A list names exactly the files with certain words, except the part's own files (`Its own: ...`).
 #[test]
 fn the_lists_of_files_for_a_new_part_are_whole() {
     let files = files();

@@ -1,4 +1,4 @@
-//! The definitions of `examples/`, against the kinds of server that they are for.
+//! The definitions of `examples/`, with the kinds of servers that they are for.
 
 use crate::databases::{Mariadb, postgres_connection};
 use forebay_contract::authentication::{Sender, SignatureScheme};
@@ -6,8 +6,7 @@ use forebay_tests::{Answer, FileServer, MailServer, Process, Sink, Stack};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// An example's text, open to everybody.
-/// Open where it would ask for an API key.
+/// Returns an example's text, with `authentication: none` where it would need an API key.
 fn example(name: &str) -> String {
     let path = format!("{}/../examples/{name}", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(path).unwrap();
@@ -126,7 +125,7 @@ async fn a_push_event_that_github_signed_is_fanned_out() {
         post(&stack, &ingress, "/t37ed/GitHubPush", &headers, body).await.status
     };
     for _ in 0..2 {
-        // GitHub delivers again what it had no answer to, under the same id.
+        // GitHub repeats a delivery without a response, under the same id.
         assert_eq!(push("push", "d1", event.to_string()).await, 202);
     }
     assert_eq!(push("ping", "d2", "{}".to_owned()).await, 202);

@@ -32,7 +32,7 @@ fn definitions(url: &str) -> String {
     text
 }
 
-/// Calls from a tenant that does not wait for what becomes of them.
+/// Sends calls of a tenant that does not wait for their outcomes.
 async fn flood(stack: &Arc<Stack>, ingress: &Process, path: &str, count: usize) -> Vec<u16> {
     let mut sending = JoinSet::new();
     for number in 0..count {
@@ -79,7 +79,7 @@ async fn a_message_that_is_moved_to_the_queues_of_its_tenant_is_executed_once() 
     ];
     assert!(flood(&stack, &ingress, "/busy/work", 400).await.iter().all(|status| *status == 202));
     eventually("the tenant has queues of its own", || async { (tenant_queues(&stack).await == ["busy"]).then_some(()) }).await;
-    // These are published there.
+    // These are published to the tenant's own queue.
     assert!(flood(&stack, &ingress, "/busy/work", 100).await.iter().all(|status| *status == 202));
     let executions = stack.ended("work", 500).await;
     assert!(executions.iter().all(|execution| execution["status"] == "succeeded"), "{executions:?}");
@@ -96,7 +96,7 @@ async fn a_tenant_that_fills_a_shared_queue_is_refused_and_the_others_are_not() 
     stack.apply(&definitions(sink.address())).await;
     let ingress = stack.start_with("ingress", &[("FOREBAY_QUEUE_MAX_LENGTH", "100")]).await;
     let mut answers = Vec::new();
-    // A queue takes more than its length of calls that come at once.
+    // A queue accepts more than its maximum length of simultaneous calls.
     for _ in 0..40 {
         answers.extend(flood(&stack, &ingress, "/busy/work", 10).await);
     }
@@ -145,7 +145,7 @@ async fn answers_that_do_not_fit_into_a_worker_s_memory_together_are_read_one_af
     assert!(most < 512 << 20, "{} MiB", most >> 20);
 }
 
-/// Of the calls that wait in a queue, a worker holds as many as fit into its memory.
+/// A worker holds as many waiting calls of a queue as fit into its memory.
 #[tokio::test]
 async fn large_bodies_that_wait_in_a_queue_are_drawn_as_they_fit_into_memory() {
     const CALLS: usize = 24;

@@ -1,5 +1,5 @@
-//! What happens while the broker or the database is away. These tests stop the private services of `FOREBAY_SERVICES`
-//! (`scripts/test` sets it), so they run alone, one after another: `scripts/test` runs them last.
+//! Behaviour while the broker or the database is away. These tests stop the private services of `FOREBAY_SERVICES` (`scripts/test` sets
+//! it), so they run alone, one after another: `scripts/test` runs them last.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests are not seen as tests by the lint")]
 
@@ -30,13 +30,13 @@ respond: { body: '.body' }
 pub(crate) async fn services(verb: &str) {
     let script = std::env::var("FOREBAY_SERVICES").expect("FOREBAY_SERVICES: the path of scripts/services");
     let mut command = tokio::process::Command::new(script);
-    // With the URLs set the script would take them for somebody else's servers.
+    // If the URLs were set, the script would not control the servers.
     command.args(verb.split(' ')).env_remove("FOREBAY_AMQP_URL").env_remove("FOREBAY_DATABASE_URL");
     let output = command.output().await.unwrap();
     assert!(output.status.success(), "{verb}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Calls that go on from 16 connections until told to stop.
+/// Calls from 16 connections until it is stopped.
 pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     answers: Arc<Mutex<Vec<(Instant, Duration, Answer)>>>,
@@ -156,7 +156,7 @@ async fn an_ingress_is_ready_while_the_broker_is_away_and_says_that_it_does_not_
     accepting(true).await;
     services("stop-broker").await;
     accepting(false).await;
-    // One that starts now listens without a broker after a few seconds.
+    // A process that starts now listens without a broker after a few seconds.
     let begun = Instant::now();
     let started = stack.start("ingress").await;
     assert!((Duration::from_secs(4)..Duration::from_secs(15)).contains(&begun.elapsed()), "{:?}", begun.elapsed());
@@ -169,7 +169,7 @@ async fn an_ingress_is_ready_while_the_broker_is_away_and_says_that_it_does_not_
     eventually("it accepts", || async { (stack.post(&started, "/t1/async", "{}").await.status == 202).then_some(()) }).await;
 }
 
-/// Above its memory limit the broker reads nothing more of a connection that publishes, until it is below.
+/// Above its memory limit the broker stops reading from publishing connections, until it is below.
 #[tokio::test]
 async fn while_the_broker_is_short_of_memory_calls_get_503_at_once_and_are_accepted_again_after() {
     let stack = Stack::new().await;
@@ -187,7 +187,7 @@ async fn while_the_broker_is_short_of_memory_calls_get_503_at_once_and_are_accep
     let refused_at_once = Instant::now();
     assert_eq!(stack.post(&process, "/t1/async", "{}").await.status, 503);
     assert!(refused_at_once.elapsed() < Duration::from_secs(1), "{:?}", refused_at_once.elapsed());
-    // What `scripts/parts/broker.sh` starts it with.
+    // The value with which `scripts/parts/broker.sh` starts it.
     services("rabbitmqctl set_vm_memory_high_watermark 0.25").await;
     let back = Instant::now();
     eventually("calls are accepted again", || async { (stack.post(&process, "/t1/async", "{}").await.status == 202).then_some(()) }).await;

@@ -1,4 +1,4 @@
-//! Files whose move a crash leaves in doubt.
+//! Files whose move is in doubt after a crash.
 
 use forebay_tests::{FileServer, Sink, Stack, eventually};
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ async fn a_move_and_a_delete_that_were_done_before_a_crash_are_not_failures_when
     for name in ["a", "old"] {
         std::fs::write(server.files().join(name), name).unwrap();
     }
-    // A GET has no effect, so nothing of the steps before it is made durable for it.
+    // A GET has no effect, so checkpoints of earlier steps are not stored before it.
     let yaml = format!(
         "
 tenant: t1
@@ -97,7 +97,7 @@ steps:
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_dies_amid_a_file_leaves_no_part_of_it_once_the_step_is_done() {
     let (stack, server) = with_files().await;
-    // Large enough to be met amid its way.
+    // Large enough to be interrupted while it is written.
     let steps = "
 tenant: t1
 name: large

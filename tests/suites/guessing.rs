@@ -1,4 +1,4 @@
-//! Guesses, floods and large bodies of callers who are not signed in at the console.
+//! Password guesses, floods and large bodies of unauthenticated callers of the console.
 
 use crate::people::{Console, PASSWORD};
 use forebay_console::{Access, routes};
@@ -28,7 +28,7 @@ async fn guesses_at_once_are_no_more_than_one_after_the_other_and_lock_nobody_ou
     assert_eq!(answers, BTreeMap::from([(401, 5), (429, 195)]), "five are free, whenever they come");
     let elsewhere = console.sign_in("127.0.0.2", "root", PASSWORD, &[]).await;
     assert_eq!(elsewhere.status, 303, "the owner is at another address");
-    // Guesses of others never reach who is signed in, nor a device on which somebody has signed in before.
+    // Guesses of others do not affect a signed-in person, or a device with an earlier sign-in.
     assert_eq!(console.page("127.0.0.1", "/account", &[&console.session]).await.status, 200);
     let again = console.sign_in("127.0.0.1", "root", PASSWORD, &[&console.device]).await;
     assert_eq!(again.status, 303, "a known device");
@@ -82,7 +82,7 @@ async fn nobody_who_is_not_signed_in_sends_more_than_a_few_kilobytes() {
     assert!(dev.resident_bytes().saturating_sub(before) < 100 << 20, "{} bytes, {before} before", dev.resident_bytes());
     assert!(stack.log_of("dev").len() - logged < 100_000);
 
-    // Any route that takes a body answers before it comes, or takes a few kilobytes of it.
+    // Any route with a body answers before it arrives, or accepts a few kilobytes of it.
     let mut faults = Vec::new();
     for route in routes().iter().filter(|route| route.method != "GET") {
         let path = route.path.replace(['{', '}'], "");
@@ -99,7 +99,7 @@ async fn nobody_who_is_not_signed_in_sends_more_than_a_few_kilobytes() {
         let read = tokio::time::timeout(Duration::from_secs(5), stream.read_exact(&mut line)).await;
         let status = String::from_utf8_lossy(&line[9..]).into_owned();
         let wanted = match (route.access, path.as_str()) {
-            // Takes no body.
+            // The route has no body.
             (Access::Public, "/sign-out") => "303",
             (Access::Public, _) => "413",
             _ if path.starts_with("/api/") => "401",

@@ -1,4 +1,4 @@
-//! What the history has of executions: labels, hidden fields, diagnostics for a time, figures.
+//! The history of executions: labels, hidden fields, diagnostics, statistics.
 
 use forebay_tests::{Sink, Stack, eventually};
 use serde_json::{Value, json};
@@ -74,7 +74,7 @@ respond: {{ body: .steps.send.body }}
     assert!(shown.contains("labels       price=12345678901234567.89, n=1.10"), "{shown}");
     let shown = stack.command(&["executions", "show", &id, "--output", "json"]).await;
     let shown: String = shown.split_whitespace().collect();
-    // The steps `kept` and `send`, and the answer; the call has no `half`.
+    // The steps `kept` and `send`, and the response; the call has no `half`.
     assert_eq!(shown.matches(DIGITS).count(), 3, "{shown}");
     assert_eq!((shown.matches(body).count(), shown.matches("\"query\":{\"n\":1.10}").count()), (1, 1), "{shown}");
 }
@@ -231,7 +231,7 @@ async fn traffic_is_counted_by_minute_whatever_came_of_the_executions() {
         stack.post(&ingress, "/t1/labelled", &format!(r#"{{"id": {id}}}"#)).await;
     }
     stack.ended("labelled", 3).await;
-    // What is not written yet is written when the worker ends.
+    // Statistics that are not written yet are written when the worker ends.
     assert!(worker.terminate().await.success());
     let sums = "select sum(succeeded), sum(failed), sum(expired), sum((select sum(n) from unnest(durations) n)) from traffic";
     assert_eq!(stack.sql(sums).await.trim(), "2|1|0|3");

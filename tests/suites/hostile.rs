@@ -1,4 +1,4 @@
-//! What a tenant writes or sends ends its own executions only.
+//! Definitions and calls of a tenant can end only its own executions.
 
 use forebay_tests::Stack;
 use serde_json::json;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Each with the codes that its failure may have.
+/// Programs, each with the possible codes of its failure.
 const PROGRAMS: [(&str, &str); 8] = [
     ("def f: f; f", "timeout limit"),
     ("last(range(1000000000000))", "timeout"),
@@ -77,6 +77,6 @@ async fn hostile_mappings_and_bodies_fail_in_time_while_others_are_served_by_the
     done.store(true, Ordering::Relaxed);
     let (slowest, served) = others.await.unwrap();
     assert!(served > 20 && slowest < Duration::from_secs(5), "{served} served, the slowest in {slowest:?}");
-    // The same process all the while.
+    // The worker is still the same process.
     assert!(worker.resident_bytes() > 0);
 }

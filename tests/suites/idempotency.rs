@@ -1,4 +1,4 @@
-//! Repeated calls: one execution for one key, and the first one's answer for each repetition. And bodies held against a schema.
+//! Repeated calls: one execution for each key, and the first response for each repetition. Also validation of bodies by a schema.
 
 use forebay_tests::{Answer, Process, Sink, Stack, eventually};
 use serde_json::{Value, json};
@@ -110,7 +110,7 @@ async fn many_at_once_with_one_key_are_one_execution() {
     assert_eq!(ids.len(), 1);
     assert_eq!(answers.iter().filter(|answer| answer.header("idempotent-replayed") == "true").count(), 19);
     stack.ended("async", 1).await;
-    // A call without a key, so that what was published before it has been dealt with.
+    // A call without a key, so that all earlier messages have been processed.
     post(&stack, &ingress, "/t1/async", None, &json!({"n": 2})).await;
     stack.ended("async", 2).await;
     assert_eq!(sink.seen().len(), 2);

@@ -1,4 +1,4 @@
-//! One database, one broker, one set of queues: what is not the installation's is refused with the reason, and nothing is accepted there.
+//! One database, one broker, one set of queues: processes with other ones are refused with the reason, and accept nothing.
 
 use forebay_tests::{Process, Stack, eventually};
 use lapin::options::{BasicPublishOptions, ExchangeDeclareOptions, ExchangeDeleteOptions};
@@ -13,7 +13,7 @@ name: nightly
 trigger: { schedule: { every: 24h, starting: 2099-01-01T00:00:00Z } }
 steps: [{ id: a, set: '1' }]
 ";
-/// Fails at each attempt, and halts.
+/// A definition that fails at each attempt, and halts.
 const HALTS: &str = "
 tenant: t1
 name: halts
@@ -28,7 +28,7 @@ trigger: { webhook: { methods: [POST], authentication: none } }
 steps: [{ id: a, set: 'error(\"no stock\")' }]
 ";
 
-/// For a case that needs the broker's tool. CI has it, and must not leave the case out.
+/// Skips a case that needs the broker's tool. CI has it, and must not skip.
 fn skip(case: &str) {
     assert!(
         std::env::var_os("CI").is_none(),
@@ -43,7 +43,7 @@ struct OtherBroker {
     url: String,
 }
 
-/// This checkout's own tool where it runs the broker, else the system's.
+/// Runs this checkout's own tool if it runs the broker, otherwise that of the system.
 fn rabbitmqctl(arguments: &[&str]) -> Option<String> {
     let own = std::env::var("FOREBAY_SERVICES").ok().map(|services| (services, vec!["rabbitmqctl"]));
     let tools = own.into_iter().chain([("rabbitmqctl".to_owned(), Vec::new())]);
@@ -57,7 +57,7 @@ fn rabbitmqctl(arguments: &[&str]) -> Option<String> {
 }
 
 impl OtherBroker {
-    /// `None`: the broker's tool is not at hand, as where the broker is in a container of its own.
+    /// Returns `None` if the broker's tool is not available, for example if the broker runs in another container.
     fn new(stack: &Stack) -> Option<Self> {
         let name = format!("other-{}", stack.queue_prefix().trim_end_matches('.'));
         let url = stack.broker_url();
@@ -70,7 +70,7 @@ impl OtherBroker {
         Some(other)
     }
 
-    /// The queues that somebody has declared there.
+    /// Returns the queues that were declared there.
     fn queues(&self) -> String {
         rabbitmqctl(&["list_queues", "-p", &self.name, "name"]).unwrap()
     }
@@ -82,7 +82,7 @@ impl Drop for OtherBroker {
     }
 }
 
-/// Puts a message that is no envelope into the shared queue of work.
+/// Publishes a message that is not an envelope to the shared queue of work.
 async fn put(stack: &Stack) {
     let connection = Connection::connect(&stack.broker_url(), ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
@@ -99,7 +99,7 @@ async fn put_unreadable(stack: &Stack) -> String {
     .await
 }
 
-/// Attempts of all executions, and messages that are unreadable: what a verb would have changed.
+/// Returns attempts of all executions, and the number of unreadable messages: values that a verb would have changed.
 async fn accepted(stack: &Stack) -> (String, usize) {
     let executions = stack.sql("select count(*), coalesce(sum(attempts), 0) from executions").await;
     (executions, stack.command_json(&["unreadable", "list"]).await.as_array().unwrap().len())
@@ -150,7 +150,7 @@ async fn no_verb_says_yes_with_another_prefix_number_of_queues_or_broker() {
     if let Some(other) = &other {
         assert_eq!(other.queues().trim(), "", "nothing was declared at the other broker");
     }
-    // A broker that is away is no reason to give up.
+    // A broker that is away does not end the command.
     let (code, _, error) = stack.command_ends_with(verbs[0], &[("FOREBAY_AMQP_URL", "amqp://guest:guest@127.0.0.1:1")]).await;
     assert!(code == 5 && error.contains("127.0.0.1:1"), "{code} {error}");
 
@@ -189,7 +189,7 @@ async fn a_database_that_no_service_has_started_with_has_no_broker_yet() {
     let (code, output, error) = stack.command_ends(&["schedules", "run", "t1/nightly"]).await;
     assert_eq!((code, output.as_str()), (1, ""), "{error}");
     assert!(error.contains("no service has been started with this database yet"), "{error}");
-    // All at once: one registers, the others compare.
+    // All at once: one registers, and the others compare.
     let _all = tokio::join!(stack.start("scheduler"), stack.start("worker"), stack.start("ingress"), stack.start("console"));
     stack.command(&["schedules", "run", "t1/nightly"]).await;
     stack.ended("nightly", 1).await;
@@ -220,7 +220,7 @@ async fn running_services_refuse_a_broker_without_the_mark_until_it_is_adopted()
     };
     eventually("the depth is known", || async { ready().await.is_number().then_some(()) }).await;
 
-    // As if the broker had been emptied: the mark that the database names is not there.
+    // The state after the broker was emptied: it does not have the mark of the database.
     stack.sql("update installation set broker_mark = gen_random_uuid()").await;
     eventually("the depth is of another broker, so not known", || async { ready().await.is_null().then_some(()) }).await;
     let answer = run().await;
@@ -273,7 +273,7 @@ async fn a_move_leaves_no_message_in_a_queue_that_nobody_reads() {
     let (code, _, error) = stack.command_ends_with(&adopt, &settings).await;
     assert!(code == 1 && error.contains("1 worker runs"), "{error}");
     worker.terminate().await;
-    // A worker that has ended is known to live for a few seconds more.
+    // A worker that has ended counts as live for a few more seconds.
     eventually("the move is done", || async { (stack.command_ends_with(&adopt, &settings).await.0 == 0).then_some(()) }).await;
     let (code, _, error) = stack.command_ends(&["worker"]).await;
     assert!(code == 1 && error.contains("FOREBAY_QUEUE_PREFIX"), "the settings from before are refused: {error}");
@@ -285,7 +285,7 @@ async fn registered_mark(stack: &Stack) -> String {
     stack.sql("select broker_mark from installation").await.trim().to_owned()
 }
 
-/// Posts until the ingress refuses; how many calls it has accepted.
+/// Posts until the ingress refuses; returns the number of accepted calls.
 async fn accepted_until_refused(stack: &Stack, ingress: &Process) -> usize {
     let accepted = AtomicUsize::new(0);
     eventually("the ingress accepts nothing", || async {
@@ -308,7 +308,7 @@ async fn calls_that_an_ingress_accepts_during_a_move_are_not_left_behind() {
     let settings = [("FOREBAY_QUEUE_PREFIX", moved.as_str())];
     let accepting = async {
         eventually("the registration changes", || async { (registered_mark(&stack).await != before).then_some(()) }).await;
-        // It has not noticed yet.
+        // It has not noticed the change yet.
         accepted_until_refused(&stack, &ingress).await
     };
     let adopt = stack.command_ends_with(&["installation", "adopt", "--yes"], &settings);
@@ -336,7 +336,7 @@ async fn a_move_that_was_interrupted_is_checked_again_by_the_next_one() {
     let (adopt, settings) = (["installation", "adopt", "--yes"], [("FOREBAY_QUEUE_PREFIX", moved.as_str())]);
     tokio::select! {
         ended = stack.command_ends_with(&adopt, &settings) => panic!("it ended: {ended:?}"),
-        // The command is killed by that.
+        // This kills the command.
         () = eventually("the registration changes", || async { (registered_mark(&stack).await != before).then_some(()) }) => {}
     }
     accepted_until_refused(&stack, &ingress).await;
@@ -352,7 +352,7 @@ async fn a_move_that_was_interrupted_is_checked_again_by_the_next_one() {
     eventually("the ingress accepts again, without a restart", accepts).await;
 }
 
-/// A user of the broker who may do everything but configure one exchange.
+/// A user of the broker with all permissions except to configure one exchange.
 struct LimitedUser(String);
 
 impl LimitedUser {
@@ -396,7 +396,7 @@ async fn an_adoption_whose_earlier_mark_cannot_be_removed_is_done_with_a_warning
     connection.create_channel().await.unwrap().exchange_delete(mark.into(), ExchangeDeleteOptions::default()).await.unwrap();
 }
 
-/// The mark as the audit log has it from before the move.
+/// Returns the mark before the move, from the audit log.
 fn ingress_mark(stack: &Stack) -> String {
     let query = "select before ->> 'mark' from audit where action = 'installation.adopt' order by id limit 1";
     let output = Command::new("psql").args(["-qAt", stack.database_url(), "-c", query]).output().unwrap();

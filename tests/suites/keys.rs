@@ -2,13 +2,13 @@ use forebay_contract::UnixMicros;
 use forebay_contract::authentication::{Sender, SignatureScheme};
 use forebay_tests::{Answer, Process, Stack, eventually};
 
-/// All of an answer that could tell one path from another, with the tenant of the path and the path itself taken out.
+/// Returns the parts of a response that could distinguish paths, without the tenant and the path.
 fn told(answer: &Answer, tenant: &str) -> (u16, String, String) {
     let challenge = answer.header("www-authenticate").replace(tenant, "TENANT");
     (answer.status, challenge, String::from_utf8(answer.body.clone()).unwrap().replace(tenant, "TENANT"))
 }
 
-/// `hide`: callers without a valid key, and those with a key that does not open it, cannot tell whether a name exists.
+/// With `hide`, callers without a valid key, and those with a key of another integration, cannot tell whether a name exists.
 #[tokio::test]
 async fn names_that_do_not_exist_can_be_answered_as_those_that_need_a_key() {
     let stack = Stack::new().await;
@@ -128,7 +128,7 @@ async fn one_key_opens_several_webhooks_by_granting_and_a_key_that_exists_says_h
     answers("/t1/first", 202).await;
     answers("/t1/second", 403).await;
 
-    // The same value again: its tenant is told how to go on.
+    // The same value again: the error for the same tenant explains what to do.
     let (code, error) = stack.command_fails(&create("t1", "Again", "second")).await;
     assert!(
         code == 1 && error.contains("already 'Partner P'") && error.contains(&format!("`forebay keys grant {id} --integration second`")),
@@ -136,7 +136,7 @@ async fn one_key_opens_several_webhooks_by_granting_and_a_key_that_exists_says_h
     );
     let (_, error) = stack.command_fails(&create("t1", "Again", "first")).await;
     assert!(error.contains("It may call these integrations already"), "{error}");
-    // Another tenant learns nothing of it: it may have a key of the same value, which is a key of its own.
+    // Another tenant learns nothing of it: it may have its own key of the same value.
     let theirs = stack.command_json(&create("t2", "Theirs", "other")).await;
     answers("/t2/other", 202).await;
     answers("/t1/first", 202).await;
@@ -147,7 +147,7 @@ async fn one_key_opens_several_webhooks_by_granting_and_a_key_that_exists_says_h
     let granted = stack.command_json(&["keys", "grant", &id, "--integration", "second"]).await;
     assert_eq!(granted["integrations"], serde_json::json!(["first", "second"]));
     answers("/t1/second", 202).await;
-    // By its label, to what it opens already: no change, and no fault.
+    // Granted again by its label: no change, and no error.
     let said = stack.command(&["keys", "grant", "--label", "Partner P", "--tenant", "t1", "--integration", "first"]).await;
     assert!(said.contains("may call first second"), "{said}");
     stack.command(&["keys", "revoke", "--label", "Partner P", "--integration", "first"]).await;
@@ -304,7 +304,7 @@ async fn signed_calls_are_accepted_and_those_that_are_not_rightly_signed_get_401
     };
     let old_id = key("old", &["--signing", "--key", old]).await["id"].as_str().unwrap().to_owned();
     key("new", &["--signing", "--key", new]).await;
-    // The same secret again would be a key that nobody can tell from the first.
+    // A second key with the same secret could not be distinguished from the first.
     let again = ["keys", "create", "--tenant", "t1", "--label", "again", "--integration", "first", "--signing", "--key", old];
     let (code, error) = stack.command_fails(&again).await;
     assert!(code == 1 && error.contains(&format!("already 'old', of id {old_id}")), "{error}");
@@ -315,7 +315,7 @@ async fn signed_calls_are_accepted_and_those_that_are_not_rightly_signed_get_401
         (answer.status == 202 && call(new, "{}").await.status == 202).then_some(answer)
     })
     .await;
-    // Large bodies are checked elsewhere.
+    // Large bodies are checked on another thread.
     assert_eq!(call(new, &format!("\"{}\"", "x".repeat(200_000))).await.status, 202);
     let wrong = call("another secret", "{}").await;
     assert_eq!((wrong.status, wrong.header("content-type")), (401, "application/problem+json"));
@@ -333,7 +333,7 @@ async fn signed_calls_are_accepted_and_those_that_are_not_rightly_signed_get_401
     assert!(stack.command(&[&invoke[..], &[new]].concat()).await.contains("202"));
     assert!(stack.command_fails(&[&invoke[..], &["another secret"]].concat()).await.1.contains("401"));
 
-    // Its outcome is for who holds an API key.
+    // Its outcome can be read with an API key.
     let place = format!("{}{}", ingress.url, accepted.header("location"));
     assert_eq!(stack.send(stack.http.get(&place)).await.status, 401);
     assert_eq!(stack.send(stack.http.get(&place).header("x-api-key", &api_key)).await.json()["status"], "queued");

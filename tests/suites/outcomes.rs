@@ -1,4 +1,4 @@
-//! Outcomes: each is for the API key that called, or for one that reads all.
+//! Outcomes: readable with the API key that called, or with one that reads all.
 
 use forebay_tests::{Answer, Process, Stack, eventually};
 use serde_json::{Value, json};
@@ -128,7 +128,7 @@ async fn an_outcome_is_for_the_key_that_called_and_for_keys_that_read_all() {
     // The execution that a step called has no caller.
     let sub = outcomes.stack.ended("sub", 1).await[0]["id"].as_str().unwrap().to_owned();
     assert_eq!(outcomes.outcome(&format!("/t1/sub/executions/{sub}"), Some(&other)).await.json()["status"], "succeeded");
-    // Nor has a call of an open endpoint: its outcome is for anybody with the id.
+    // Nor has a call of an open endpoint: everybody with the id may read its outcome.
     let open = outcomes.called("open", None).await;
     assert_eq!(outcomes.outcome(&open, None).await.status, 200);
 
@@ -177,13 +177,13 @@ async fn a_repeated_call_gets_no_outcome_of_another_keys_call_and_runs_nothing()
     assert_eq!((refused.status, refused.json()["type"].as_str().unwrap()), (409, "https://forebay.dev/problems/call-of-another-key"));
     let told = format!("{refused:?}");
     assert!(!told.contains(first.header("forebay-execution-id")) && !told.contains("secret"), "{told}");
-    // A caller that waits for no answer learns that the event is known.
+    // A caller that does not wait gets the id of the known event.
     let accepted = outcomes.post("/t1/event", Some(&other), &event, &[("prefer", "respond-async")]).await;
     assert_eq!((accepted.status, accepted.header("idempotent-replayed")), (202, "true"));
     assert_eq!(outcomes.outcome(accepted.header("location"), Some(&other)).await.status, 404);
     assert_eq!(outcomes.stack.executions("event").await.len(), 1);
 
-    // A key of the header is one for each API key.
+    // A key of the header is unique for each API key.
     let of_header = [("idempotency-key", "k1")];
     let first = outcomes.post("/t1/header", Some(&own), &event, &of_header).await;
     let second = outcomes.post("/t1/header", Some(&other), &event, &of_header).await;

@@ -1,4 +1,4 @@
-//! People at the console: their sessions and tokens end with their rights, and what they do is told with their address.
+//! Users of the console: their sessions and tokens end with their rights, and audit entries have their address.
 
 use forebay_tests::{Answer, Process, Stack, eventually};
 use reqwest::header::{AUTHORIZATION, COOKIE, ORIGIN, SET_COOKIE};
@@ -17,7 +17,7 @@ pub(crate) struct Console {
     /// The cookies of the administrator, as `name=value`.
     pub(crate) session: String,
     pub(crate) device: String,
-    /// By address.
+    /// Clients by address.
     clients: Mutex<HashMap<String, Client>>,
 }
 
@@ -82,11 +82,11 @@ impl Console {
         read(request.body(body.to_string())).await
     }
 
-    /// A new user with a role everywhere, and a token of theirs with all of it: the user's id, and the token.
+    /// Creates a user with a role in every tenant, and a token with all of it; returns the user's id and the token.
     async fn user_with_token(&self, name: &str, role: &str) -> (String, String) {
         let user = self.api("POST", "users", &json!({ "name": name, "password": PASSWORD, "grants": { "*": role } })).await.json();
         let id = user["id"].as_str().unwrap().to_owned();
-        let token = json!({ "user": id, "label": "CI", "role": role, "tenants": ["*"], "lasts": "1h" });
+        let token = json!({ "user": id, "label": "CI", "role": role, "tenants": ["*"], "expiresIn": "1h" });
         (id, self.api("POST", "tokens", &token).await.json()["token"].as_str().unwrap().to_owned())
     }
 
@@ -135,7 +135,7 @@ async fn a_token_ends_with_its_owners_reset_and_makes_neither_users_nor_tokens()
     let console = Console::set_up(&stack, &dev).await;
     let (anna, token) = console.user_with_token("anna", "administrator").await;
     let new = json!({ "name": "mallory", "password": PASSWORD, "grants": { "*": "administrator" } });
-    let new_token = json!({ "label": "more", "role": "viewer", "tenants": ["*"], "lasts": "1h" });
+    let new_token = json!({ "label": "more", "role": "viewer", "tenants": ["*"], "expiresIn": "1h" });
     for (method, place, body) in [
         ("POST", "users".to_owned(), new),
         ("POST", "tokens".to_owned(), new_token),
@@ -151,7 +151,7 @@ async fn a_token_ends_with_its_owners_reset_and_makes_neither_users_nor_tokens()
     let refused = console.api("POST", "users", &weak).await;
     assert!(refused.status == 422 && refused.json()["detail"].as_str().unwrap().contains("guessed first"), "{}", refused.json());
 
-    // One's own change of the password leaves programs alone, a reset does not.
+    // Changing one's own password does not affect tokens, a reset does.
     let session = cookies(&console.sign_in("127.0.0.1", "anna", PASSWORD, &[]).await).remove(0);
     let form = format!("old={}&password=another+long+password", PASSWORD.replace(' ', "+"));
     assert_eq!(console.post("127.0.0.1", "/account/password", &form, &[&session]).await.status, 303);

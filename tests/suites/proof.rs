@@ -1,4 +1,4 @@
-//! Messages that this installation did not write: they run nothing.
+//! Messages that this installation did not write: they are not executed.
 
 use forebay_broker::{Message, MessageKey, encode_envelope};
 use forebay_contract::IdIssuer;
@@ -13,7 +13,7 @@ async fn unreadable(stack: &Stack) -> Vec<Value> {
     stack.command_json(&["unreadable", "list"]).await.as_array().unwrap().clone()
 }
 
-/// A call of `t1/work` as somebody would write it who may publish to the broker and knows everything but the installation's key.
+/// Returns a call of `t1/work` by an attacker who may publish to the broker and knows everything except the installation's key.
 async fn forged(stack: &Stack) -> Message {
     let integration: Uuid = stack.sql("select id from integrations").await.trim().parse().unwrap();
     let id = IdIssuer::new(b"a guess").issue(integration).unwrap();

@@ -1,12 +1,13 @@
 //! The publisher against the real broker, alone and through a proxy that holds bytes back or hangs up.
 
-use crate::seen::{LIMITS, Seen, message, publisher};
-use forebay_broker::{Destination, Installation, Limits, PublishError, Publisher, PublisherConfig, PublisherState, Queue, Topology};
+use crate::seen::{MAX_LENGTH, Seen, broker, message, publisher, unchecked};
+use forebay_broker::{Destination, Installation, MessageKey, PublishError, PublisherState, Queue};
 use forebay_tests::{Proxy, Stack, Way, eventually};
 use futures_util::future::join_all;
 use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
 use std::collections::HashMap;
+use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -16,12 +17,12 @@ use uuid::Uuid;
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_of_any_size_arrive_byte_for_byte() {
     let stack = Stack::new().await;
-    let (publisher, _end) = publisher(&stack, stack.broker_url(), LIMITS).await;
+    let (publisher, _end) = publisher(&stack, &stack.broker_url(), MAX_LENGTH).await;
     let seen = Seen::new(&stack).await;
     // RabbitMQ's frames are of 131,072 bytes, 8 of them not the body's.
     for size in [0, 1, 131_063, 131_064, 131_065, 262_128, 262_129, 5_000_000] {
         let body: Vec<u8> = (0..size).map(|n| (n % 251) as u8).collect();
-        publisher.publish(None, seen.destination(), message(body.clone())).await.unwrap();
+        publisher.send(None, seen.destination(), message(body.clone())).await.unwrap();
         let arrived = seen.bodies().await;
         assert!(arrived == [body], "{size} bytes: {} messages", arrived.len());
     }
@@ -30,7 +31,7 @@ async fn bodies_of_any_size_arrive_byte_for_byte() {
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_of_one_order_arrive_in_it_whatever_goes_beside_them() {
     let stack = Stack::new().await;
-    let (publisher, _end) = publisher(&stack, stack.broker_url(), LIMITS).await;
+    let (publisher, _end) = publisher(&stack, &stack.broker_url(), MAX_LENGTH).await;
     let seen = Seen::new(&stack).await;
     // More callers than may be in flight on a channel at once, besides others without an order.
     let (callers, each) = (1_200, 3);
@@ -42,7 +43,7 @@ async fn messages_of_one_order_arrive_in_it_whatever_goes_beside_them() {
             for _ in 0..each {
                 let begun = clock.fetch_add(1, Ordering::SeqCst);
                 let order = (caller % 3 > 0).then_some(7);
-                publisher.publish(order, destination.clone(), message(begun.to_string())).await.unwrap();
+                publisher.send(order, destination.clone(), message(begun.to_string())).await.unwrap();
                 times.extend(order.map(|_| (begun, clock.fetch_add(1, Ordering::SeqCst))));
             }
             times
@@ -66,11 +67,11 @@ async fn messages_of_one_order_arrive_in_it_whatever_goes_beside_them() {
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_of_one_order_that_overlap_arrive_as_they_were_handed_over() {
     let stack = Stack::new().await;
-    let (publisher, _end) = publisher(&stack, stack.broker_url(), LIMITS).await;
+    let (publisher, _end) = publisher(&stack, &stack.broker_url(), MAX_LENGTH).await;
     let seen = Seen::new(&stack).await;
     for batch in 0..100_u32 {
         // So few at once are begun one after the other.
-        let publishes = (0..25).map(|number| publisher.publish(Some(7), seen.destination(), message((batch * 25 + number).to_be_bytes())));
+        let publishes = (0..25).map(|number| publisher.send(Some(7), seen.destination(), message((batch * 25 + number).to_be_bytes())));
         assert!(join_all(publishes).await.into_iter().all(|result| result.is_ok()));
     }
     let expected: Vec<_> = (0..2_500_u32).map(|number| number.to_be_bytes().to_vec()).collect();
@@ -80,18 +81,18 @@ async fn messages_of_one_order_that_overlap_arrive_as_they_were_handed_over() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_messages_sent_together_each_is_told_what_became_of_it() {
     let stack = Stack::new().await;
-    let (publisher, _end) = publisher(&stack, stack.broker_url(), Limits { max_length: 3, ..LIMITS }).await;
+    let (publisher, _end) = publisher(&stack, &stack.broker_url(), 3).await;
     let seen = Seen::new(&stack).await;
     let full = Queue::Trigger(Uuid::new_v4());
     // At its limit a quorum queue refuses what comes after it has said so.
     eventually("the queue is full", || async {
-        (publisher.publish(Some(1), Destination::Queue(full), message("x")).await == Err(PublishError::QueueFull)).then_some(())
+        (publisher.send(Some(1), Destination::Queue(full), message("x")).await == Err(PublishError::QueueFull)).then_some(())
     })
     .await;
     let missing = Destination::Named(format!("{}missing", stack.queue_prefix()));
     let all = (0..300).map(|number| {
         let destination = [seen.destination(), missing.clone(), Destination::Queue(full)][number % 3].clone();
-        publisher.publish(Some(1), destination, message("x"))
+        publisher.send(Some(1), destination, message("x"))
     });
     let results = join_all(all).await;
     for (number, result) in results.into_iter().enumerate() {
@@ -104,12 +105,13 @@ async fn of_messages_sent_together_each_is_told_what_became_of_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_that_several_declare_at_once_takes_the_first_message_of_each() {
     let stack = Stack::new().await;
-    let publishers = join_all((0..4).map(|_| publisher(&stack, stack.broker_url(), LIMITS))).await;
+    let url = stack.broker_url();
+    let publishers = join_all((0..4).map(|_| publisher(&stack, &url, MAX_LENGTH))).await;
     let seen = Seen::new(&stack).await;
     for _ in 0..30 {
         let queue = Queue::Trigger(Uuid::new_v4());
         let both = publishers.iter().flat_map(|one| [one, one]);
-        let first = both.map(|(publisher, _)| publisher.publish(Some(1), Destination::Queue(queue), message("x")));
+        let first = both.map(|(publisher, _)| publisher.send(Some(1), Destination::Queue(queue), message("x")));
         assert!(join_all(first).await.iter().all(Result::is_ok));
         let name = publishers[0].0.name_of(queue);
         assert_eq!(seen.channel.queue_delete(name.as_str().into(), QueueDeleteOptions::default()).await.unwrap(), 8);
@@ -119,13 +121,13 @@ async fn a_queue_that_several_declare_at_once_takes_the_first_message_of_each() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_that_was_deleted_is_declared_again_by_the_next_message() {
     let stack = Stack::new().await;
-    let (publisher, _end) = publisher(&stack, stack.broker_url(), LIMITS).await;
+    let (publisher, _end) = publisher(&stack, &stack.broker_url(), MAX_LENGTH).await;
     let seen = Seen::new(&stack).await;
     let queue = Queue::Trigger(Uuid::new_v4());
-    publisher.publish(Some(1), Destination::Queue(queue), message("x")).await.unwrap();
+    publisher.send(Some(1), Destination::Queue(queue), message("x")).await.unwrap();
     let name = publisher.name_of(queue);
     assert_eq!(seen.channel.queue_delete(name.as_str().into(), QueueDeleteOptions::default()).await.unwrap(), 1);
-    publisher.publish(Some(1), Destination::Queue(queue), message("x")).await.unwrap();
+    publisher.send(Some(1), Destination::Queue(queue), message("x")).await.unwrap();
     assert_eq!(seen.channel.queue_delete(name.as_str().into(), QueueDeleteOptions::default()).await.unwrap(), 1);
 }
 
@@ -134,31 +136,31 @@ async fn a_queue_that_was_deleted_is_declared_again_by_the_next_message() {
 async fn a_publisher_that_waited_to_know_the_installation_connects_once() {
     let stack = Stack::new().await;
     let proxy = Proxy::start(&stack.broker_url()).await.unwrap();
+    let direct = unchecked(&stack, &stack.broker_url(), MAX_LENGTH);
     let mark = Installation::mark_name(stack.queue_prefix(), Uuid::new_v4());
-    Installation::mark_broker(&stack.broker_url(), "test", &mark).await.unwrap();
-    let (installation, shutdown) = (Installation::unknown(), CancellationToken::new());
-    let config = PublisherConfig { url: proxy.url.clone(), name: "test".to_owned(), channels: 1, confirm_timeout: Duration::from_secs(20) };
-    let publisher = Publisher::start(config, Topology::new(stack.queue_prefix(), 1, LIMITS, installation.clone()), shutdown.clone());
+    direct.add_mark(&mark).await.unwrap();
+    let (broker, shutdown) = (broker(&stack, &proxy.url, MAX_LENGTH), CancellationToken::new());
+    let publisher = broker.publisher("test", NonZeroU8::MIN, MessageKey::new(b"test", false), shutdown.clone());
     let _end = shutdown.drop_guard();
     tokio::task::yield_now().await;
-    installation.set_mark(&mark);
+    broker.installation().set_mark(&mark);
     publisher.ready().await;
     let seen = Seen::new(&stack).await;
-    publisher.publish(None, seen.destination(), message("first")).await.unwrap();
+    publisher.send(None, seen.destination(), message("first")).await.unwrap();
     // One for declaring queues, one for publishing.
     assert_eq!(proxy.connections(), 2);
-    Installation::remove_mark(&stack.broker_url(), "test", &mark).await.unwrap();
+    direct.remove_mark(&mark).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_written_when_the_connection_breaks_may_be_delivered_and_the_next_message_is() {
     let stack = Stack::new().await;
     let proxy = Proxy::start(&stack.broker_url()).await.unwrap();
-    let (publisher, _end) = publisher(&stack, proxy.url.clone(), LIMITS).await;
+    let (publisher, _end) = publisher(&stack, &proxy.url, MAX_LENGTH).await;
     let seen = Seen::new(&stack).await;
-    publisher.publish(None, seen.destination(), message("first")).await.unwrap();
+    publisher.send(None, seen.destination(), message("first")).await.unwrap();
     proxy.set(Way::Deaf);
-    let in_doubt = join_all((0..50).map(|number| publisher.publish(None, seen.destination(), message(format!("{number}")))));
+    let in_doubt = join_all((0..50).map(|number| publisher.send(None, seen.destination(), message(format!("{number}")))));
     let cut = async {
         let arrived = eventually("all have arrived", || async {
             let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
@@ -172,12 +174,12 @@ async fn what_was_written_when_the_connection_breaks_may_be_delivered_and_the_ne
     let (results, _) = tokio::join!(in_doubt, cut);
     assert!(results.iter().all(|result| *result == Err(PublishError::Unconfirmed)), "{results:?}");
     eventually("it is known", || async { (publisher.state() == PublisherState::Away).then_some(()) }).await;
-    let refused = publisher.publish(None, seen.destination(), message("refused")).await;
+    let refused = publisher.send(None, seen.destination(), message("refused")).await;
     assert_eq!(refused, Err(PublishError::Unavailable));
 
     proxy.set(Way::Open);
     publisher.ready().await;
-    publisher.publish(None, seen.destination(), message("last")).await.unwrap();
+    publisher.send(None, seen.destination(), message("last")).await.unwrap();
     let bodies = seen.bodies().await;
     assert_eq!(bodies.len(), 52);
     assert_eq!(bodies.last().unwrap(), b"last");
@@ -187,7 +189,7 @@ async fn what_was_written_when_the_connection_breaks_may_be_delivered_and_the_ne
 async fn replies_that_the_broker_does_not_take_fill_no_more_memory_than_their_bound() {
     let stack = Stack::new().await;
     let proxy = Proxy::start(&stack.broker_url()).await.unwrap();
-    let (publisher, _end) = publisher(&stack, proxy.url.clone(), LIMITS).await;
+    let (publisher, _end) = publisher(&stack, &proxy.url, MAX_LENGTH).await;
     let seen = Seen::new(&stack).await;
     // Made before: while the way is shut, no heartbeat passes.
     let reply = message(vec![b'x'; 1 << 20]);
@@ -214,23 +216,21 @@ async fn replies_that_the_broker_does_not_take_fill_no_more_memory_than_their_bo
 async fn a_broker_that_falls_silent_is_noticed() {
     let stack = Stack::new().await;
     let proxy = Proxy::start(&format!("{}?heartbeat=1", stack.broker_url())).await.unwrap();
-    let (publisher, _end) = publisher(&stack, proxy.url.clone(), LIMITS).await;
+    let (publisher, _end) = publisher(&stack, &proxy.url, MAX_LENGTH).await;
     let seen = Seen::new(&stack).await;
     proxy.set(Way::Shut);
-    assert_eq!(publisher.publish(None, seen.destination(), message("held back")).await, Err(PublishError::Unconfirmed));
+    assert_eq!(publisher.send(None, seen.destination(), message("held back")).await, Err(PublishError::Unconfirmed));
     proxy.set(Way::Cut);
     proxy.set(Way::Open);
-    eventually("it publishes again", || async {
-        publisher.publish(None, seen.destination(), message("through")).await.is_ok().then_some(())
-    })
-    .await;
+    eventually("it publishes again", || async { publisher.send(None, seen.destination(), message("through")).await.is_ok().then_some(()) })
+        .await;
 }
 
 /// The threads of the HTTP server are like these: each with a runtime of its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn callers_on_threads_of_their_own_all_hear_also_when_others_of_their_thread_have_gone() {
     let stack = Stack::new().await;
-    let (publisher, _end) = publisher(&stack, stack.broker_url(), LIMITS).await;
+    let (publisher, _end) = publisher(&stack, &stack.broker_url(), MAX_LENGTH).await;
     let seen = Seen::new(&stack).await;
     let threads = (0..4).map(|_| {
         let (publisher, destination) = (publisher.clone(), seen.destination());
@@ -239,7 +239,7 @@ async fn callers_on_threads_of_their_own_all_hear_also_when_others_of_their_thre
             let callers = (0..500_u64).map(|number| {
                 let (publisher, destination) = (publisher.clone(), destination.clone());
                 async move {
-                    let publish = publisher.publish(None, destination, message("x"));
+                    let publish = publisher.send(None, destination, message("x"));
                     // Some callers hang up: at once, or while the broker is at work.
                     match number % 5 {
                         0 => _ = tokio::time::timeout(Duration::from_micros(number * 20), publish).await,

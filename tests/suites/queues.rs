@@ -1,8 +1,7 @@
 //! Looking at queues: depth, the age of what waits, messages that nobody can read.
 
-use forebay_broker::{
-    ConsumersConfig, Depth, Inspector, Installation, Limits, Queue, Topology, UnreadableAction, UnreadableError, UnreadableMessage,
-};
+use crate::seen::{MAX_LENGTH, unchecked};
+use forebay_broker::{Broker, Depth, Inspector, Queue, UnreadableAction, UnreadableError, UnreadableMessage};
 use forebay_contract::SharedQueueNumber;
 use forebay_tests::{Sink, Stack, eventually};
 use lapin::options::BasicPublishOptions;
@@ -10,12 +9,12 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Connection, ConnectionProperties};
 use std::time::Duration;
 
-fn topology(stack: &Stack) -> Topology {
-    Topology::new(stack.queue_prefix(), 1, Limits { max_length: 1_000_000, max_bytes: 1 << 30 }, Installation::unchecked())
+fn broker(stack: &Stack) -> Broker {
+    unchecked(stack, &stack.broker_url(), MAX_LENGTH)
 }
 
 fn inspector(stack: &Stack) -> Inspector {
-    Inspector::new(ConsumersConfig { url: stack.broker_url(), name: "test".to_owned() }, topology(stack))
+    broker(stack).inspector("test")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -41,7 +40,7 @@ async fn the_depth_of_a_queue_is_what_waits_and_its_age_is_what_the_worker_has_i
     assert_eq!(depths, [None, Some(Depth { ready: 3, consumers: 0 })]);
 
     let _worker = stack.start("worker").await;
-    let name = topology(&stack).name(trigger);
+    let name = broker(&stack).topology().name(trigger);
     let ask = format!("select extract(epoch from now() - oldest_since[array_position(oldest_queues, '{name}')]) from workers");
     eventually("the worker tells the age of the oldest", || async { stack.sql(&ask).await.trim().parse::<f64>().ok() }).await;
     let age: f64 = stack.sql(&ask).await.trim().parse().unwrap();
@@ -75,7 +74,7 @@ async fn only_one(inspector: &Inspector, is_other: impl Fn(&UnreadableMessage) -
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unreadable_message_is_looked_at_returned_as_it_was_and_discarded() {
     let stack = Stack::new().await;
-    let (inspector, home) = (inspector(&stack), topology(&stack).name(Queue::Work(SharedQueueNumber::new(0))));
+    let (inspector, home) = (inspector(&stack), broker(&stack).topology().name(Queue::Work(SharedQueueNumber::new(0))));
     assert!(inspector.unreadable(10).await.unwrap().is_empty());
     let _worker = stack.start("worker").await;
     eventually("the shared queue is there", || async { inspector.depths(&[Queue::Work(SharedQueueNumber::new(0))]).await.unwrap()[0] })

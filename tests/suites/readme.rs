@@ -1,4 +1,4 @@
-//! The commands of the first pages, as a newcomer types them after `scripts/run` in a fresh shell.
+//! The commands of the first pages, as a newcomer types them after `scripts/run` in a new shell.
 
 use forebay_tests::{Stack, command_path, eventually};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -24,7 +24,7 @@ fn blocks(page: &str, heading: &str) -> Vec<String> {
     blocks
 }
 
-/// A folder that looks like the checkout of a newcomer, and what `scripts/run` does in it after its services are up.
+/// A folder like the checkout of a newcomer, and the steps of `scripts/run` after its services are started.
 struct Checkout {
     folder: PathBuf,
 }
@@ -37,7 +37,7 @@ impl Checkout {
         symlink(format!("{ROOT}/scripts"), folder.join("scripts")).unwrap();
         for entry in std::fs::read_dir(format!("{ROOT}/examples")).unwrap() {
             let entry = entry.unwrap();
-            // The examples expect the ingress on its usual port, which other tests have no right to.
+            // The examples use the default port of the ingress, which tests must not use.
             let text = std::fs::read_to_string(entry.path()).unwrap().replace("127.0.0.1:8080", ingress);
             std::fs::write(folder.join("examples").join(entry.file_name()), text).unwrap();
         }
@@ -56,7 +56,7 @@ impl Checkout {
         ended(&mut command, functions).await
     }
 
-    /// A shell that knows nothing but where it is.
+    /// Returns a shell without the environment of the test.
     fn shell(&self, script: &str) -> tokio::process::Command {
         let mut command = tokio::process::Command::new("bash");
         let kept = ["PATH", "LLVM_PROFILE_FILE"].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
@@ -128,7 +128,7 @@ async fn the_commands_of_the_readme_work_as_they_are_typed() {
     let id = listed.lines().nth(1).unwrap().split_whitespace().next().unwrap();
     let of_examples = ["# Examples", "Try them"].map(|heading| blocks("examples/README.md", heading)).concat();
     for block in blocks_of_start.iter().chain(&of_examples) {
-        // The terminal has sourced the file already; an id is typed as the list shows it.
+        // The terminal has loaded the file already; an id is typed as the list shows it.
         checkout.types(&format!("source .forebay/shell\n{}", block.replace(" ID\n", &format!(" {id}\n")))).await;
         typed += 1;
     }

@@ -1,6 +1,6 @@
-//! Queues that refuse messages though they are not at the limit that they were declared with.
+//! Queues that refuse messages although they are not at their declared limit.
 
-use crate::seen::{LIMITS, Seen, message, publisher};
+use crate::seen::{MAX_LENGTH, Seen, message, publisher};
 use crate::services;
 use forebay_broker::{Destination, PublishError, Queue};
 use forebay_contract::SharedQueueNumber;
@@ -8,12 +8,12 @@ use forebay_tests::{Proxy, Stack, eventually};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
-/// A policy of the operator refuses here, since that can be had at will; to the publisher it looks as a queue without a leader does.
+/// A policy of the operator refuses the messages, since it can be set at any time; to the publisher it looks like a queue without a leader.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_of_a_queue_that_is_not_full_is_told_as_such_and_disturbs_no_other_message() {
     let stack = Stack::new().await;
     let proxy = Proxy::start(&stack.broker_url()).await.unwrap();
-    let (publisher, _end) = publisher(&stack, proxy.url.clone(), LIMITS).await;
+    let (publisher, _end) = publisher(&stack, &proxy.url, MAX_LENGTH).await;
     let seen = Seen::new(&stack).await;
     let refusing = || Destination::Queue(Queue::Work(SharedQueueNumber::new(0)));
     let policy = format!("refuse-{}", stack.queue_prefix().trim_end_matches('.'));
@@ -23,24 +23,24 @@ async fn a_refusal_of_a_queue_that_is_not_full_is_told_as_such_and_disturbs_no_o
     let begun = Instant::now();
     let refused = async {
         let mut told = 0;
-        // Until the connections have been made anew, on which it is refused as well.
+        // Until the connections were opened again, on which messages are refused as well.
         eventually("the publisher connects anew", || async {
-            match publisher.publish(Some(1), refusing(), message("x")).await {
+            match publisher.send(Some(1), refusing(), message("x")).await {
                 Ok(()) | Err(PublishError::NotAccepting) => {}
                 Err(error) => panic!("{error}"),
             }
             (proxy.connections() > connections).then_some(())
         })
         .await;
-        while publisher.publish(Some(1), refusing(), message("x")).await != Err(PublishError::NotAccepting) {
+        while publisher.send(Some(1), refusing(), message("x")).await != Err(PublishError::NotAccepting) {
             told += 1;
             assert!(told < 10, "it is accepted");
         }
     };
     let others = async {
-        // Of the same order, so on the same channels.
+        // With the same order, so on the same channels.
         for number in 0..1_000_u32 {
-            publisher.publish(Some(1), seen.destination(), message(number.to_be_bytes())).await.unwrap();
+            publisher.send(Some(1), seen.destination(), message(number.to_be_bytes())).await.unwrap();
             tokio::time::sleep(Duration::from_millis(15)).await;
         }
     };
@@ -50,24 +50,22 @@ async fn a_refusal_of_a_queue_that_is_not_full_is_told_as_such_and_disturbs_no_o
     assert!(seen.bodies().await == expected, "in their order, each once");
 
     services(&format!("rabbitmqctl clear_policy {policy}")).await;
-    eventually("the queue accepts again", || async { publisher.publish(Some(1), refusing(), message("x")).await.is_ok().then_some(()) })
-        .await;
+    eventually("the queue accepts again", || async { publisher.send(Some(1), refusing(), message("x")).await.is_ok().then_some(()) }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_that_was_declared_with_a_lower_limit_is_used_as_it_is_and_told_as_full_when_other_channels_refuse_too() {
     let stack = Stack::new().await;
     let queue = Queue::Trigger(Uuid::new_v4());
-    let lower = forebay_broker::Limits { max_length: 3, ..LIMITS };
-    let (earlier, _end) = publisher(&stack, stack.broker_url(), lower).await;
-    earlier.publish(Some(1), Destination::Queue(queue), message("x")).await.unwrap();
+    let (earlier, _end) = publisher(&stack, &stack.broker_url(), 3).await;
+    earlier.send(Some(1), Destination::Queue(queue), message("x")).await.unwrap();
     let proxy = Proxy::start(&stack.broker_url()).await.unwrap();
-    let (later, _end) = publisher(&stack, proxy.url.clone(), LIMITS).await;
+    let (later, _end) = publisher(&stack, &proxy.url, MAX_LENGTH).await;
     let connections = proxy.connections();
-    // The broker closes the channel that declares it otherwise: no other message is concerned.
-    later.publish(Some(1), Destination::Queue(queue), message("x")).await.unwrap();
+    // The broker closes the channel that declares it with other arguments: no other message is affected.
+    later.send(Some(1), Destination::Queue(queue), message("x")).await.unwrap();
     eventually("it is full", || async {
-        (later.publish(Some(1), Destination::Queue(queue), message("x")).await == Err(PublishError::QueueFull)).then_some(())
+        (later.send(Some(1), Destination::Queue(queue), message("x")).await == Err(PublishError::QueueFull)).then_some(())
     })
     .await;
     assert_eq!(proxy.connections(), connections);

@@ -1,9 +1,11 @@
-//! Every route of the console by every role, by another tenant's administrator and by nobody; and nothing of a tenant leaks to another.
+//! Every route of the console with every role, as another tenant's administrator, and without authentication; no data of a tenant is
+//! visible to another.
 
 use forebay_admin_api::tokens::{CreateTokenRequest, CreatedToken};
 use forebay_admin_api::users::{CreateUserRequest, User};
 use forebay_admin_api::{FullName, KeyLabel, Password, RoleName, TenantScope, UserName};
 use forebay_console::{Access, RouteInfo, routes};
+use forebay_contract::Secret;
 use forebay_store::Role;
 use forebay_tests::{Process, Stack, eventually};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderName, LOCATION, ORIGIN, SET_COOKIE};
@@ -15,14 +17,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Stands in everything of the tenant that nobody else may see.
+/// A text in all data of the tenant that other tenants must not see.
 const HIDDEN: &str = "hidden-from-others";
 
-/// Somebody who uses the console.
+/// A user of the console.
 struct Person {
     name: &'static str,
     token: Option<String>,
-    /// In the tenant; `None`: it sees nothing of it.
+    /// The role in the tenant; `None`: it may see nothing of it.
     role: Option<Role>,
     everywhere: bool,
     administers_some: bool,
@@ -31,11 +33,11 @@ struct Person {
 struct World {
     http: Client,
     console: String,
-    /// The cookie of the first administrator.
+    /// The session cookie of the first administrator.
     cookie: String,
     people: Vec<Person>,
     key: String,
-    /// Deleted by a page.
+    /// A key that a page deletes.
     other_key: String,
     execution: String,
 }
@@ -57,12 +59,12 @@ impl World {
         serde_json::from_slice(&response.bytes().await.unwrap()).unwrap()
     }
 
-    /// A user with these roles, as a program with a token that has all of them.
+    /// Creates a user with these roles, and a token that has all of them.
     async fn person(&self, name: &'static str, (scope, granted): (&str, &str), role: Option<Role>) -> Person {
         let user = CreateUserRequest {
             name: UserName::new(name),
             full_name: FullName::default(),
-            password: Some(Password::new("a long password")),
+            password: Some(Password::new(Secret::new("a long password"))),
             grants: BTreeMap::from([(TenantScope::new(scope), RoleName::new(granted))]),
         };
         let user: User = self.create("/api/v1/users", &user).await;
@@ -75,7 +77,7 @@ impl World {
         };
         let token: CreatedToken = self.create("/api/v1/tokens", &token).await;
         let administers_some = granted == "administrator";
-        Person { name, token: Some(token.token), role, everywhere: scope == "*", administers_some }
+        Person { name, token: Some(token.token.expose().to_owned()), role, everywhere: scope == "*", administers_some }
     }
 }
 
@@ -104,7 +106,7 @@ async fn world(stack: &Stack, dev: &Process) -> World {
     let (key, execution) = (key["id"].as_str().unwrap().to_owned(), failed[0]["id"].as_str().unwrap().to_owned());
     let mut world = World { http, console: dev.console.clone(), cookie, people: Vec::new(), key, other_key, execution };
     let nobody = Person { name: "nobody", token: None, role: None, everywhere: false, administers_some: false };
-    // The weakest first: what a strong one deletes is there until then.
+    // The weakest first: objects that a strong role deletes exist until then.
     world.people = vec![
         nobody,
         world.person("other", ("beta", "administrator"), None).await,
@@ -117,7 +119,7 @@ async fn world(stack: &Stack, dev: &Process) -> World {
     world
 }
 
-/// The route's address with things of the tenant in its placeholders.
+/// Returns the route's address with objects of the tenant in its placeholders.
 fn filled(route: &RouteInfo, world: &World) -> String {
     let name = match route.path {
         path if path.contains("/connections/") => "Remote",
@@ -134,7 +136,7 @@ fn filled(route: &RouteInfo, world: &World) -> String {
     route.path.replace("{tenant}", "alphaonly").replace("{name}", name).replace("{id}", &id).replace("{hash}", "0")
 }
 
-/// A body that is right, so that it is the permission that decides.
+/// Returns a valid body, so that the result depends only on the permission.
 fn body(route: &RouteInfo) -> (&'static str, String) {
     let flow = "{tenant: alphaonly, name: Flow, trigger: {webhook: {methods: [POST], authentication: none, ordered: true}}}";
     let json = match (route.method.as_str(), route.path) {
@@ -157,7 +159,7 @@ fn body(route: &RouteInfo) -> (&'static str, String) {
     if route.path.starts_with("/api/") {
         ("application/json", json.to_string())
     } else {
-        // A form that is refused shows its sender what they typed, which is nobody else's.
+        // A refused form shows its sender their own input.
         let form = if route.path == "/tokens" { form.replace(HIDDEN, "mine") } else { form.to_owned() };
         ("application/x-www-form-urlencoded", form)
     }
@@ -169,7 +171,7 @@ fn allows(access: Access, person: &Person) -> Option<bool> {
         Access::SignedIn => Some(person.token.is_some()),
         Access::Role(role) => Some(person.role >= Some(role)),
         Access::RoleInAllTenants(_) => Some(person.everywhere),
-        // Everybody here is a program with a token.
+        // All callers are programs with a token.
         Access::PersonInAllTenants(_) => Some(false),
         Access::AdministratorOfAnyTenant => Some(person.administers_some),
     }
@@ -181,7 +183,7 @@ async fn every_route_is_for_whom_the_table_says_and_nothing_of_a_tenant_leaks_to
     let dev = stack.start("dev").await;
     let world = world(&stack, &dev).await;
     let mut routes = routes();
-    // What goes away goes away last.
+    // Routes that delete objects are last.
     routes.sort_by_key(|route| route.method == "DELETE" || route.path.ends_with("/delete"));
     let mut faults = Vec::new();
     let mut asked = 0;
@@ -202,7 +204,7 @@ async fn every_route_is_for_whom_the_table_says_and_nothing_of_a_tenant_leaks_to
             let is_right = if person.token.is_none() {
                 if is_page { status == 303 && place.starts_with("/sign-in") } else { status == 401 }
             } else if may {
-                // Things of these are not there, or were deleted by the one before.
+                // These objects do not exist, or the caller before has deleted them.
                 let is_fake = ["/users/", "/tokens/", "/unreadable/", "/tenants/"].iter().any(|part| route.path.contains(part))
                     || route.method == "DELETE"
                     || route.path.ends_with("/delete");
@@ -279,7 +281,7 @@ async fn a_tenant_in_a_query_or_a_body_is_checked_as_one_in_an_address() {
             }
         }
     }
-    // A body that may be left out is not taken for none where it is wrong.
+    // A wrong body is not treated as absent, even if the body is optional.
     for (place, body) in [
         ("integrations/alphaonly/Flow/rollback", "{\"too\": 1}"),
         ("integrations/alphaonly/Flow/rollback", "[1]"),
@@ -295,7 +297,7 @@ async fn a_tenant_in_a_query_or_a_body_is_checked_as_one_in_an_address() {
     if bare != 401 {
         faults.push(format!("DELETE without a token or a cookie: {bare}"));
     }
-    // The cookie is sent along by a browser whoever asks for it.
+    // A browser sends the cookie with requests of any site.
     for route in routes().iter().filter(|route| route.method != "GET") {
         let request =
             world.http.request(Method::from_bytes(route.method.as_bytes()).unwrap(), format!("{}{}", world.console, filled(route, &world)));

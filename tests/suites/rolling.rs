@@ -1,4 +1,4 @@
-//! Restarts of an ingress, one after the other, behind a balancer that knows of nothing but `/readyz`.
+//! Restarts of ingresses, one after another, behind a load balancer that uses only `/readyz`.
 
 use forebay_tests::{Balancer, Process, Stack, eventually};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ fn addresses(process: &Process) -> [String; 2] {
     [process.address().to_owned(), process.admin_address().to_owned()]
 }
 
-/// Calls one after the other until told to stop; how many, and those that failed.
+/// Sends calls one after another until it is stopped; returns their number, and the failed ones.
 async fn call_until(stop: Arc<AtomicBool>, http: reqwest::Client, url: String) -> (usize, Vec<String>) {
     let (mut calls, mut failed) = (0, Vec::new());
     while !stop.load(Ordering::Relaxed) {

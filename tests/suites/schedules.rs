@@ -17,7 +17,7 @@ steps: [{{ id: send, http: {{ method: POST, url: '{}/{name}', body: '{{ due: .ex
     )
 }
 
-/// What a run has sent.
+/// Returns the bodies of the requests that runs have sent.
 fn bodies(sink: &Sink) -> Vec<Value> {
     sink.seen().iter().map(|seen| serde_json::from_str(&seen.body).unwrap()).collect()
 }
@@ -33,7 +33,7 @@ fn second(due: &Value) -> i64 {
     days * 86_400 + number(11..13) * 3600 + number(14..16) * 60 + number(17..19)
 }
 
-/// How often each due time has run.
+/// Returns the number of runs of each due time.
 fn runs(sink: &Sink) -> BTreeMap<i64, usize> {
     let mut runs = BTreeMap::new();
     for body in bodies(sink) {
@@ -46,7 +46,7 @@ async fn until_runs(sink: &Sink, count: usize) {
     eventually(&format!("{count} runs"), || async { (runs(sink).len() >= count).then_some(()) }).await;
 }
 
-/// Moves the place of every schedule back, as if no scheduler had run for as long.
+/// Moves the next due time of every schedule back, as if no scheduler had run for that time.
 async fn set_back(stack: &Stack, interval: &str) {
     stack
         .sql(&format!("update schedules set next_due_at = next_due_at - interval '{interval}', wake_at = wake_at - interval '{interval}'"))
@@ -86,7 +86,7 @@ async fn missed_runs_are_left_out_made_up_for_by_one_or_all_run() {
     for (missed, wanted) in [("skip", 0), ("once", 1), ("all", 5)] {
         let stack = Stack::new().await;
         let sink = Sink::start(Duration::ZERO).await;
-        // Its next due time is half a period away, so the last missed one is as long ago.
+        // Its next due time is half a period away, so the last missed one is half a period ago.
         let half_an_hour_ago =
             stack.sql("select to_char(now() at time zone 'utc' - interval '30 minutes', '\"2020-01-01T\"HH24:MI:SS\"Z\"')").await;
         let schedule = format!("every: 1h, starting: '{}', missed: {missed}", half_an_hour_ago.trim());
@@ -95,7 +95,7 @@ async fn missed_runs_are_left_out_made_up_for_by_one_or_all_run() {
         set_back(&stack, "5 hours").await;
         let _processes = [stack.start("worker").await, stack.start("scheduler").await];
         eventually("the schedule is at its place again", || async { (listed(&stack).await["nextDueAt"] == next).then_some(()) }).await;
-        // Whether anything was published is there at once, before a worker has run it.
+        // Published runs are listed at once, before a worker has run them.
         assert_eq!(listed(&stack).await["lastDueAt"].is_null(), wanted == 0, "{missed}");
         let executions = stack.ended("late", wanted).await;
         assert_eq!(executions.len(), wanted, "{missed}");
@@ -112,11 +112,11 @@ async fn ordered_runs_never_overlap_and_each_waits_its_turn() {
     let _processes = [stack.start("worker").await, stack.start("worker").await, stack.start("scheduler").await];
     stack.apply(&definition(&sink, "slow", "every: 1s, ordered: true", "")).await;
     until_runs(&sink, 5).await;
-    // A run out of turn waits as well.
+    // A run by hand waits as well.
     stack.command(&["schedules", "run", "t1/slow"]).await;
     eventually("more runs", || async { (sink.seen().len() >= 8).then_some(()) }).await;
     stack.ended("slow", 7).await;
-    // The last one may be under way.
+    // The last one may still be running.
     let seen = &sink.seen()[..7];
     for (before, after) in seen.iter().zip(&seen[1..]) {
         assert!(before.ended > before.began && before.ended <= after.began, "two runs overlap");
@@ -153,7 +153,7 @@ async fn a_schedule_starts_when_it_is_enabled_and_a_changed_timing_takes_effect_
     let apply =
         async |schedule: &str, enabled: bool| stack.apply(&definition(&sink, "tick", schedule, &format!("enabled: {enabled}"))).await;
     apply("every: 1s, missed: skip", false).await;
-    // Long enough for a disabled schedule to show itself: another one has run meanwhile.
+    // Long enough for a disabled schedule to run if it could: another one has run meanwhile.
     stack.apply(&definition(&sink, "other", "every: 1s", "")).await;
     let of = |name: &str| sink.seen().iter().filter(|seen| seen.path == format!("/{name}")).count();
     eventually("the other one has run", || async { (of("other") >= 3).then_some(()) }).await;
@@ -215,7 +215,7 @@ async fn due_times_are_previewed_from_a_file_and_mistakes_are_named() {
     assert!(code == 2 && error.contains("neither a file nor an integration"), "{error}");
 }
 
-/// Ready also without a definition; ends when it is told to.
+/// A scheduler without definitions is ready, and ends at a signal.
 #[tokio::test]
 async fn a_scheduler_without_schedules_is_ready_and_ends_when_told_to() {
     let stack = Stack::new().await;

@@ -1,5 +1,6 @@
-//! Stored secrets: they are sent where they were meant for, and move to a new key.
+//! Stored secrets: they are sent only to their destination, and can be re-encrypted with a new key.
 
+use crate::engineering_pages::{ROOT, files};
 use crate::people::Console;
 use forebay_tests::{Sink, Stack, eventually};
 use serde_json::json;
@@ -95,7 +96,7 @@ steps: [{ id: send, http: { method: POST, connection: erp, body: '{ p: .body.pas
     }
     let failed = stack.ended("secretive", 3).await;
     drop((ingress, worker));
-    // One of them as if an earlier version had encrypted it by a key that is lost.
+    // One of them looks as if an earlier version had encrypted it with a lost key.
     let lost = "update execution_payloads set content = '\\x0000000000000000' || substring(content from 9)
                 where kind = 'retry' and execution_id = (select id from executions order by id desc limit 1)";
     stack.sql(lost).await;
@@ -146,4 +147,44 @@ async fn keys_and_settings_come_from_standard_input_and_files() {
     assert!(called.contains("202 Accepted"), "{called}");
     let (code, error) = stack.command_fails(&create).await;
     assert!(code == 2 && error.contains("there is no key on standard input"), "{code} {error}");
+}
+
+/// Fields with these names hold secrets wherever they are.
+const SECRET_FIELDS: [&str; 12] = [
+    "password",
+    "passphrase",
+    "secret",
+    "client_secret",
+    "secret_key",
+    "private_key",
+    "token",
+    "session",
+    "credential",
+    "verifier",
+    "nonce",
+    "setup_code",
+];
+
+/// A derived Debug prints every field. So a secret has a type that prints `***`, and no type of text.
+#[test]
+fn no_field_or_parameter_that_holds_a_secret_is_a_text() {
+    let is_source = |file: &&String| {
+        ["shared/", "services/"].iter().any(|folder| file.starts_with(folder)) && file.contains("/src/") && file.ends_with(".rs")
+    };
+    let (mut texts, mut secrets) = (Vec::new(), 0);
+    for file in files().iter().filter(is_source) {
+        for line in std::fs::read_to_string(format!("{ROOT}/{file}")).unwrap().lines() {
+            let Some((name, kind)) = line.trim().trim_end_matches(',').split_once(": ") else { continue };
+            let name = name.rsplit(' ').next().unwrap_or_default();
+            if !SECRET_FIELDS.contains(&name) {
+                continue;
+            }
+            if ["String", "Option<String>", "&str", "&'a str", "Option<&'a str>", "Vec<u8>"].contains(&kind) {
+                texts.push(format!("{file}: {}", line.trim()));
+            }
+            secrets += u32::from(["Secret", "Option<Secret>"].contains(&kind));
+        }
+    }
+    assert!(texts.is_empty(), "{}", texts.join("\n"));
+    assert!(secrets > 10, "{secrets}");
 }

@@ -1,22 +1,41 @@
-//! A publisher of its own and a queue to look into, for suites that try the publisher itself.
+//! A publisher and a queue for suites that test the publisher itself.
 
-use forebay_broker::{Destination, Installation, Limits, Message, MessageKey, Publisher, PublisherConfig, Topology, encode_record};
+use forebay_broker::{Broker, Destination, Message, MessageKey, Publisher, encode_record};
 use forebay_contract::IdIssuer;
+use forebay_runtime::settings::Settings;
 use forebay_tests::Stack;
 use lapin::options::{BasicGetOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ConnectionProperties};
-use std::time::Duration;
+use std::num::{NonZeroU8, NonZeroU16};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
-pub(crate) const LIMITS: Limits = Limits { max_length: 100_000, max_bytes: 1 << 30 };
+/// The stack's broker at this address, with queues of at most so many messages. Connections wait until it has a mark.
+pub(crate) fn broker(stack: &Stack, url: &str, max_length: u32) -> Broker {
+    let settings = Settings::read(|name| match name {
+        "FOREBAY_AMQP_URL" => Some(url.to_owned()),
+        "FOREBAY_QUEUE_PREFIX" => Some(stack.queue_prefix().to_owned()),
+        "FOREBAY_SHARED_QUEUES" => Some("1".to_owned()),
+        "FOREBAY_QUEUE_MAX_LENGTH" => Some(max_length.to_string()),
+        "FOREBAY_CONFIRM_TIMEOUT" => Some("20s".to_owned()),
+        _ => None,
+    });
+    Broker::from(&settings.unwrap())
+}
+
+/// The stack's broker, whatever installation it is of.
+pub(crate) fn unchecked(stack: &Stack, url: &str, max_length: u32) -> Broker {
+    broker(stack, url, max_length).unchecked(stack.queue_prefix(), NonZeroU16::MIN)
+}
+
+pub(crate) const MAX_LENGTH: u32 = 100_000;
 
 /// A publisher that ends with the test, once it is connected.
-pub(crate) async fn publisher(stack: &Stack, url: String, limits: Limits) -> (Publisher, DropGuard) {
+pub(crate) async fn publisher(stack: &Stack, url: &str, max_length: u32) -> (Publisher, DropGuard) {
     let shutdown = CancellationToken::new();
-    let config = PublisherConfig { url, name: "test".to_owned(), channels: 3, confirm_timeout: Duration::from_secs(20) };
-    let publisher = Publisher::start(config, Topology::new(stack.queue_prefix(), 1, limits, Installation::unchecked()), shutdown.clone());
+    let channels = NonZeroU8::new(3).unwrap();
+    let publisher = unchecked(stack, url, max_length).publisher("test", channels, MessageKey::new(b"test", false), shutdown.clone());
     publisher.ready().await;
     (publisher, shutdown.drop_guard())
 }
@@ -25,7 +44,7 @@ pub(crate) fn message(body: impl Into<Vec<u8>>) -> Message {
     encode_record(&IdIssuer::new(b"test").issue(Uuid::new_v4()).unwrap(), body.into(), &MessageKey::new(b"test", false))
 }
 
-/// A queue of the test's own, which goes with its connection.
+/// A queue of the test, which is deleted with its connection.
 pub(crate) struct Seen {
     _connection: Connection,
     pub(crate) channel: Channel,
@@ -46,7 +65,7 @@ impl Seen {
         Destination::Named(self.name.clone())
     }
 
-    /// The bodies that are there.
+    /// Returns the bodies in the queue.
     pub(crate) async fn bodies(&self) -> Vec<Vec<u8>> {
         let mut bodies = Vec::new();
         let no_ack = BasicGetOptions { no_ack: true };

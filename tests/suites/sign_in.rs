@@ -1,10 +1,10 @@
-//! Signing in to the console by a provider of OpenID Connect.
+//! Signing in to the console with a provider of OpenID Connect.
 
 use forebay_tests::{IdentityProvider, Process, Stack};
 use reqwest::header::{COOKIE, LOCATION, ORIGIN, SET_COOKIE};
 use reqwest::{Client, Response};
 
-/// A browser that follows by hand, with one jar of cookies.
+/// A browser that follows redirects by hand, with one cookie jar.
 struct Browser {
     http: Client,
     cookies: Vec<(String, String)>,
@@ -32,7 +32,7 @@ impl Browser {
         response
     }
 
-    /// Goes to the provider and back; the answer at the end.
+    /// Goes to the provider and back; returns the last response.
     async fn sign_in(&mut self, console: &str) -> Response {
         let begun = self.get(&format!("{console}/sign-in/oidc?next=%2Fexecutions")).await;
         let back = self.get(begun.headers()[LOCATION].to_str().unwrap()).await;
@@ -88,13 +88,13 @@ async fn who_was_invited_signs_in_by_the_provider_and_nobody_else_does() {
     assert_eq!(page.status(), 200);
     assert!(page.text().await.unwrap().contains("vera@example.com"));
 
-    // Known by the subject from now on, whatever the address; and the address is taken.
+    // The user is recognized by the subject from now on, at any address; and the address is in use.
     provider.says("sub-1", "vera.married@example.com", true, None);
     assert_eq!(Browser::new().sign_in(&dev.console).await.status(), 303);
     provider.says("sub-2", "vera@example.com", true, None);
     assert_eq!(Browser::new().sign_in(&dev.console).await.status(), 403, "another subject with the address of somebody who has signed in");
 
-    // Begun in one browser, ended in another: what the other has begun does not fit.
+    // Begun in one browser and ended in another: the state of the other one does not match.
     provider.says("sub-1", "vera@example.com", true, None);
     let (mut one, mut other) = (Browser::new(), Browser::new());
     let begun = one.get(&format!("{}/sign-in/oidc", dev.console)).await;

@@ -1,4 +1,4 @@
-//! Connections over TLS, Forebay's own and those of steps: to servers with certificates of an authority that it is told to trust.
+//! TLS connections of Forebay and of steps, to servers with certificates of a trusted authority.
 
 use forebay_tests::{Authority, MailServer, SelfSigned, Stack, TlsFront};
 use lapin::options::{BasicGetOptions, QueueDeclareOptions};
@@ -94,7 +94,7 @@ async fn a_certificate_of_another_name_or_of_an_authority_that_is_not_trusted_is
     assert!(mails.mails().is_empty() && inner.mails().is_empty());
 }
 
-/// The same URL with another host and port, and parameters.
+/// Returns the URL with another host and port, and parameters.
 fn moved(url: &str, port: u16, parameters: &str) -> String {
     let (login, _, rest) = parts(url);
     format!("{}://{login}@localhost:{port}{rest}{parameters}", url.split_once("://").unwrap().0)
@@ -116,7 +116,7 @@ async fn a_stack_reaches_its_own_broker_and_database_over_tls() {
     let answer = stack.post(&ingress, "/t1/echo", "{\"n\":3}").await;
     assert_eq!((answer.status, answer.json()), (200, json!({ "n": 3 })));
     assert_eq!(stack.ended("echo", 1).await[0]["status"], "succeeded");
-    // A definition that comes later is told of over a connection of its own.
+    // A later definition is announced over another connection.
     stack.apply("tenant: t1\nname: later\ntrigger: { webhook: { authentication: none } }\nsteps: [{ id: a, set: .body }]\n").await;
     forebay_tests::eventually("the new endpoint is there", || async {
         (stack.post(&ingress, "/t1/later", "{}").await.status == 202).then_some(())
@@ -170,7 +170,7 @@ async fn the_database_is_trusted_as_far_as_its_url_says() {
         let as_expected = if expected == works { code == 0 } else { code == 5 && error.contains(expected) };
         assert!(as_expected, "{parameters}: {code} {error}");
     }
-    // The front speaks no TLS.
+    // The front does not use TLS.
     let in_clear = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = in_clear.local_addr().unwrap().port();
     tokio::spawn(async move {

@@ -1,4 +1,5 @@
-//! Access tokens of connections: workers share them, so that a server which ends a token by giving a new one refuses nobody for good.
+//! Access tokens of connections: workers share them, so that a server which revokes a token when it issues a new one does not refuse
+//! anybody permanently.
 
 use forebay_tests::{Stack, eventually};
 use futures_util::future::join_all;
@@ -10,10 +11,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// Executions at once in a worker: where more are at the remote system, both workers have a share of them.
+/// Executions in parallel in a worker: if more are at the remote system, both workers run some of them.
 const WORKER_CONCURRENCY: u64 = 2;
 
-/// Gives tokens at /token, each of which ends the one before, and answers other paths only to the last one.
+/// Issues tokens at /token, each of which revokes the one before, and answers other paths only for the last one.
 struct Guarded {
     address: String,
     state: Arc<State>,
@@ -22,12 +23,12 @@ struct Guarded {
 #[derive(Default)]
 struct State {
     given: AtomicU64,
-    /// The last token that was ended before its time.
+    /// The last token that was revoked before it expired.
     ended: AtomicU64,
     refused: AtomicU64,
     /// Requests that are held now.
     held: AtomicU64,
-    /// The path whose requests are held, in small letters.
+    /// The path whose requests are held, in lower case.
     holds: watch::Sender<&'static str>,
 }
 
@@ -56,7 +57,7 @@ impl Guarded {
         self.hold("");
     }
 
-    /// Ends the token that was given last, before its time.
+    /// Revokes the last token before it expires.
     fn end_token(&self) {
         self.state.ended.store(self.given(), Ordering::SeqCst);
     }
@@ -116,7 +117,7 @@ async fn connect(stack: &Stack, server: &Guarded) {
     stack.apply(&format!("{}---\n{}", definition("patient", "50s"), definition("impatient", "1s"))).await;
 }
 
-/// Calls that wait for their response, made until so many are held by the server.
+/// Sends waiting calls until so many requests are held by the server.
 async fn calls_until_held(stack: &Arc<Stack>, server: &Guarded, url: &str, at_least: u64) -> Vec<JoinHandle<u16>> {
     let calls = std::sync::Mutex::new(Vec::new());
     eventually("both workers are at the remote system", || async {
@@ -141,7 +142,7 @@ async fn workers_share_a_token_where_each_new_one_ends_the_one_before() {
     for round in 1..=5 {
         server.hold("/api/orders");
         let calls = calls_until_held(&stack, &server, &url, WORKER_CONCURRENCY + 1).await;
-        // The token ends in the hands of both workers, but for the first round, in which there was none.
+        // The token is revoked while both workers use it, except in the first round, which has none.
         if round > 1 {
             server.end_token();
         }

@@ -1,6 +1,6 @@
-//! Bodies that are larger than the broker is set to take. RabbitMQ closes their channel, with what else is on it.
+//! Bodies that are larger than the broker allows. RabbitMQ closes their channel, with everything else on it.
 
-use crate::seen::{LIMITS, Seen, message, publisher};
+use crate::seen::{MAX_LENGTH, Seen, message, publisher};
 use crate::{Load, services};
 use forebay_broker::PublishError;
 use forebay_tests::{Answer, Stack};
@@ -42,12 +42,12 @@ fn assert_too_large(answer: &Answer) {
 async fn of_messages_on_one_channel_only_those_before_the_too_large_one_are_in_doubt_and_order_holds() {
     while_bodies_are_limited(async {
         let stack = Stack::new().await;
-        let (publisher, _end) = publisher(&stack, stack.broker_url(), LIMITS).await;
+        let (publisher, _end) = publisher(&stack, &stack.broker_url(), MAX_LENGTH).await;
         let seen = Seen::new(&stack).await;
-        // All handed over before the broker has looked at the first of the large ones.
+        // All are published before the broker has read the first of the large ones.
         let sizes = (0..900_usize).map(|number| if number % 300 == 150 { TOO_LARGE } else { 1 + number });
-        let all = sizes.map(|size| publisher.publish(Some(7), seen.destination(), message(vec![b'x'; size])));
-        // Without tokio's budget, after which some would have to wait behind the others.
+        let all = sizes.map(|size| publisher.send(Some(7), seen.destination(), message(vec![b'x'; size])));
+        // Without tokio's budget, which would make some of them wait behind the others.
         let results = tokio::task::unconstrained(join_all(all)).await;
         let is_too_large = |number: &usize| number % 300 == 150;
         for (number, result) in results.iter().enumerate() {
@@ -61,10 +61,10 @@ async fn of_messages_on_one_channel_only_those_before_the_too_large_one_are_in_d
         let sizes: Vec<usize> = seen.bodies().await.iter().map(Vec::len).collect();
         let expected: Vec<usize> = (0..900_usize).filter(|number| !is_too_large(number)).map(|number| 1 + number).collect();
         assert_eq!(sizes, expected, "each once and in order, those in doubt as well");
-        // Known by now: refused before it is sent.
-        let refused = publisher.publish(Some(7), seen.destination(), message(vec![b'x'; LIMIT + 1])).await;
+        // The limit is known by now: the message is refused before it is sent.
+        let refused = publisher.send(Some(7), seen.destination(), message(vec![b'x'; LIMIT + 1])).await;
         assert_eq!(refused, Err(PublishError::TooLarge { size: LIMIT + 1, limit: LIMIT }));
-        publisher.publish(Some(7), seen.destination(), message(vec![b'x'; LIMIT])).await.unwrap();
+        publisher.send(Some(7), seen.destination(), message(vec![b'x'; LIMIT])).await.unwrap();
     })
     .await;
 }

@@ -31,7 +31,7 @@ steps: [{{ id: remote_call, http: {{ method: POST, url: '{}/' }} }}]
     let context = call(&stack, &exporting, &remote).await;
     assert!(context.starts_with(&format!("00-{TRACE}-")), "{context}");
     assert!(!context.contains(SPAN), "the step's own span is the parent: {context}");
-    // It is found from the execution, by whoever looks at that.
+    // The trace is in the execution, for people who look at it.
     let shown = stack.ended("traced", 1).await;
     assert_eq!(shown[0]["traceId"], TRACE);
     assert!(exporting.terminate().await.success());
@@ -40,18 +40,18 @@ steps: [{{ id: remote_call, http: {{ method: POST, url: '{}/' }} }}]
         assert!(exported.contains(name), "no {name} among the exported spans");
     }
 
-    // Without an exporter there are no spans, and the context goes on as it came.
+    // Without an exporter there are no spans, and the context is forwarded as received.
     let plain = stack.start("dev").await;
     assert_eq!(call(&stack, &plain, &remote).await, format!("00-{TRACE}-{SPAN}-01"));
 
-    // Of a trace that is not sampled nothing is kept anywhere.
+    // A trace that is not sampled is not stored.
     let request = stack.http.post(format!("{}/t1/traced", plain.url)).header("traceparent", format!("00-{TRACE}-{SPAN}-00"));
     assert_eq!(stack.send(request).await.status, 200);
     let shown = stack.ended("traced", 3).await;
     assert_eq!(shown.iter().filter(|execution| execution["traceId"].is_null()).count(), 1);
 }
 
-/// The AMQP client logs a returned message whole, as a warning, and has spans of its own.
+/// The AMQP client logs a returned message completely, as a warning, and has its own spans.
 #[tokio::test]
 async fn messages_that_come_back_from_a_broker_are_in_no_log_and_in_no_trace() {
     const SECRET: &str = "hunter2-in-a-header";
@@ -64,12 +64,12 @@ async fn messages_that_come_back_from_a_broker_are_in_no_log_and_in_no_trace() {
     let call = |path: &str| {
         stack.http.post(format!("{}{path}", process.url)).header("x-secret", SECRET).header("content-type", "text/plain").body(SECRET)
     };
-    // By lapin, to a queue that somebody else would keep.
+    // Through lapin, to a queue that another system would have.
     let answer = stack.send(call("/t1/foreign")).await;
     assert_eq!((answer.status, &answer.json()["step"]), (500, &"publish".into()));
     let failed = stack.ended("foreign", 1).await;
     assert!(failed[0]["error"].to_string().contains("no queue takes"), "{}", failed[0]);
-    // By the publishing connection, to a queue that was deleted under it.
+    // Through the publishing connection, to a queue that was deleted meanwhile.
     assert_eq!(stack.send(call("/t1/ordered")).await.status, 202);
     stack.ended("ordered", 1).await;
     let id = stack.sql("select id from integrations where name = 'ordered'").await;

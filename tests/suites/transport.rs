@@ -27,7 +27,7 @@ steps: [{{ id: call, http: {{ method: POST, url: '{}/' }} }}]
     )
 }
 
-/// Everything that comes until the other side closes, or for `patience`.
+/// Reads everything until the other side closes, or for `patience`.
 async fn read_all(stream: &mut TcpStream, patience: Duration) -> String {
     let mut all = Vec::new();
     let _ = tokio::time::timeout(patience, stream.read_to_end(&mut all)).await;
@@ -67,7 +67,7 @@ async fn slow_headers_and_slow_bodies_are_given_up() {
         // The server's clock for connections ticks in half seconds.
         assert!(begun.elapsed() >= Duration::from_millis(500), "{:?}", begun.elapsed());
     }
-    // Bytes that never become a request do not hold the process up either.
+    // Bytes that never become a request do not delay the process either.
     let mut stream = TcpStream::connect(process.address()).await.unwrap();
     stream.write_all(b"\x16\x03\x01\x02\x00nonsense\r\n\r\n").await.unwrap();
     assert!(read_all(&mut stream, Duration::from_secs(10)).await.starts_with("HTTP/1.1 400"));
@@ -106,7 +106,7 @@ async fn calls_are_served_over_tls_when_a_certificate_is_set() {
             )
             .unwrap();
         let mut answer = String::new();
-        // The server may close without the closing alert; what came is what counts.
+        // The server may close without the closing alert; only the received text counts.
         let _ = stream.read_to_string(&mut answer);
         answer
     });

@@ -1,4 +1,4 @@
-//! Slow uploads and calls under way: what one endpoint or one tenant holds of the ingress leaves room for the others.
+//! Slow uploads and calls in flight: one endpoint or tenant must leave capacity of the ingress to the others.
 
 use forebay_tests::{Process, Stack, eventually};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ fn open(tenant: &str) -> String {
     )
 }
 
-/// Begins an upload of 8 MiB and sends only so much of it; then reads the answer.
+/// Begins an upload of 8 MiB and sends only a part of it; then reads the response.
 async fn stall(address: String, body: Arc<Vec<u8>>, stalled: Arc<AtomicUsize>) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let head = format!("POST /t1/orders HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n", 8 * MIB);
@@ -36,7 +36,7 @@ async fn stall(address: String, body: Arc<Vec<u8>>, stalled: Arc<AtomicUsize>) -
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// Stalls so many uploads, and waits until each has sent what it sends or was refused.
+/// Stalls so many uploads, and waits until each has sent its part or was refused.
 async fn stall_many(process: &Process, count: usize, bytes: usize) -> Vec<tokio::task::JoinHandle<String>> {
     let (body, stalled) = (Arc::new(vec![b'x'; bytes]), Arc::new(AtomicUsize::new(0)));
     let uploads = (0..count).map(|_| tokio::spawn(stall(process.address().to_owned(), body.clone(), stalled.clone()))).collect();

@@ -65,7 +65,7 @@ async fn a_change_of_comments_alone_is_a_version_and_none_of_them_is_lost() {
     assert_eq!((&applied[0]["change"], &applied[0]["version"]), (&json!("updated"), &json!(2)));
     assert_eq!(stack.command(&["export", "t1/answer"]).await, commented);
     assert!(stack.command(&["versions", "t1/answer"]).await.contains("comments or layout only"));
-    // The same again is no change, nor is another end of lines.
+    // The same text is no change, and neither is another end of lines.
     assert_eq!(stack.command_ends(&["diff", &file]).await.0, 0);
     let file = stack.named_file("all.yaml", &commented.replace('\n', "\r\n"));
     assert_eq!(stack.command_ends(&["diff", &file]).await.0, 0);
@@ -82,7 +82,7 @@ async fn one_wrong_definition_of_many_applies_nothing() {
     let (code, error) = stack.command_fails(&["apply", &file]).await;
     assert!(code == 1 && error.contains("all.yaml:15: steps[0].set: line 1, column 4") && error.contains("nothing was applied"), "{error}");
     assert_eq!(stack.command_json(&["export"]).await, json!([]));
-    // No service is needed to find the same.
+    // No service is needed for the same result.
     let (code, text, _) = stack.command_ends(&["validate", &file, "--output", "json", "--database-url", "postgres://127.0.0.1:1/x"]).await;
     let problems: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(
@@ -122,13 +122,13 @@ async fn a_rollback_makes_the_older_definition_the_newest_version_and_calls_get_
     // Each call was run by the version that accepted it.
     eventually("the first call ran version 1 and the last one version 4", || async {
         let mut ran = stack.executions("answer").await;
-        ran.sort_by_key(|execution| execution["acceptedAt"].as_str().unwrap().to_owned());
+        ran.sort_by_key(|execution| execution["receivedAt"].as_str().unwrap().to_owned());
         (ran.first()?["version"] == 1 && ran.last()?["version"] == 4).then_some(())
     })
     .await;
 }
 
-/// A version of a release to which an empty field was an absent one.
+/// A version of a release that treated an empty field as absent.
 #[tokio::test]
 async fn a_version_that_todays_reader_refuses_is_gone_back_to_as_it_is_and_not_applied_anew() {
     let stack = Stack::new().await;

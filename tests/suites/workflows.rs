@@ -1,4 +1,4 @@
-//! Workflows that do real work: what was done is not done again, whatever happens to the worker.
+//! Workflows with effects: completed steps are not repeated, whatever happens to the worker.
 
 use forebay_tests::{Process, Seen, Sink, Stack, eventually};
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ async fn call_at(sink: &Sink, number: usize, is_reached: impl Fn(&Seen) -> bool)
     .await;
 }
 
-/// The workflow with a worker that is killed once in each step, as soon as its call is as far as `is_reached` says.
+/// Runs the workflow with a worker that is killed once in each step, when `is_reached` returns true for its call.
 async fn killed_in_each_step(is_reached: impl Fn(&Seen) -> bool + Copy) -> Vec<Seen> {
     let (stack, sink) = (Stack::new().await, Sink::start(Duration::from_millis(300)).await);
     stack.apply(&five_calls(&sink)).await;
@@ -39,7 +39,7 @@ async fn killed_in_each_step(is_reached: impl Fn(&Seen) -> bool + Copy) -> Vec<S
     sink.seen()
 }
 
-/// Each effect has one key, so that a server that honours it does it once.
+/// Checks that each effect has one key, so that a server that honours it does it once.
 fn check_keys(seen: &[Seen]) {
     for number in 1..=STEPS {
         let path = format!("/{number}");
@@ -48,7 +48,7 @@ fn check_keys(seen: &[Seen]) {
     }
 }
 
-/// No step runs again once a later one has begun: what was done by then is kept.
+/// Checks that no step runs again once a later one has begun: its output is stored by then.
 fn check_order(seen: &[Seen]) {
     let numbers: Vec<usize> = seen.iter().map(|seen| seen.path[1..].parse().unwrap()).collect();
     assert!(numbers.is_sorted(), "a step that was done was repeated after a later one: {numbers:?}");
@@ -59,7 +59,7 @@ async fn a_worker_killed_during_every_step_repeats_that_step_and_none_before_it(
     let seen = killed_in_each_step(|_| true).await;
     check_keys(&seen);
     check_order(&seen);
-    // Each kill hit a call that was under way. A worker on a busy machine may have gone further before it is killed.
+    // Each kill interrupted a call. A worker on a busy machine may have progressed before it is killed.
     assert!(seen.len() > STEPS, "nothing was repeated: {seen:?}");
 }
 

@@ -1,4 +1,4 @@
-//! Who asks: a person by the cookie of a session, a program by a token, or the person at the host.
+//! Authenticates the caller: a person by a session cookie, a program by a token, or the person at the host by the token of the command.
 
 use crate::client::client_of;
 use crate::failure::Failure;
@@ -17,8 +17,8 @@ use sha2::{Digest, Sha256};
 use std::fmt;
 use std::time::Duration;
 
-/// Lets whoever has the token act as the person at this machine, who could change the database without asking. The command starts the API
-/// with one of its own.
+/// Gives the holder of a token the rights of the person at this machine, who could change the database directly. The command starts the API
+/// with such a token.
 #[derive(Clone)]
 pub struct HostAccess {
     digest: [u8; 32],
@@ -26,10 +26,10 @@ pub struct HostAccess {
 }
 
 impl HostAccess {
-    /// `name`: who it is, for the audit log.
+    /// Creates the access; `name` is the name in the audit log.
     #[must_use]
-    pub fn new(token: &str, name: String) -> Self {
-        Self { digest: Sha256::digest(token).into(), name }
+    pub fn new(token: &Secret, name: String) -> Self {
+        Self { digest: Sha256::digest(token.expose()).into(), name }
     }
 }
 
@@ -39,25 +39,25 @@ impl fmt::Debug for HostAccess {
     }
 }
 
-/// Somebody who has said who they are, with what every request may use.
+/// An authenticated caller, and the state of the process.
 #[derive(Clone)]
 pub(crate) struct Caller {
     pub(crate) actor: Actor,
-    /// What they have proved it by: the cookie of a session, or a token.
+    /// The credential: the value of the session cookie, or a token.
     pub(crate) credential: Secret,
     pub(crate) state: web::Data<State>,
 }
 
 impl Caller {
-    /// Returns whether the caller's credential still gives the same rights: for streams, which last long. While the database cannot be asked,
-    /// nothing is known to be otherwise.
+    /// Returns true if the caller's credential still gives the same rights; used by streams, which may last long. While the database is
+    /// away, the rights count as unchanged.
     pub(crate) async fn is_unchanged(&self) -> bool {
         let operations = &self.state.operations;
         let now = match (self.actor.user_id(), self.actor.is_token()) {
-            // The person at the host.
+            // The caller is the person at the host.
             (None, _) => return true,
-            (Some(_), true) => operations.token_actor(self.credential.expose()).await,
-            (Some(_), false) => operations.session_actor_unseen(self.credential.expose()).await,
+            (Some(_), true) => operations.token_actor(&self.credential).await,
+            (Some(_), false) => operations.session_actor_unseen(&self.credential).await,
         };
         match now {
             Ok(now) => now.is_some_and(|now| now.grants() == self.actor.grants()),
@@ -73,7 +73,7 @@ impl FromRequest for Caller {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move {
-            // Found already, before the body was read.
+            // It was authenticated before the body was read.
             if let Some(caller) = request.extensions().get::<Self>() {
                 return Ok(caller.clone());
             }
@@ -101,7 +101,7 @@ async fn actor_of(request: &HttpRequest) -> Result<Caller, Unknown> {
     let operations = &state.operations;
     let failed = |error: forebay_operations::OperationError| Unknown::Failed(error.into());
     let (actor, credential) = if let Some(token) = bearer(request) {
-        let actor = match state.host.as_ref().filter(|host| host.digest == <[u8; 32]>::from(Sha256::digest(&token))) {
+        let actor = match state.host.as_ref().filter(|host| host.digest == <[u8; 32]>::from(Sha256::digest(token.expose()))) {
             Some(host) => Some(Actor::host(&host.name)),
             None => operations.token_actor(&token).await.map_err(failed)?,
         };
@@ -116,7 +116,7 @@ async fn actor_of(request: &HttpRequest) -> Result<Caller, Unknown> {
         (operations.session_actor(&session).await.map_err(failed)?.ok_or_else(nobody)?, session)
     };
     let actor = actor.at(client_of(request, &state).address);
-    Ok(Caller { actor, credential: Secret::new(credential), state })
+    Ok(Caller { actor, credential, state })
 }
 
 fn unauthorized(detail: &str) -> Failure {
@@ -124,44 +124,44 @@ fn unauthorized(detail: &str) -> Failure {
     failure.with_header(WWW_AUTHENTICATE, "Bearer realm=\"forebay\"")
 }
 
-/// The token of a program; `None`: it sends none.
-pub(crate) fn bearer(request: &HttpRequest) -> Option<String> {
+/// Returns the token of a program; `None`: it sends none.
+pub(crate) fn bearer(request: &HttpRequest) -> Option<Secret> {
     let value = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+    scheme.eq_ignore_ascii_case("bearer").then(|| Secret::new(token.trim()))
 }
 
-/// With the prefix a browser takes the cookie over HTTPS only, and from this host alone.
+/// Returns the name of the cookie. Browsers accept one with the prefix over HTTPS only, and send it to this host only.
 fn cookie_name(is_secure: bool) -> &'static str {
     if is_secure { "__Host-forebay" } else { "forebay" }
 }
 
-pub(crate) fn session_of(request: &HttpRequest, is_secure: bool) -> Option<String> {
-    request.cookie(cookie_name(is_secure)).map(|cookie| cookie.value().to_owned())
+pub(crate) fn session_of(request: &HttpRequest, is_secure: bool) -> Option<Secret> {
+    request.cookie(cookie_name(is_secure)).map(|cookie| Secret::new(cookie.value()))
 }
 
-/// The cookie of a new session.
+/// Returns the cookie of a new session.
 pub(crate) fn session_cookie(signed: &Signed, is_secure: bool) -> Cookie<'static> {
-    cookie(signed.session.clone(), signed.lasts, is_secure)
+    cookie(signed.session.expose().to_owned(), signed.lasts, is_secure)
 }
 
-/// Takes the cookie away.
+/// Removes the session cookie.
 pub(crate) fn no_cookie(is_secure: bool) -> Cookie<'static> {
     cookie(String::new(), Duration::ZERO, is_secure)
 }
 
-/// The cookie in which a browser keeps what it needs between going to the provider of single sign-on and coming back.
+/// Returns the cookie with the state of a sign-in while the browser is at the provider of single sign-on.
 pub(crate) fn begun_cookie(value: String, lasts: Duration, is_secure: bool) -> Cookie<'static> {
     let name = if is_secure { "__Host-forebay-begun" } else { "forebay-begun" };
     named(name, value, lasts, is_secure)
 }
 
-/// The cookie by which a device is known that has signed in before.
+/// Returns the cookie that identifies a device after a successful sign-in.
 pub(crate) fn device_cookie(value: String, is_secure: bool) -> Cookie<'static> {
     named(device_cookie_name(is_secure), value, device::LASTS, is_secure)
 }
 
-/// The cookie by which a device says that it has signed in before.
+/// Returns the device cookie of a request.
 pub(crate) fn device_of(request: &HttpRequest, is_secure: bool) -> Option<String> {
     request.cookie(device_cookie_name(is_secure)).map(|cookie| cookie.value().to_owned())
 }
@@ -170,7 +170,7 @@ fn device_cookie_name(is_secure: bool) -> &'static str {
     if is_secure { "__Host-forebay-device" } else { "forebay-device" }
 }
 
-/// What it keeps.
+/// Returns the state of a sign-in from the cookie.
 pub(crate) fn begun_of(request: &HttpRequest, is_secure: bool) -> Option<String> {
     let name = begun_cookie(String::new(), Duration::ZERO, is_secure).name().to_owned();
     request.cookie(&name).map(|cookie| cookie.value().to_owned())

@@ -1,11 +1,11 @@
-//! The client of a request, past the proxies that are trusted.
+//! The client of a request, behind trusted proxies.
 
 use crate::state::State;
 use actix_web::HttpRequest;
 use forebay_runtime::forwarding::Client;
 use std::sync::Once;
 
-/// The client that sent a request.
+/// Returns the client that sent a request.
 pub(crate) fn client_of(request: &HttpRequest, state: &State) -> Client {
     let headers = request.headers();
     let values = |name| headers.get_all(name).map(|value| value.as_bytes()).collect::<Vec<_>>();

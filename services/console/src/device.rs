@@ -1,12 +1,12 @@
-//! Devices that have signed in before: a signed cookie with which guesses of others do not slow their owner down.
+//! Devices with an earlier sign-in: they have a signed cookie, so that failed attempts from elsewhere do not delay their owner.
 //!
-//! The cookie lets nobody in. It says that this browser has signed in as this account, and gives it a throttle of its own.
+//! The cookie does not authenticate. It proves that this browser has signed in to this account, and gives it its own throttle.
 
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 
-/// How long a device is known after its last sign-in.
+/// Time after the last sign-in during which a device is recognized.
 pub(crate) const LASTS: Duration = Duration::from_secs(180 * 86_400);
 const PURPOSE: &[u8] = b"forebay console device";
 const ACCOUNT_BYTES: usize = 16;
@@ -14,13 +14,13 @@ const ID_BYTES: usize = 16;
 const TIME_BYTES: usize = 8;
 const MAC_BYTES: usize = 32;
 
-/// Signs and checks cookies; the same in every process of an installation.
+/// Signs and checks device cookies; the same in every process of an installation.
 #[derive(Clone)]
 pub(crate) struct Devices {
     key: [u8; 32],
 }
 
-/// Tells one device from another.
+/// The id of a device.
 pub(crate) type DeviceId = [u8; ID_BYTES];
 
 impl Devices {
@@ -28,7 +28,8 @@ impl Devices {
         Self { key: Sha256::new().chain_update(PURPOSE).chain_update(installation_key).finalize().into() }
     }
 
-    /// The cookie of a device on which this account has just signed in; `now`: seconds of Unix time. Empty where there are no random bytes.
+    /// Returns the cookie of a device on which this account has just signed in. `now` is in seconds of Unix time. Empty if no random bytes
+    /// are available.
     pub(crate) fn cookie(&self, account: &str, now: u64) -> String {
         let mut id = DeviceId::default();
         if getrandom::fill(&mut id).is_err() {
@@ -40,7 +41,7 @@ impl Devices {
         data_encoding::BASE64URL_NOPAD.encode(&text)
     }
 
-    /// The device of a cookie, if this account has signed in on it.
+    /// Returns the device of a cookie, if this account has signed in on it.
     pub(crate) fn known(&self, cookie: &str, account: &str, now: u64) -> Option<DeviceId> {
         let text = data_encoding::BASE64URL_NOPAD.decode(cookie.as_bytes()).ok()?;
         if text.len() != ACCOUNT_BYTES + ID_BYTES + TIME_BYTES + MAC_BYTES {
@@ -55,14 +56,15 @@ impl Devices {
         if of_account != digest(account) || !is_fresh { None } else { id.try_into().ok() }
     }
 
-    /// Names an account in a log: people type passwords into the wrong field. The same name has the same digest in one installation.
+    /// Returns a digest that identifies an account in logs, since people type passwords into the wrong field. The same name has the same
+    /// digest in one installation.
     pub(crate) fn log_digest(&self, account: &str) -> String {
         let mac = self.mac(&[b"log ".as_slice(), account.as_bytes()].concat()).finalize().into_bytes();
         data_encoding::HEXLOWER.encode(&mac[..8])
     }
 
     fn mac(&self, text: &[u8]) -> Hmac<Sha256> {
-        // A key of any length is one.
+        // HMAC accepts a key of any length.
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).unwrap_or_else(|_| Hmac::<Sha256>::new(&Default::default()));
         mac.update(text);
         mac

@@ -1,4 +1,4 @@
-//! What went wrong, once for programs and for people: its status, a stable word, and what to do.
+//! Failures of requests, for programs and people: a status, a stable type, and a text with the remedy.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, RETRY_AFTER};
@@ -6,36 +6,29 @@ use forebay_contract::definition::Problem;
 use forebay_contract::with_causes;
 use forebay_operations::{Denied, OperationError};
 use forebay_store::StoreError;
-use std::sync::atomic::{AtomicBool, Ordering};
 use uuid::Uuid;
 
-/// Whether all who ask are at the host, where nobody reads a log.
-static FOR_THE_HOST: AtomicBool = AtomicBool::new(false);
-
-/// Tells causes in answers from now on.
-pub(crate) fn tell_causes() {
-    FOR_THE_HOST.store(true, Ordering::Relaxed);
-}
-
-/// A request that was not done.
+/// A request that failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) status: StatusCode,
     /// The last part of the problem's type, which never changes once it is published.
     pub(crate) slug: &'static str,
     pub(crate) title: &'static str,
-    /// For the person who asked. Holds no secret.
+    /// The text for the caller. Contains no secret.
     pub(crate) detail: String,
-    /// Of a definition or connection: everything that is wrong with it.
+    /// The causes of the error, for a caller at the host, where nobody reads a log: shown instead of the detail.
+    pub(crate) causes: Option<String>,
+    /// All problems of a definition or connection.
     pub(crate) problems: Vec<Problem>,
-    /// A key that has the value which was to be a new one: its id and its label.
+    /// The id and label of the existing key with the value of a new one.
     pub(crate) key: Option<(Uuid, String)>,
     pub(crate) headers: Vec<(HeaderName, String)>,
 }
 
 impl Failure {
     pub(crate) fn new(status: StatusCode, slug: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, slug, title, detail: detail.into(), problems: Vec::new(), key: None, headers: Vec::new() }
+        Self { status, slug, title, detail: detail.into(), causes: None, problems: Vec::new(), key: None, headers: Vec::new() }
     }
 
     pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
@@ -63,8 +56,8 @@ impl Failure {
     fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         let causes = with_causes(error);
         tracing::error!(error = causes, "a request failed");
-        let detail = if FOR_THE_HOST.load(Ordering::Relaxed) { causes } else { "It is in the console's log.".to_owned() };
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong", detail)
+        let failure = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong", "It is in the console's log.");
+        Self { causes: Some(causes), ..failure }
     }
 }
 
@@ -109,9 +102,9 @@ impl From<OperationError> for Failure {
                 Self { key: Some((key.id, key.label)), ..Self::new(StatusCode::CONFLICT, "key-exists", "The key exists already", detail) }
             }
             OperationError::Publish(_) | OperationError::Broker(_) => {
-                tracing::warn!(error = with_causes(&error), "the broker did not do what a person asked for");
-                let for_the_host = FOR_THE_HOST.load(Ordering::Relaxed);
-                Self::unavailable(&if for_the_host { with_causes(&error) } else { error.to_string() })
+                let causes = with_causes(&error);
+                tracing::warn!(error = causes, "the broker did not do what a person asked for");
+                Self { causes: Some(causes), ..Self::unavailable(&error.to_string()) }
             }
             OperationError::Busy => Self::unavailable(&error.to_string()),
             OperationError::Failed(_) => Self::internal(&error),

@@ -1,4 +1,4 @@
-//! What every answer carries, and whether a request that changes something comes from the console's own pages.
+//! Headers of every response, and the check that a change comes from the console's own pages.
 
 use crate::auth::{bearer, session_of};
 use crate::failure::Failure;
@@ -14,7 +14,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest, web};
 
-/// Nothing from elsewhere, nothing inline, in nobody's frame.
+/// Allows only files of the console; no inline scripts or styles, and no frames.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; \
                       frame-ancestors 'none'; base-uri 'none'";
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -27,10 +27,11 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let is_secure = request.app_data::<web::Data<State>>().is_some_and(|state| state.is_secure);
+    let state = request.app_data::<web::Data<State>>();
+    let (is_secure, is_for_host) = state.map_or((false, false), |state| (state.is_secure, state.host.is_some()));
     let is_api = request.path().starts_with(api::ROOT);
     let is_form = request.method() == Method::POST;
-    // Without the cookie there is nothing that another site could use: the API says what is missing.
+    // Without the cookie another site can do nothing: the API refuses the request itself.
     let is_bare = is_api && session_of(request.request(), is_secure).is_none();
     if !is_bare && let Err(why) = may_come(request.request()) {
         let failure = Failure::new(StatusCode::FORBIDDEN, "foreign-origin", "Not from here", why);
@@ -41,21 +42,27 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
     }
     let mut response = match next.call(request).await {
         Ok(response) => response.map_into_boxed_body(),
-        // What an extractor refused becomes an answer further out, where this cannot reach it.
+        // An error of an extractor becomes a response in an outer layer, which this one cannot change.
         Err(error) => return Err(error),
     };
+    if is_for_host
+        && let Some(error) = response.response().error().and_then(Error::as_error::<api::ApiError>)
+        && let Some(told) = error.response_with_causes()
+    {
+        response = response.into_response(told);
+    }
     let is_repeated_by_reload =
         is_form && !is_api && response.status().is_success() && response.response().extensions().get::<DidNothing>().is_none();
     if is_repeated_by_reload {
-        // The form has done its work, so its answer is given. The suites of the pages fail where their log has this line.
+        // The form has been processed, so its response is sent. The suites of the pages fail if their log contains this line.
         tracing::error!("a form was answered in place, so that loading the page again would do the same again");
     }
     protect(response.headers_mut(), is_secure);
     Ok(response)
 }
 
-/// Marks the answer to a form that has changed nothing. Every other one leads to another page ([`crate::pages::see_other`]) or is a refusal:
-/// loading it again must not do again what the form did.
+/// Marks the response to a form that has changed nothing. Every other response leads to another page ([`crate::pages::see_other`]) or is a
+/// refusal, so that loading it again does not repeat the form.
 pub(crate) struct DidNothing;
 
 fn protect(headers: &mut actix_web::http::header::HeaderMap, is_secure: bool) {
@@ -70,13 +77,13 @@ fn protect(headers: &mut actix_web::http::header::HeaderMap, is_secure: bool) {
     if is_secure {
         set(STRICT_TRANSPORT_SECURITY, "max-age=31536000");
     }
-    // What a person sees is theirs alone; assets say otherwise themselves.
+    // Pages are private; assets set their own header.
     if !headers.contains_key(CACHE_CONTROL) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
 }
 
-/// A browser tells where a request comes from, and sends its cookies along whatever the answer is. A token is sent by who means it.
+/// Checks the origin that browsers send: they send cookies with requests of any site. A token is only sent deliberately.
 fn may_come(request: &HttpRequest) -> Result<(), &'static str> {
     if [Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method()) || bearer(request).is_some() {
         return Ok(());

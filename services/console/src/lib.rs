@@ -1,7 +1,7 @@
 //! The admin API and the web console.
 //!
-//! A request goes through `server` (headers that every answer has, and whether it may come from where it comes), is found in the table of
-//! `routes`, gets its actor by `auth`, and is done by one of [`forebay_operations`]; `api` answers in JSON, `pages` in HTML drawn by `view`.
+//! A request passes `server` (headers of every response, and the check of its origin), is found in the table of `routes`, gets its actor
+//! from `auth`, and calls one of [`forebay_operations`]; `api` answers in JSON, `pages` in HTML, which `view` draws.
 
 mod api;
 mod auth;

@@ -1,4 +1,4 @@
-//! Server-sent events: a page is told that something changed, and fetches itself again.
+//! Server-sent events: a page is notified of a change and fetches itself again.
 
 use crate::auth::Caller;
 use crate::pages::PageResult;
@@ -14,24 +14,24 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, interval_at};
 
-/// A comment as often, so that proxies keep the connection and a browser that is gone is noticed, and so that it ends with the rights of who
-/// follows.
+/// Interval of a comment, so that proxies keep the connection, a closed browser is noticed, and the stream ends when the caller's rights
+/// change.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(15);
-/// A page whose figures change without an execution is told to look again as often.
+/// Interval at which a page is notified whose content changes without executions.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
-/// What a page follows.
+/// The subject of a stream.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Followable {
     tenant: String,
     integration: String,
     id: String,
-    /// Whether to tell it every few seconds as well.
+    /// True if the page is notified at intervals too.
     clock: bool,
 }
 
-/// What somebody follows of the executions that they see.
+/// Narrows a filter to the executions that the caller may see.
 pub(crate) fn filter_of(actor: &Actor, filter: Filter) -> Filter {
     match actor.tenants(Role::Viewer) {
         Visible::All => filter,
@@ -61,11 +61,11 @@ pub(crate) async fn live(caller: Caller, asked: web::Query<Followable>) -> PageR
 }
 
 const CHANGED: &str = "event: changed\ndata: {}\n\n";
-/// A comment.
+/// The comment that keeps a stream open.
 pub(crate) const STILL_HERE: &str = ": still here\n\n";
 
-/// Follows what a caller sees, until the shutdown, or until the caller's credential or rights are others: that is looked at with each beat,
-/// whatever happens between them. `said`: what a beat says; `show`: what is said of what was recorded.
+/// Streams what a caller may see, until the shutdown, or until the credential or rights of the caller change; these are checked at each
+/// heartbeat. `said` is the text of a heartbeat; `show` writes the events of recorded executions.
 pub(crate) fn stream(
     caller: Caller,
     filter: Filter,

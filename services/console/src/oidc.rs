@@ -1,7 +1,7 @@
-//! Single sign-on by OpenID Connect: the authorization code flow with PKCE, state and nonce. People are invited first, by the address that
-//! the provider vouches for: nobody gets in because a provider knows them.
+//! Single sign-on by OpenID Connect: the authorization code flow with PKCE, state and nonce. Users are invited first, by an address that
+//! the provider has verified: an account at the provider alone gives no access.
 
-use forebay_contract::with_causes;
+use forebay_contract::{Secret, exposed_secret, with_causes};
 use forebay_runtime::settings::Oidc;
 use openidconnect::core::{CoreAuthenticationFlow, CoreClient, CoreIdTokenClaims, CoreJwsSigningAlgorithm, CoreProviderMetadata};
 use openidconnect::{
@@ -12,37 +12,39 @@ use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
-/// What the provider says of itself, its keys included, is asked for again after this time: keys are changed.
+/// Time after which the metadata and keys of the provider are fetched again, since keys change.
 const KNOWN_FOR: Duration = Duration::from_secs(600);
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Largest answer of a provider.
+/// Maximum bytes of a response of the provider.
 const LARGEST_ANSWER: usize = 1 << 20;
 
-/// Why somebody was not signed in. The text is for the person.
+/// The reason for which a sign-in failed. The text is for the person.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OidcError {
-    /// The provider does not answer, or not as it should.
+    /// The provider does not answer, or its answer is invalid.
     #[error("the provider of single sign-on could not be asked: {0}")]
     Provider(String),
-    /// What came back is not what was begun here.
+    /// The callback does not belong to a sign-in that this browser began.
     #[error("the sign-in was begun somewhere else, or too long ago: begin it again")]
     Foreign,
-    /// The provider's answer proves nothing.
+    /// The provider's answer does not prove the identity.
     #[error("the provider's answer could not be verified: {0}")]
     Unverified(String),
 }
 
-/// What the browser keeps from the beginning of a sign-in to its end, in a cookie that no script reads.
-#[derive(Serialize, Deserialize)]
+/// The state of a sign-in in the browser, in a cookie that scripts cannot read.
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Begun {
     state: String,
-    nonce: String,
-    verifier: String,
-    /// Where the person goes then.
+    #[serde(with = "exposed_secret")]
+    nonce: Secret,
+    #[serde(with = "exposed_secret")]
+    verifier: Secret,
+    /// The address to which the person goes after it.
     pub(crate) next: String,
 }
 
-/// Whom the provider has named.
+/// The identity that the provider has confirmed.
 pub(crate) struct Named {
     /// Issuer and subject, with a space between them.
     pub(crate) subject: String,
@@ -50,7 +52,7 @@ pub(crate) struct Named {
     pub(crate) email: Option<String>,
 }
 
-/// A provider.
+/// The provider of single sign-on.
 pub(crate) struct Provider {
     settings: Oidc,
     redirect: String,
@@ -59,19 +61,19 @@ pub(crate) struct Provider {
 }
 
 impl Provider {
-    /// Nothing is asked yet. `console`: where people reach the console.
+    /// Creates the client; nothing is fetched yet. `console` is the public address of the console.
     pub(crate) fn new(settings: Oidc, console: &str) -> Result<Self, reqwest::Error> {
-        // No redirects: the token endpoint is where it says it is.
+        // No redirects: the token endpoint must answer itself.
         let http = reqwest::Client::builder().timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none()).build()?;
         Ok(Self { settings, redirect: format!("{console}/sign-in/oidc/callback"), http, known: Mutex::new(None) })
     }
 
-    /// What people read.
+    /// Returns the name for people.
     pub(crate) fn name(&self) -> &str {
         &self.settings.name
     }
 
-    /// Where the person goes, and what the browser keeps meanwhile.
+    /// Returns the address of the provider to go to, and the state for the cookie.
     pub(crate) async fn begin(&self, next: &str) -> Result<(String, Begun), OidcError> {
         let metadata = self.metadata().await?;
         let client = CoreClient::from_provider_metadata(metadata, ClientId::new(self.settings.client_id.clone()), None)
@@ -85,20 +87,20 @@ impl Provider {
             .url();
         let begun = Begun {
             state: state.secret().clone(),
-            nonce: nonce.secret().clone(),
-            verifier: verifier.secret().clone(),
+            nonce: nonce.secret().clone().into(),
+            verifier: verifier.secret().clone().into(),
             next: next.to_owned(),
         };
         Ok((url.to_string(), begun))
     }
 
-    /// Whom the provider has named, by the code with which the person came back.
-    pub(crate) async fn finish(&self, begun: &Begun, state: &str, code: String) -> Result<Named, OidcError> {
+    /// Returns the identity for the code that the provider sent back.
+    pub(crate) async fn finish(&self, begun: &Begun, state: &str, code: &Secret) -> Result<Named, OidcError> {
         if begun.state != state {
             return Err(OidcError::Foreign);
         }
         let metadata = self.metadata().await?;
-        // Whatever the provider signs with, as long as only it can: not a secret that both know, and not nothing.
+        // Any algorithm with a signature that only the provider can make: neither a shared secret nor `none`.
         let is_its_own = |algorithm: &&CoreJwsSigningAlgorithm| {
             use CoreJwsSigningAlgorithm::{HmacSha256, HmacSha384, HmacSha512, None};
             !matches!(algorithm, HmacSha256 | HmacSha384 | HmacSha512 | None)
@@ -107,13 +109,15 @@ impl Provider {
         let secret = self.settings.client_secret.as_ref().map(|secret| ClientSecret::new(secret.expose().to_owned()));
         let client = CoreClient::from_provider_metadata(metadata, ClientId::new(self.settings.client_id.clone()), secret)
             .set_redirect_uri(self.redirect_url()?);
-        let request = client.exchange_code(AuthorizationCode::new(code)).map_err(|error| OidcError::Provider(error.to_string()))?;
-        let request = request.set_pkce_verifier(PkceCodeVerifier::new(begun.verifier.clone()));
+        let request = client
+            .exchange_code(AuthorizationCode::new(code.expose().to_owned()))
+            .map_err(|error| OidcError::Provider(error.to_string()))?;
+        let request = request.set_pkce_verifier(PkceCodeVerifier::new(begun.verifier.expose().to_owned()));
         let http = |request| self.send(request);
         let token = request.request_async(&http).await.map_err(|error| OidcError::Provider(with_causes(&error)))?;
         let id_token = token.id_token().ok_or_else(|| OidcError::Unverified("it holds no ID token".to_owned()))?;
         let claims: &CoreIdTokenClaims = id_token
-            .claims(&client.id_token_verifier().set_allowed_algs(algorithms), &Nonce::new(begun.nonce.clone()))
+            .claims(&client.id_token_verifier().set_allowed_algs(algorithms), &Nonce::new(begun.nonce.expose().to_owned()))
             .map_err(|error| OidcError::Unverified(error.to_string()))?;
         let is_verified = claims.email_verified() == Some(true);
         let email = claims.email().filter(|_| is_verified).map(|email| email.as_str().to_owned());
@@ -140,7 +144,7 @@ impl Provider {
         Ok(metadata)
     }
 
-    /// The library's own client is of another version of reqwest than ours.
+    /// Sends a request with our client; that of the library is of another version of reqwest.
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, SendError> {
         let (parts, body) = request.into_parts();
         let sent = self.http.request(parts.method, parts.uri.to_string()).headers(parts.headers).body(body).send().await;
@@ -158,7 +162,7 @@ impl Provider {
     }
 }
 
-/// Why a request to the provider failed.
+/// The reason for which a request to the provider failed.
 #[derive(Debug, thiserror::Error)]
 enum SendError {
     #[error("no answer")]

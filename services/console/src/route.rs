@@ -1,4 +1,4 @@
-//! The table of routes, from which come the answers to wrong methods, the document of the API and the test of every role.
+//! The table of routes. The responses to wrong methods, the OpenAPI document and the test of every role are made from it.
 
 use crate::api::{self, ApiError};
 use crate::auth::Caller;
@@ -12,10 +12,10 @@ use actix_web::middleware::{Next, from_fn};
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, guard, web};
 use forebay_store::Role;
 
-/// Bytes of a body that anybody may send: a form with a name, a password and a place to go to.
+/// Maximum bytes of the body of an unauthenticated request: a form with a name, a password and an address.
 const MAX_ANONYMOUS_BODY: usize = 8 * 1024;
 
-/// Who may use a route.
+/// The access to a route: the callers that may use it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// Everybody, signed in or not.
@@ -35,34 +35,34 @@ pub enum Access {
 /// One route.
 pub(crate) struct Route {
     pub(crate) method: Method,
-    /// With placeholders, such as `/api/v1/keys/{id}`.
+    /// The path with placeholders, such as `/api/v1/keys/{id}`.
     pub(crate) path: &'static str,
     pub(crate) access: Access,
-    /// Puts the handler onto a route that has its guards.
+    /// Adds the handler to a route with its guards.
     pub(crate) to: fn(actix_web::Route) -> actix_web::Route,
-    /// Of the API: what its document says.
+    /// The description of a route of the API.
     pub(crate) documented: Option<api::Documented>,
 }
 
 impl Route {
-    /// A route of the pages.
+    /// Creates a route of the pages.
     pub(crate) fn page(method: Method, path: &'static str, access: Access, to: fn(actix_web::Route) -> actix_web::Route) -> Self {
         Self { method, path, access, to, documented: None }
     }
 }
 
-/// What is told of a route to the outside: for tests of who may use it.
+/// A route as tests of its access see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteInfo {
     /// Such as `GET`.
     pub method: String,
-    /// With placeholders.
+    /// The path with placeholders.
     pub path: &'static str,
-    /// Who may use it.
+    /// The callers that may use it.
     pub access: Access,
 }
 
-/// Every route of the console.
+/// Returns every route of the console.
 #[must_use]
 pub fn routes() -> Vec<RouteInfo> {
     all().into_iter().map(|route| RouteInfo { method: route.method.to_string(), path: route.path, access: route.access }).collect()
@@ -71,12 +71,12 @@ pub fn routes() -> Vec<RouteInfo> {
 fn all() -> Vec<Route> {
     let mut all = api::routes();
     all.extend(pages::routes());
-    // What is written out goes before what a placeholder would take.
+    // Routes without placeholders go before those with one at the same place.
     all.sort_by_key(|route| route.path.split('/').map(|part| part.starts_with('{')).collect::<Vec<_>>());
     all
 }
 
-/// Puts the table into a server.
+/// Adds the routes to a server.
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     let mut of_path: Vec<(&'static str, Vec<Route>)> = Vec::new();
     for route in all() {
@@ -110,7 +110,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config.default_service(web::to(nothing_here));
 }
 
-/// Finds out who asks before a body is read: nobody takes memory who is not known.
+/// Authenticates the caller before a body is read: an unknown caller must not take memory.
 async fn known_first<B: MessageBody + 'static>(
     allow: String,
     mut request: ServiceRequest,
@@ -126,7 +126,7 @@ async fn known_first<B: MessageBody + 'static>(
     Ok(next.call(request).await?.map_into_boxed_body())
 }
 
-/// The library's own answer says neither how much is allowed nor looks like a page.
+/// Answers 413 with the maximum size, as a problem or a page; the response of the library has neither.
 async fn say_too_large<B: MessageBody + 'static>(request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<BoxBody>, Error> {
     let response = next.call(request).await?.map_into_boxed_body();
     if response.status() != StatusCode::PAYLOAD_TOO_LARGE {

@@ -10,10 +10,10 @@ use crate::throttle::Throttle;
 use crate::{route, setup};
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
-use forebay_contract::{UnixMicros, with_causes};
+use forebay_contract::{Secret, UnixMicros, with_causes};
 use forebay_operations::{BuildError, Operations};
 use forebay_runtime::health::Health;
-use forebay_runtime::settings::{RedactedUrl, Settings};
+use forebay_runtime::settings::{HttpUrl, Settings};
 use forebay_runtime::shutdown::Shutdown;
 use forebay_store::{SnapshotHandle, Store, StoreError};
 use forebay_tls::{TlsError, server_config};
@@ -23,24 +23,24 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// People and their programs are few.
+/// Threads of the HTTP server: people and their programs are few.
 const HTTP_WORKERS: usize = 2;
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// A request ends this long after a signal to stop; pages that follow end at once.
+/// Time for requests after a signal to stop, in seconds; streams end at once.
 const DRAIN: u64 = 5;
-/// A definition, or a folder of them.
+/// Maximum bytes of a body: a definition, or a folder of definitions.
 const LARGEST_BODY: usize = 8 << 20;
-/// How long a person waits for the answer to a call that is tried.
+/// Maximum wait for the response to a call that is tried.
 const TRY_TIMEOUT: Duration = Duration::from_secs(120);
-/// How often old lines of the audit log are deleted.
+/// Interval at which old entries of the audit log are deleted.
 const KEEP_AUDIT_INTERVAL: Duration = Duration::from_secs(3600);
 /// The name of its health check.
 const DATABASE: &str = "console database";
 
-/// Why the console could not be built, or failed.
+/// The reason for which the console could not be built, or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ConsoleError {
-    /// The address is taken or not this machine's.
+    /// The address is in use or not of this machine.
     #[error("cannot listen on {address}; free it or set FOREBAY_CONSOLE_LISTEN")]
     Listen {
         /// The address.
@@ -52,16 +52,16 @@ pub enum ConsoleError {
     /// The certificate or key cannot be used.
     #[error("TLS cannot be set up from FOREBAY_TLS_CERT and FOREBAY_TLS_KEY")]
     Tls(#[from] TlsError),
-    /// The store could not be asked.
+    /// The store did not answer.
     #[error("the console could not ask the database")]
     Store(#[from] StoreError),
-    /// The operations cannot be set up.
+    /// The operations could not be set up.
     #[error(transparent)]
     Operations(#[from] BuildError),
     /// The operating system gave no random bytes.
     #[error("the operating system gave no random bytes")]
     Random,
-    /// The HTTP client that tries integrations.
+    /// The HTTP client for trying integrations could not be built.
     #[error("the HTTP client cannot be created")]
     Client(#[source] reqwest::Error),
     /// The HTTP server failed.
@@ -69,10 +69,10 @@ pub enum ConsoleError {
     Serve(#[source] std::io::Error),
 }
 
-/// The keys for signing in that are derived of the installation's key.
+/// The keys for signing in that are derived from the installation's key.
 struct Setup {
-    /// Proves that who makes the first administrator reads this process's log.
-    code: String,
+    /// Proves that the person who creates the first administrator can read the log of this process.
+    code: Secret,
     devices: Devices,
 }
 
@@ -84,13 +84,13 @@ pub struct Console {
     url: String,
     state: web::Data<State>,
     health: Health,
-    /// The code with which the first administrator is made; `None`: there is one.
-    setup: Option<String>,
+    /// The code for creating the first administrator; `None`: there is one.
+    setup: Option<Secret>,
     audit_retention: Duration,
 }
 
 impl Console {
-    /// Binds the address. `host`: who may act as the person at the host; only the command asks for that.
+    /// Binds the address. `host` gives access to the person at the host; only the command uses it.
     ///
     /// # Errors
     /// [`ConsoleError`].
@@ -109,14 +109,13 @@ impl Console {
         Ok(Self { setup, ..console })
     }
 
-    /// The API alone, for one person at this host: it keeps no definitions at hand, and so asks the database nothing before it is asked.
+    /// Builds only the API, for one person at this host. It has no snapshot of definitions, so it queries the database only for requests.
     ///
     /// # Errors
     /// [`ConsoleError`].
     pub fn build_api(settings: &Settings, store: Store, host: HostAccess) -> Result<Self, ConsoleError> {
-        crate::failure::tell_causes();
-        // An empty code is nobody's: the first administrator is not made here, and nobody signs in with a cookie of this process.
-        let (mut key, code) = ([0; 32], String::new());
+        // An empty code is never right: in this process no first administrator can be created, and nobody can sign in by cookie.
+        let (mut key, code) = ([0; 32], Secret::new(""));
         getrandom::fill(&mut key).map_err(|_| ConsoleError::Random)?;
         let setup = Setup { code, devices: Devices::new(&key) };
         Self::assemble(settings, store, SnapshotHandle::of_nothing(), Health::new(), Some(host), setup)
@@ -135,26 +134,26 @@ impl Console {
         let address = listener.local_addr().map_err(listen)?;
         let tls = settings.tls.as_ref().map(|files| server_config(&files.cert, &files.key)).transpose()?;
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let at = |url: Option<&RedactedUrl>, address: SocketAddr| match url {
-            Some(url) => url.expose().trim_end_matches('/').to_owned(),
+        let at = |url: Option<&HttpUrl>, address: SocketAddr| match url {
+            Some(url) => url.base().to_owned(),
             None => format!("{scheme}://{}", reachable(address)),
         };
         let url = at(settings.console_url.as_ref(), address);
         let shutdown = CancellationToken::new();
-        // Another one may be installed already, which is as good.
+        // Another provider may be installed already, which is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().timeout(TRY_TIMEOUT).redirect(reqwest::redirect::Policy::none()).no_proxy();
-        // The API tries no calls, and reading the system's certificates would take longer than the rest.
+        // The API tries no calls, and reading the certificates of the system would take longer than the rest.
         let client = if host.is_some() { client.tls_certs_only([]) } else { client };
         let state = web::Data::new(State {
             snapshot,
             outcomes: store.watch_outcomes(shutdown.clone()),
-            operations: Arc::new(Operations::build(settings, store, &format!("{} console", settings.worker_name))?),
+            operations: Arc::new(Operations::build(settings, store)?),
             client: client.build().map_err(ConsoleError::Client)?,
             ingress_internal_url: at(settings.ingress_internal_url.as_ref().or(settings.ingress_url.as_ref()), settings.http_listen),
             ingress_url: at(settings.ingress_url.as_ref(), settings.http_listen),
             trace_url: settings.trace_url.clone(),
-            is_secure: url.starts_with("https://"),
+            is_secure: settings.console_url.as_ref().map_or(tls.is_some(), HttpUrl::is_https),
             setup_code: setup.code,
             throttle: Throttle::default(),
             devices: setup.devices,
@@ -168,29 +167,30 @@ impl Console {
         Ok(Self { listener, address, tls, url, state, health, setup: None, audit_retention: settings.audit_retention })
     }
 
-    /// Where it listens: the port that was given when the setting asked for port 0.
+    /// Returns the address on which it listens, with the port that was chosen for port 0.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where people reach it.
+    /// Returns the public address.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Where the first administrator is made, with the code that it takes; `None`: there is one.
+    /// Returns the address for creating the first administrator, including the code; `None`: there is one.
     #[must_use]
     pub fn setup_url(&self) -> Option<String> {
-        self.setup.as_ref().map(|code| format!("{}/setup?code={code}", self.url))
+        self.setup.as_ref().map(|code| format!("{}/setup?code={}", self.url, code.expose()))
     }
 
     /// Serves until shutdown.
     ///
     /// # Errors
-    /// When the server itself fails.
+    /// The server itself fails.
     pub async fn run_until(self, shutdown: Shutdown) -> Result<(), ConsoleError> {
+        let setup_url = self.setup_url();
         let state = self.state.clone();
         let app = move || {
             App::new()
@@ -215,8 +215,8 @@ impl Console {
         let server = server.map_err(ConsoleError::Serve)?.run();
         self.health.set(DATABASE, true, "asked when it started");
         tracing::info!(address = %self.address, url = self.url, "the console is listening");
-        if let Some(code) = &self.setup {
-            tracing::info!(url = format!("{}/setup?code={code}", self.url), "nobody can sign in yet: create the first administrator there");
+        if let Some(url) = setup_url {
+            tracing::info!(url, "nobody can sign in yet: create the first administrator there");
         }
         let keeper = tokio::spawn(keep_audit(self.state.clone(), self.audit_retention));
         let handle = server.handle();
@@ -234,7 +234,7 @@ impl Console {
     }
 }
 
-/// Deletes what is older than the audit log is kept.
+/// Deletes entries of the audit log that are older than the retention.
 async fn keep_audit(state: web::Data<State>, retention: Duration) {
     loop {
         match state.operations.store().delete_old_audit_entries(UnixMicros::now(), retention).await {
@@ -246,7 +246,7 @@ async fn keep_audit(state: web::Data<State>, retention: Duration) {
     }
 }
 
-/// An address that a browser on this machine can open.
+/// Returns an address that a browser on this machine can open.
 fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),

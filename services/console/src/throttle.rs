@@ -1,7 +1,7 @@
-//! Guessing passwords is slow: after some failures an account, and an address, has to wait.
+//! Slows down guessing of passwords: after some failures, an account and an address must wait.
 //!
-//! An attempt counts as failed from its beginning on, so that many at once are no more than one after the other. What is told apart are
-//! digests: nothing that a caller sends is kept.
+//! An attempt counts as failed as soon as it begins, so parallel attempts have no advantage. Counters are identified by digests: nothing
+//! that a caller sends is stored.
 
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
@@ -11,22 +11,22 @@ use std::time::{Duration, Instant};
 
 /// The first wait; each further failure doubles it.
 const FIRST_WAIT: Duration = Duration::from_secs(2);
-/// After this time without a failure everything is forgotten.
+/// Time without a failure after which a counter is removed.
 const FORGOTTEN: Duration = Duration::from_secs(30 * 60);
-/// Accounts and addresses that are remembered; about 2 MB.
+/// Maximum counters; about 2 MB.
 const MAX_ENTRIES: usize = 20_000;
 
-/// A digest of what is counted.
+/// The digest that identifies a counter.
 type Key = [u8; 16];
 
-/// Failures that are counted together.
+/// A counter of failures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Counted {
     key: Key,
-    /// Failures that cost nothing: people mistype.
+    /// Failures without a wait: people mistype.
     free: u32,
     longest_wait: Duration,
-    /// True if a success ends all failures. Where others may have failed too, it ends its own one alone.
+    /// True if a success ends all failures. If failures may be those of others too, a success ends only its own.
     is_own: bool,
 }
 
@@ -41,12 +41,13 @@ impl Counted {
         Self::own(&[b"device and account", device, account.as_bytes()])
     }
 
-    /// Failures of one account from anywhere: many addresses guess together. Each may go on slowly, since it may be the account's owner.
+    /// Failures of one account from anywhere: many addresses may guess together. Each may continue slowly, since it may be the account's
+    /// owner.
     pub(crate) fn account(account: &str) -> Self {
         Self::of_many(&[b"account", account.as_bytes()])
     }
 
-    /// Failures of one address, whatever the account: people behind one address must not be locked out by one of them.
+    /// Failures of one address with any account: people behind one address must not be locked out by one of them.
     pub(crate) fn address(address: Option<IpAddr>) -> Self {
         Self::of_many(&[b"address", &place(address)])
     }
@@ -60,7 +61,7 @@ impl Counted {
     }
 }
 
-/// One customer has all addresses of an IPv6 network of 64 bits (RFC 6177).
+/// Returns the part of the address that one customer has: a whole IPv6 network of 64 bits (RFC 6177).
 fn place(address: Option<IpAddr>) -> Vec<u8> {
     match address {
         None => Vec::new(),
@@ -86,11 +87,11 @@ struct Failures {
     last: Instant,
 }
 
-/// Failures of late. Its size is bounded.
+/// Recent failures. Its size is bounded.
 #[derive(Default)]
 pub(crate) struct Throttle(Mutex<HashMap<Key, Failures>>);
 
-/// An attempt that has begun, and has failed unless it says otherwise.
+/// An attempt that has begun; it counts as failed unless it is ended otherwise.
 #[must_use]
 pub(crate) struct Attempt<'t> {
     throttle: &'t Throttle,
@@ -98,7 +99,7 @@ pub(crate) struct Attempt<'t> {
 }
 
 impl Throttle {
-    /// Begins an attempt, which counts at once; `Err`: how long it has to wait instead, and then it does not count.
+    /// Begins an attempt, which counts at once. `Err` is the time to wait instead; the attempt does not count then.
     pub(crate) fn begin(&self, counted: Vec<Counted>, now: Instant) -> Result<Attempt<'_>, Duration> {
         let mut known = self.0.lock();
         let waits = counted.iter().filter_map(|one| left(*known.get(&one.key)?, one, now));
@@ -119,12 +120,12 @@ impl Throttle {
 }
 
 impl Attempt<'_> {
-    /// It was right.
+    /// Ends the attempt as a success.
     pub(crate) fn succeeded(self) {
         self.take_back(|one| one.is_own);
     }
 
-    /// It was neither right nor wrong: it could not be checked.
+    /// Ends an attempt that could not be checked; it does not count.
     pub(crate) fn was_not_checked(self) {
         self.take_back(|_| false);
     }
@@ -141,7 +142,8 @@ impl Attempt<'_> {
     }
 }
 
-/// Forgets what is over, and where that is not enough, half of the rest: those who need not wait first, then those who failed longest ago.
+/// Removes expired counters and, if that is not enough, half of the rest: first those without a wait, then those whose last failure is
+/// oldest.
 fn make_room(known: &mut HashMap<Key, Failures>, wanted: usize, now: Instant) {
     if known.len() + wanted <= MAX_ENTRIES {
         return;
@@ -176,7 +178,7 @@ mod tests {
         vec![Counted::address_and_account(from, account), Counted::account(account), Counted::address(from)]
     }
 
-    /// Fails until it has to wait; how often, and how long then.
+    /// Fails until it has to wait; returns the number of failures, and the wait.
     fn fail(throttle: &Throttle, counted: &[Counted], now: Instant) -> (u32, Duration) {
         let mut failures = 0;
         loop {
@@ -221,7 +223,7 @@ mod tests {
         }
         assert!(refused > 900, "{refused}");
         throttle.begin(all("10.0.0.2", "anna"), now).unwrap().succeeded();
-        // A hundred addresses.
+        // A hundred addresses guess together.
         for number in 0..100 {
             let _ = throttle.begin(all(&format!("10.1.0.{number}"), "anna"), now);
         }

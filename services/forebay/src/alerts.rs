@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::output::{Output, Row};
 use crate::shown::{or_empty, second_or_empty};
 
-/// An alert as the API takes it.
+/// Returns an alert rule in the form of the API.
 pub(crate) fn written(new: &NewAlert) -> WrittenDocument {
     WrittenDocument { document: Some(new.document.clone()), ..WrittenDocument::default() }
 }
@@ -84,7 +84,7 @@ fn shown(Alert { state: alert, document }: &Alert) -> String {
     lines.push(format!("repeated after {}", alert.repeat));
     let sent = alert.sent_at.as_ref().map(Time::to_second);
     let sent = sent.map_or_else(|| "none sent yet".to_owned(), |at| format!("last sent {at}"));
-    lines.push(format!("notifications: {}, {sent}", alert.messages));
+    lines.push(format!("notifications: {}, {sent}", alert.notifications));
     if let Some(error_at) = &alert.error_at {
         lines.push(format!("not sent at {}: {}", error_at.to_second(), or_empty(alert.error.as_ref())));
         lines.push(format!("{} attempts, next at {}", alert.attempts, second_or_empty(alert.retry_at.as_ref())));

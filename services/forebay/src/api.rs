@@ -1,4 +1,4 @@
-//! The admin API as the client verbs speak to it: a console's elsewhere, or this process's own over the database of the settings.
+//! The admin API that client verbs use: that of a remote console, or one in this process over the database of the settings.
 
 use crate::error::Error;
 use forebay_admin_api::client::AdminClient;
@@ -12,7 +12,7 @@ use std::ops::Deref;
 use std::time::Duration;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longer than the pauses between the signs of life of a response that goes on.
+/// Timeout between two parts of a response; longer than the interval of heartbeats.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 const NO_TOKEN: &str = "not signed in: set FOREBAY_API_TOKEN, or FOREBAY_API_TOKEN_FILE to a file that holds it; \
                         a token is created on the console's page 'Tokens' or by `forebay tokens create`";
@@ -40,10 +40,10 @@ impl Drop for Api {
 }
 
 impl Api {
-    /// The API of the console at `url`; without one, of this process.
+    /// Opens the API of the console at `url`; without one, that of this process.
     ///
     /// # Errors
-    /// There is no token (it is not asked yet whether it works), or no database that answers.
+    /// There is no token (its validity is not checked yet), or the database does not answer.
     pub(crate) async fn open(url: Option<&str>, settings: &Settings) -> Result<Self, Error> {
         match url.filter(|url| !url.is_empty()) {
             Some(url) => Self::at(url, &token()?, None),
@@ -53,13 +53,13 @@ impl Api {
 
     async fn own(settings: &Settings) -> Result<Self, Error> {
         let store = crate::client_store(settings).await?;
-        // A caller of the API is not told why its database does not answer; the person who has the database's URL is.
+        // The API does not reveal to its callers why its database does not answer; the person who has the database's URL may know it.
         store.ping().await?;
         let mut beside = settings.clone();
         beside.console_listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         (beside.console_url, beside.tls, beside.oidc) = (None, None, None);
         let token = Secret::new(uuid::Uuid::new_v4().simple().to_string());
-        let host = HostAccess::new(token.expose(), author());
+        let host = HostAccess::new(&token, author());
         let console = Console::build_api(&beside, store, host)?;
         let (address, shutdown) = (console.address(), Shutdown::new(Duration::ZERO));
         tokio::spawn(console.run_until(shutdown.clone()));
@@ -67,7 +67,7 @@ impl Api {
     }
 
     fn at(url: &str, token: &Secret, own: Option<Shutdown>) -> Result<Self, Error> {
-        // An error says that there is a provider already, which serves as well.
+        // An error means that there is a provider already, which is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut http = Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
@@ -75,7 +75,7 @@ impl Api {
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("forebay/", env!("CARGO_PKG_VERSION")));
         if own.is_some() {
-            // Without TLS: reading the system's certificates would take longer than the rest.
+            // Without TLS: reading the certificates of the system would take longer than the rest.
             http = http.no_proxy().tls_certs_only([]);
         }
         let http = http.build().map_err(|error| Error::Failed(format!("cannot create an HTTP client: {error}")))?;
@@ -91,7 +91,7 @@ pub(crate) fn author() -> String {
     format!("{}@{host}", user.as_deref().unwrap_or("forebay"))
 }
 
-/// The token of the environment, or of the file that it names.
+/// Returns the token of the environment, or of the file that it names.
 fn token() -> Result<Secret, Error> {
     let given = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     if let Some(token) = given("FOREBAY_API_TOKEN") {

@@ -1,4 +1,4 @@
-//! `forebay apply`, `diff` and `validate`: files, checked, against what is stored.
+//! `forebay apply`, `diff` and `validate`: check files and compare them with the stored documents.
 
 use forebay_admin_api::integrations::WrittenDocument;
 use serde_json::Value;
@@ -12,7 +12,7 @@ use crate::documents::{Documents, Found, counted};
 use crate::error::Error;
 use crate::output::{Output, note, write, write_json};
 
-/// `forebay apply`: nothing is written unless all of it is right.
+/// `forebay apply`: stores everything, or nothing if a document has a problem.
 pub(crate) async fn apply(output: &Output, api: &Api, apply: &Apply) -> Result<(), Error> {
     let documents = Documents::read_right(&apply.paths, "nothing was applied")?;
     let all = sent(&documents, connections::with_secrets(&documents.connections)?);
@@ -30,7 +30,7 @@ pub(crate) async fn apply(output: &Output, api: &Api, apply: &Apply) -> Result<(
     Ok(())
 }
 
-/// Documents as the API takes them. `connections`: with their secrets found.
+/// Returns documents in the form of the API; `connections` contain their secrets.
 fn sent(documents: &Documents, connections: Vec<WrittenDocument>) -> Vec<WrittenDocument> {
     let definitions = documents.definitions.iter().map(|new| WrittenDocument {
         document: Some(new.document.clone()),
@@ -40,10 +40,10 @@ fn sent(documents: &Documents, connections: Vec<WrittenDocument>) -> Vec<Written
     connections.into_iter().chain(definitions).chain(documents.alerts.iter().map(alerts::written)).collect()
 }
 
-/// `forebay diff`: what `apply` would change.
+/// `forebay diff`: shows the changes that `apply` would make.
 ///
 /// # Errors
-/// [`Error::Differs`] when something would; a failure where that is not known of a connection.
+/// [`Error::Differs`] if there are changes; a failure if a connection could not be compared.
 pub(crate) async fn diff(output: &Output, api: &Api, paths: &Paths) -> Result<(), Error> {
     let documents = Documents::read_right(&paths.paths, "nothing was compared")?;
     let (mut found, mut not_found) = (Vec::new(), Vec::new());
@@ -68,7 +68,7 @@ pub(crate) async fn diff(output: &Output, api: &Api, paths: &Paths) -> Result<()
     }
 }
 
-/// Connections whose secrets are not at hand: all that is known is whether they are there.
+/// Adds connections whose secrets are not available: only their existence is known.
 async fn add_not_found(api: &Api, plan: &mut Changes, connections: &[(&str, String)]) -> Result<(), Error> {
     if connections.is_empty() {
         return Ok(());
@@ -81,7 +81,7 @@ async fn add_not_found(api: &Api, plan: &mut Changes, connections: &[(&str, Stri
     Ok(())
 }
 
-/// `forebay validate`: reads and compiles everything, with no service at hand.
+/// `forebay validate`: reads and compiles everything, without any service.
 pub(crate) fn validate(output: &Output, paths: &Paths) -> Result<(), Error> {
     let documents = Documents::read_some(&paths.paths)?;
     let problems = &documents.problems;

@@ -1,4 +1,4 @@
-//! `forebay audit`: who changed what.
+//! The `audit` verbs.
 
 use crate::api::Api;
 use crate::args::Audit;
@@ -26,7 +26,7 @@ pub(crate) async fn perform(output: &Output, api: &Api, command: Audit) -> Resul
     output.listing(&["at", "by", "from", "action", "target", "before", "after"], rows, "no changes")
 }
 
-/// As it comes: it may be more than fits into memory.
+/// Writes entries as they arrive: they may not fit into memory.
 async fn export(api: &Api, filter: AuditFilter) -> Result<(), Error> {
     let mut response = api.export_audit(&filter).await?;
     let cut =
@@ -52,7 +52,7 @@ fn row(entry: AuditEntry) -> Row<AuditEntry> {
     Row { cells, object: entry }
 }
 
-/// Enough to tell entries apart; `--output json` has all of it.
+/// Shortens a value for the table; `--output json` has all of it.
 fn shortened(value: &Value) -> String {
     const MAX_CHARS: usize = 60;
     let text = value.to_string();

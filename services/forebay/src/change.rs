@@ -1,4 +1,4 @@
-//! Changes that applying documents makes or would make, for people to read before it happens, and for programs.
+//! Changes that applying documents makes or would make, for people and programs.
 
 use std::io::{BufRead, IsTerminal};
 
@@ -23,9 +23,9 @@ pub(crate) struct Changes {
 /// The change of one document.
 pub(crate) enum Change {
     Connection(AppliedConnection),
-    /// A connection that is new; its secrets were not found.
+    /// A new connection whose secrets were not found.
     NewConnection(String),
-    /// A connection that is stored; its secrets were not found, so it was not compared.
+    /// A stored connection that was not compared, since its secrets were not found.
     UncomparedConnection {
         path: String,
         reason: String,
@@ -34,7 +34,7 @@ pub(crate) enum Change {
     Alert(AppliedAlert),
 }
 
-/// Applies documents; a dry run only tells what would change.
+/// Applies documents; a dry run only returns the changes.
 pub(crate) async fn apply(api: &Api, documents: Vec<WrittenDocument>, dry_run: bool) -> Result<Changes, Error> {
     if documents.is_empty() {
         return Ok(Changes::default());
@@ -47,13 +47,13 @@ pub(crate) async fn apply(api: &Api, documents: Vec<WrittenDocument>, dry_run: b
     })
 }
 
-/// A difference as the operations write it for people.
+/// Converts a difference of the API to that of the operations, which writes texts for people.
 pub(crate) fn difference(one: &ApiDifference) -> Difference {
     Difference { path: one.path.clone(), before: one.before.clone(), after: one.after.clone() }
 }
 
 impl Changes {
-    /// The change of a definition alone.
+    /// Returns the change of a single definition.
     pub(crate) fn of_definition(applied: AppliedDefinition) -> Self {
         Self { definitions: vec![Change::Definition(applied)], ..Self::default() }
     }
@@ -62,28 +62,28 @@ impl Changes {
         self.connections.iter().chain(&self.definitions).chain(&self.alerts)
     }
 
-    /// A connection that could not be compared.
+    /// Adds a connection that could not be compared.
     pub(crate) fn add_uncompared_connection(&mut self, path: &str, reason: &str) {
         self.connections.push(Change::UncomparedConnection { path: path.to_owned(), reason: reason.to_owned() });
     }
 
-    /// A connection that is new.
+    /// Adds a new connection.
     pub(crate) fn add_new_connection(&mut self, path: &str) {
         self.connections.push(Change::NewConnection(path.to_owned()));
     }
 
-    /// Those that change something.
+    /// Returns the documents that change something.
     pub(crate) fn changed(&self) -> Vec<&Change> {
         self.all().filter(|one| one.word() != Word::Unchanged).collect()
     }
 
-    /// `applied: 1 created, 0 updated, 2 unchanged`.
+    /// Returns `applied: 1 created, 0 updated, 2 unchanged`.
     pub(crate) fn summary(&self, tense: &str) -> String {
         let count = |word: Word| self.all().filter(|one| one.word() == word).count();
         format!("{tense}: {} created, {} updated, {} unchanged", count(Word::Created), count(Word::Updated), count(Word::Unchanged))
     }
 
-    /// The stored documents: one array for programs, for people a table for each kind.
+    /// Prints the stored documents: one array for programs, a table for each kind for people.
     pub(crate) fn show(&self, output: &Output) -> Result<(), Error> {
         if output.is_json() {
             return output.listing(&[], self.all().map(Change::row).collect(), "");
@@ -99,7 +99,7 @@ impl Changes {
         Ok(())
     }
 
-    /// Says what the documents name and what does not exist yet.
+    /// Prints names in the documents that do not exist yet.
     pub(crate) fn say_notes(&self) {
         for one in self.all() {
             if let Change::Alert(alert) = one {
@@ -196,7 +196,7 @@ impl Change {
         }
     }
 
-    /// Several lines without a line break at the end.
+    /// Returns several lines without a line break at the end.
     pub(crate) fn text(&self) -> String {
         let path = self.path();
         let what = match self {
@@ -224,7 +224,7 @@ impl Change {
         lines.join("\n")
     }
 
-    /// A line where the document enables or disables its subject.
+    /// Returns a line if the document enables or disables its subject.
     fn switched(&self) -> Option<String> {
         let (was_enabled, enabled, effect) = match self {
             Self::Connection(one) => (one.was_enabled, Some(one.enabled), "steps that use it fail from then on"),
@@ -240,7 +240,7 @@ impl Change {
         }
     }
 
-    /// For programs: what would change.
+    /// Returns the change for programs.
     pub(crate) fn object(&self) -> Planned<'_> {
         let change = self.word();
         let is_updated = change == Word::Updated;
@@ -268,7 +268,7 @@ impl Change {
         }
     }
 
-    /// Of the listing of what was stored.
+    /// Returns the row in the listing of stored documents.
     fn row(&self) -> Row<Stored<'_>> {
         let change = self.word();
         let (third, object) = match self {
@@ -290,10 +290,10 @@ impl Change {
     }
 }
 
-/// Shows the plan where a person reads, and asks unless that was answered before by `--yes`.
+/// Shows the plan on a terminal, and asks for confirmation unless `--yes` is given.
 ///
 /// # Errors
-/// The answer is no, or nobody can be asked.
+/// The answer is no, or there is no terminal.
 pub(crate) fn agreed(plan: &Changes, yes: bool, is_json: bool) -> Result<(), Error> {
     if !yes || !is_json {
         plan.changed().iter().for_each(|one| note(&one.text()));
@@ -312,7 +312,7 @@ pub(crate) fn agreed(plan: &Changes, yes: bool, is_json: bool) -> Result<(), Err
     Ok(())
 }
 
-/// Whether the person at the terminal says yes.
+/// Asks the person at the terminal for confirmation.
 pub(crate) fn confirmed(question: &str) -> Result<bool, Error> {
     note(question);
     let mut answer = String::new();

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::output::{Output, Row, note};
 use crate::shown::{second_or_empty, yes};
 
-/// How often it is asked how far encrypting anew has come.
+/// Interval at which the progress of the re-encryption is read.
 const FOLLOW_INTERVAL: std::time::Duration = std::time::Duration::from_millis(300);
 
 /// `forebay connections ...`.
@@ -48,7 +48,7 @@ pub(crate) async fn perform(output: &Output, api: &Api, command: Connections) ->
     }
 }
 
-/// Follows it to its end: the console may be one of this command's own, which ends with it.
+/// Follows the re-encryption to its end: it may run in the API of this process, which ends with it.
 async fn rotate(output: &Output, api: &Api) -> Result<(), Error> {
     let started = api.rotate().await?;
     note(&format!("{} connections and keys are encrypted anew; payloads of executions follow", started.reencrypted));
@@ -83,7 +83,7 @@ async fn rotate(output: &Output, api: &Api) -> Result<(), Error> {
     }
 }
 
-/// Connections as the API takes them, with their secrets found.
+/// Returns connections in the form of the API, with their secrets.
 pub(crate) fn with_secrets(documents: &[ConnectionDocument]) -> Result<Vec<WrittenDocument>, Error> {
     let (mut connections, mut problems) = (Vec::with_capacity(documents.len()), Vec::new());
     for document in documents {
@@ -100,7 +100,7 @@ pub(crate) fn with_secrets(documents: &[ConnectionDocument]) -> Result<Vec<Writt
 }
 
 /// # Errors
-/// A line for each secret that is not found, with its file.
+/// One line for each secret that is not found, with its file.
 pub(crate) fn with_its_secrets(written: &ConnectionDocument) -> Result<WrittenDocument, Error> {
     let ConnectionDocument { file, document, .. } = written;
     let read = Connection::resolve_secrets(document, look_up).and_then(|found| Connection::from_value(&found).map(|_| found));

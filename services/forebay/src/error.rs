@@ -1,10 +1,10 @@
-//! What can go wrong in the command, and the exit code that says so.
+//! Errors of the command, and their exit codes.
 
 use forebay_admin_api::client::ClientError;
 use forebay_console::ConsoleError;
 use forebay_contract::with_causes;
 use forebay_ingress::IngressError;
-use forebay_operations::{BuildError, OperationError};
+use forebay_operations::OperationError;
 use forebay_runtime::management::ManagementError;
 use forebay_runtime::metrics::MetricsError;
 use forebay_runtime::settings::SettingsError;
@@ -19,61 +19,61 @@ const WRONG_USE: i32 = 2;
 const NOT_ALLOWED: i32 = 3;
 const AWAY: i32 = 5;
 
-/// The status of a response to a caller who is not known.
+/// The status of a response to an unauthenticated caller.
 const UNAUTHORIZED: u16 = 401;
 
 /// An error of the command. Display never repeats the source.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The command line asks for what cannot be done.
+    /// The arguments are not valid.
     #[error("{0}")]
     Usage(String),
     /// Settings that cannot be used.
     #[error("the settings cannot be used\n{0}")]
     Settings(#[from] SettingsError),
-    /// What was asked for could not be done, for the reason in the text.
+    /// The verb failed, for the reason in the text.
     #[error("{0}")]
     Failed(String),
-    /// The files differ from what is stored; said by the output already.
+    /// The files differ from the stored documents; the output has the differences already.
     #[error("something differs")]
     Differs,
-    /// The store refused or is away.
+    /// The store refused the operation or is away.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// What a person or a service needs of the installation.
+    /// An operation failed.
     #[error(transparent)]
     Operation(#[from] OperationError),
-    /// A file, a stream or a connection.
+    /// A file, a stream or a connection failed.
     #[error("{doing}")]
     Io {
-        /// What failed, such as `cannot read examples/a.yaml`.
+        /// The failed operation, such as `cannot read examples/a.yaml`.
         doing: String,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// A call to the ingress had no answer.
+    /// A call to the ingress had no response.
     #[error("no answer from {url}: does `forebay dev` or `forebay ingress` run there?")]
     Call {
-        /// What was called.
+        /// The URL of the call.
         url: String,
-        /// What the client said.
+        /// The error of the client.
         source: reqwest::Error,
     },
-    /// The admin API did not do it.
+    /// The admin API refused the request.
     #[error("{text}")]
     Refused {
-        /// The status of its answer.
+        /// The status of its response.
         status: u16,
-        /// What was wrong, and what to do.
+        /// The problem and the remedy.
         text: String,
     },
     /// The admin API does not answer.
     #[error("no answer from {url}: is that the address of a console, and does it run?")]
     Away {
-        /// Where it was asked.
+        /// The address of the API.
         url: String,
-        /// What the client said.
+        /// The error of the client.
         source: reqwest::Error,
     },
     /// Logs or traces cannot be set up.
@@ -82,7 +82,7 @@ pub enum Error {
     /// Metrics cannot be collected.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
-    /// Signals cannot be heard.
+    /// Signals cannot be received.
     #[error(transparent)]
     Shutdown(#[from] ShutdownError),
     /// The management port cannot be served.
@@ -122,7 +122,7 @@ impl From<ClientError> for Error {
     }
 }
 
-/// The detail of a problem, and what to do.
+/// Returns the detail of a problem, and the remedy.
 fn refusal(url: &str, status: u16, detail: Option<String>) -> String {
     let text = detail.unwrap_or_else(|| format!("{url} answers {status}: is FOREBAY_API_URL the address of a console?"));
     if status == UNAUTHORIZED {
@@ -132,19 +132,18 @@ fn refusal(url: &str, status: u16, detail: Option<String>) -> String {
 }
 
 impl Error {
-    /// Whether the same may succeed a little later.
+    /// Whether a repetition may succeed soon.
     #[must_use]
     pub fn is_passing(&self) -> bool {
         self.exit_code() == AWAY
     }
 
-    /// 1 failed, 2 wrong use, 3 not signed in or not allowed, 5 away: try again.
+    /// Returns the exit code: 1 failed, 2 wrong use, 3 not signed in or not allowed, 5 away: try again.
     #[must_use]
     pub fn exit_code(&self) -> i32 {
         match self {
             Self::Usage(_) | Self::Settings(_) => WRONG_USE,
-            Self::Store(StoreError::Url { .. })
-            | Self::Console(ConsoleError::Operations(BuildError::Reach(_) | BuildError::SecretKey(_))) => WRONG_USE,
+            Self::Store(StoreError::Url { .. }) => WRONG_USE,
             Self::Refused { status: 400, .. } => WRONG_USE,
             Self::Refused { status: 401 | 403, .. } => NOT_ALLOWED,
             Self::Refused { status: 429 | 502..=504, .. } | Self::Away { .. } | Self::Call { .. } => AWAY,

@@ -1,15 +1,15 @@
-//! Server-sent events, as they come in pieces.
+//! Server-sent events, which arrive in pieces.
 
 use std::collections::VecDeque;
 
-/// One event.
+/// An event.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Event {
     pub(crate) name: String,
     pub(crate) data: String,
 }
 
-/// Puts pieces together. Comments are left out.
+/// Joins pieces to events. Comments are left out.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
     rest: Vec<u8>,

@@ -40,12 +40,12 @@ fn row(execution: Execution) -> Row<Execution> {
     Row { cells, object: execution }
 }
 
-/// By their names.
+/// Returns the labels by their names.
 pub(crate) fn labels_object(labels: &[Label]) -> Value {
     labels.iter().map(|label| (label.name().to_owned(), Value::from(label.value()))).collect()
 }
 
-/// JSON as it is, other text as text, anything else as `{ base64, size }`; null for none.
+/// Returns JSON unchanged, other text as text, anything else as `{ base64, size }`; null for an empty body.
 pub(crate) fn body(bytes: &[u8]) -> Value {
     if bytes.is_empty() {
         return Value::Null;

@@ -32,7 +32,7 @@ impl Version {
         Self { path, number: summary.version, document, source }
     }
 
-    /// The text as it was applied, byte for byte, where it holds this document and nothing else; otherwise the document as YAML.
+    /// Returns the text as it was applied, byte for byte, if it contains only this document; otherwise the document as YAML.
     fn text(&self) -> String {
         let is_its_own = documents(&self.source).is_ok_and(|read| read == std::slice::from_ref(&self.document));
         if is_its_own { self.source.clone() } else { to_yaml(&self.document) }
@@ -88,7 +88,7 @@ fn join(texts: &[String]) -> String {
 
 fn write_file(folder: &Path, version: &Version, as_json: bool) -> Result<Row<Value>, Error> {
     let (extension, text) = if as_json { ("json", format!("{}\n", pretty(&version.document))) } else { ("yaml", version.text()) };
-    // Names hold letters, digits, - and _ only, so they are file names on any system.
+    // Names consist of letters, digits, - and _, so they are valid file names on every system.
     let folder = folder.join(version.path.tenant.as_str());
     let file = folder.join(format!("{}.{extension}", version.path.name));
     let written = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&file, text));

@@ -1,4 +1,4 @@
-//! Finds the files that were meant, and the text of each document in them.
+//! Finds files in paths and folders, and the text of each document in them.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use crate::error::Error;
 
 const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 
-/// The files among `paths`, and those in its folders, to the bottom and by name. Hidden ones in folders are left out.
+/// Returns the files in `paths`, and those in its folders, recursively and sorted by name. Hidden files in folders are left out.
 pub(crate) fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
     let mut files = Vec::new();
     for path in paths {
@@ -33,7 +33,7 @@ fn find_in(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Error> {
         if hidden {
             continue;
         }
-        // A link to a folder is not followed: it could lead around for ever.
+        // A link to a folder is not followed, since it could form a cycle.
         if kind.is_dir() {
             find_in(&path, files)?;
         } else if path.is_file() && has_extension(&path) {
@@ -51,7 +51,7 @@ fn cannot_read(path: &Path, source: std::io::Error) -> Error {
     Error::Io { doing: format!("cannot read {}", path.display()), source }
 }
 
-/// The text of each of `count` documents, comments included. Where the separators do not tell, each gets the whole text.
+/// Returns the text of each of `count` documents, including comments. If the separators do not determine them, each gets the whole text.
 pub(crate) fn sources(text: &str, count: usize) -> Vec<String> {
     let mut parts = vec![String::new()];
     for line in text.split_inclusive('\n') {

@@ -1,4 +1,4 @@
-//! Asks a running process whether it is ready. A container's health check has no other client at hand.
+//! Asks a running process if it is ready, for the health check of a container, which has no other client.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -46,7 +46,7 @@ fn lines(report: &Value) -> String {
     text
 }
 
-/// Where a listener on every address of the machine is reached from the machine itself.
+/// Returns the address at which this machine reaches a listener on all of its addresses.
 pub(crate) fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),

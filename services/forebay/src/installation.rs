@@ -1,17 +1,18 @@
-//! The `installation` verbs: which broker and queues the installation uses, and a move to others.
+//! The `installation` verbs: the broker and queues of the installation, and a move to others.
 
 use crate::args::Installation;
 use crate::change::confirmed;
 use crate::error::Error;
 use crate::output::{Output, note};
+use forebay_broker::Broker;
 use forebay_operations::{Actor, Adopted, Adoption, InstallationCheck};
 use forebay_runtime::settings::Settings;
 use serde_json::{Value, json};
 use std::io::IsTerminal;
 
-/// `forebay installation ...`: of the database and the broker of the settings, whatever FOREBAY_API_URL is.
+/// `forebay installation ...`: uses the database and the broker of the settings, regardless of FOREBAY_API_URL.
 pub(crate) async fn perform(output: &Output, settings: &Settings, command: Installation) -> Result<(), Error> {
-    let check = InstallationCheck::new(settings, crate::client_store(settings).await?, "forebay command");
+    let check = InstallationCheck::new(Broker::from(settings), crate::client_store(settings).await?);
     let adoption = check.adoption().await?;
     match command {
         Installation::Show => output.one(&shown(&adoption), &object(&adoption)),

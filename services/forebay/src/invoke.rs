@@ -1,4 +1,4 @@
-//! `forebay invoke`: one call through the ingress, as a partner system makes it.
+//! `forebay invoke`: makes one call through the ingress, like a partner system.
 
 use std::path::Path;
 use std::time::Duration;
@@ -19,15 +19,15 @@ use crate::output::{Output, pretty, write};
 use crate::standard_input;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// What says how the call went; the rest is of no interest to a person.
+/// The headers that are printed for people: those about the result of the call.
 const SHOWN_HEADERS: [&str; 7] =
     ["location", "forebay-execution-id", "retry-after", "preference-applied", "www-authenticate", "allow", "content-type"];
 
-/// `forebay invoke`. A status of 400 and above is a failure, and a redirect, which is not followed.
+/// `forebay invoke`. A status of 400 and above is a failure, and so is a redirect, which is not followed.
 pub(crate) async fn invoke(output: &Output, settings: &Settings, invoke: Invoke) -> Result<(), Error> {
     let key = standard_input::key(invoke.key.clone()).await?;
     let request = request(settings, Invoke { key, ..invoke })?;
-    // Shown without the query, which may hold what is nobody's business.
+    // Shown without the query, which may contain secrets.
     let mut url = request.url().clone();
     url.set_query(None);
     let failed = |source: reqwest::Error| Error::Call { url: url.to_string(), source: source.without_url() };
@@ -55,9 +55,9 @@ async fn bytes(response: Response) -> Result<Vec<u8>, reqwest::Error> {
 }
 
 fn client() -> Result<Client, Error> {
-    // An error says that there is a provider already, which serves as well.
+    // An error means that there is a provider already, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    // A redirect is an answer: followed, it would turn a POST into a GET, and a call would seem to be accepted.
+    // A redirect is not followed: it would turn a POST into a GET, and the call would look accepted.
     let client = Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
@@ -81,7 +81,7 @@ fn request(settings: &Settings, invoke: Invoke) -> Result<Request, Error> {
     let mut request = Request::new(method, url);
     if let Some(key) = invoke.key.as_ref().filter(|_| invoke.sign.is_none()) {
         let mut value =
-            HeaderValue::from_str(key).map_err(|_| Error::Usage("the key has characters that a header cannot have".to_owned()))?;
+            HeaderValue::from_str(key.expose()).map_err(|_| Error::Usage("the key has characters that a header cannot have".to_owned()))?;
         value.set_sensitive(true);
         request.headers_mut().insert("x-api-key", value);
     }
@@ -97,7 +97,7 @@ fn request(settings: &Settings, invoke: Invoke) -> Result<Request, Error> {
             Sender::WORDS.iter().find(|(word, _)| word == sign).ok_or_else(|| Error::Usage(format!("{sign} is not a sender")))?;
         let body = request.body().and_then(|body| body.as_bytes()).unwrap_or_default();
         let id = uuid::Uuid::new_v4().simple().to_string();
-        for (name, value) in SignatureScheme::Of(*sender).sign(key, &id, body, UnixMicros::now()) {
+        for (name, value) in SignatureScheme::Of(*sender).sign(key.expose(), &id, body, UnixMicros::now()) {
             let (name, value) = (HeaderName::try_from(name), HeaderValue::try_from(value));
             let (Ok(name), Ok(value)) = (name, value) else { return Err(Error::Failed("the call could not be signed".to_owned())) };
             request.headers_mut().insert(name, value);
@@ -106,7 +106,7 @@ fn request(settings: &Settings, invoke: Invoke) -> Result<Request, Error> {
     Ok(request)
 }
 
-/// The body and what its type probably is.
+/// Returns the body and its probable type.
 fn read_data(data: &str) -> Result<(Vec<u8>, &'static str), Error> {
     let Some(file) = data.strip_prefix('@') else {
         let body = data.as_bytes().to_vec();
@@ -116,7 +116,7 @@ fn read_data(data: &str) -> Result<(Vec<u8>, &'static str), Error> {
     read_example(Path::new(file))
 }
 
-/// The body in a file and what its type probably is.
+/// Returns the body in a file and its probable type.
 pub(crate) fn read_example(file: &Path) -> Result<(Vec<u8>, &'static str), Error> {
     let body = std::fs::read(file).map_err(|source| Error::Io { doing: format!("cannot read {}", file.display()), source })?;
     let kind = match file.extension().and_then(|extension| extension.to_str()) {

@@ -26,7 +26,7 @@ pub(crate) async fn perform(output: &Output, api: &Api, command: Keys) -> Result
                 all_outcomes,
             };
             let created = api.create_key(&request).await?;
-            let said = format!("id   {}\nkey  {}\nThe key is not shown again.", created.id, created.key);
+            let said = format!("id   {}\nkey  {}\nThe key is not shown again.", created.id, created.key.expose());
             output.one(&said, &created)
         }
         Keys::List { tenant } => {
@@ -62,7 +62,7 @@ pub(crate) async fn perform(output: &Output, api: &Api, command: Keys) -> Result
     }
 }
 
-/// Grants or revokes integrations, and tells all that the key may call then.
+/// Grants or revokes integrations, and prints all integrations that the key may call then.
 async fn change(output: &Output, api: &Api, key: &NamedKey, request: &UpdateKeyRequest) -> Result<(), Error> {
     let id = find(api, key).await?;
     let key = api.update_key(id, request).await?;
@@ -70,7 +70,7 @@ async fn change(output: &Output, api: &Api, key: &NamedKey, request: &UpdateKeyR
     output.one(&format!("{} ({id}) may call {integrations}", key.label), &key)
 }
 
-/// The id of a key; by its label, of the only one that has it.
+/// Returns the id of a key; for a label, that of the only key with it.
 async fn find(api: &Api, key: &NamedKey) -> Result<Uuid, Error> {
     let label = match (key.id, &key.label) {
         (Some(id), _) => return Ok(id),

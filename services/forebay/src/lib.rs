@@ -47,15 +47,15 @@ use crate::api::Api;
 use crate::args::{Cli, Command};
 use crate::output::Output;
 
-/// Connections to the database that a client verb needs: it does one thing at a time.
+/// Maximum connections to the database of a client verb: it runs one query at a time.
 const CLIENT_CONNECTIONS: usize = 2;
 
-/// Reads the command line, does what it says and gives the exit code, as [`Error::exit_code`] says.
+/// Runs the command line and returns the exit code, see [`Error::exit_code`].
 pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let (cli, settings) = match args::read(arguments) {
         Ok(read) => read,
         Err(args::ReadError::Arguments(error)) => {
-            // Help and version are "errors" of clap that go to standard output with exit code 0.
+            // clap reports help and version as "errors" that are printed to standard output with exit code 0.
             let _ = error.print();
             return exit_code(error.exit_code());
         }
@@ -67,17 +67,17 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// Writes an error and its causes to standard error and gives its exit code.
+/// Writes an error and its causes to standard error and returns its exit code.
 pub fn report(error: &Error) -> ExitCode {
     if matches!(error, Error::Differs) {
-        // What differs was the output.
+        // The output has the differences already.
         return exit_code(error.exit_code());
     }
     let mut text = format!("error: {error}");
     for cause in forebay_contract::causes(error) {
         text.push_str(&format!("\n  caused by: {cause}"));
     }
-    // Standard error may be closed: there is nowhere left to say so.
+    // If standard error is closed, the error cannot be printed.
     let _ = writeln!(std::io::stderr(), "{text}");
     exit_code(error.exit_code())
 }
@@ -126,20 +126,19 @@ async fn perform(cli: Cli, settings: Settings) -> Result<(), Error> {
     }
 }
 
-/// `forebay completions`: settings are not offered where `--help` does not show them.
+/// `forebay completions`: settings are offered only where `--help` shows them.
 fn completions(shell: clap_complete::Shell) -> Result<(), Error> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut args::command(), "forebay", &mut script);
     output::write(&String::from_utf8_lossy(&script))
 }
 
-/// What credentials and hidden parts of payloads are encrypted under; `None`: no key is set.
-fn secret_keys(settings: &Settings) -> Result<Option<SecretKeys>, Error> {
-    let keys = settings.secret_key.as_ref().map(SecretKeys::parse).transpose();
-    keys.map_err(|problem| Error::Usage(format!("FOREBAY_SECRET_KEY: {problem}")))
+/// Returns the keys with which credentials and hidden parts of payloads are encrypted; `None`: no key is set.
+fn secret_keys(settings: &Settings) -> Option<Arc<SecretKeys>> {
+    settings.secret_key.as_ref().map(|keys| Arc::new(keys.into()))
 }
 
-/// How much a tenant may store.
+/// Returns the storage limits of tenants.
 fn caps(settings: &Settings) -> Caps {
     Caps {
         integrations: settings.max_integrations,
@@ -149,12 +148,12 @@ fn caps(settings: &Settings) -> Caps {
     }
 }
 
-/// The store as a person at a terminal uses it.
+/// Opens the store for a client verb.
 async fn client_store(settings: &Settings) -> Result<Store, Error> {
     let options = StoreOptions {
         max_connections: CLIENT_CONNECTIONS,
         application_name: "forebay command".to_owned(),
-        secret_keys: secret_keys(settings)?.map(Arc::new),
+        secret_keys: secret_keys(settings),
         caps: caps(settings),
     };
     Ok(Store::connect(settings.database_url.expose(), options).await?)

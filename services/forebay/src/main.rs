@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use forebay_fairness::STACK_BYTES;
 use forebay_fairness::{CountingAllocator, report_rest};
 
-/// Lets a mapping be stopped before it holds too much memory; over mimalloc, since messages are made on one thread and dropped on another.
+/// Counts memory, so that a mapping can be stopped before it holds too much; over mimalloc, since messages are allocated on one thread and
+/// freed on another.
 #[global_allocator]
 static ALLOCATOR: CountingAllocator<mimalloc::MiMalloc> = CountingAllocator::over(mimalloc::MiMalloc);
 

@@ -1,4 +1,4 @@
-//! What is printed: aligned tables and lines for people, JSON for programs.
+//! Output: aligned tables and lines for people, JSON for programs.
 
 use std::io::{ErrorKind, Write};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::error::Error;
 
-/// Form of what is printed.
+/// The format of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {
     /// Tables and lines for people
@@ -19,13 +19,13 @@ pub(crate) enum Format {
     Json,
 }
 
-/// Standard output in the form that was asked for.
+/// Standard output in the requested format.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Output {
     format: Format,
 }
 
-/// One row of a listing in both forms.
+/// A row of a listing in both formats.
 pub(crate) struct Row<T> {
     /// A cell for each column.
     pub(crate) cells: Vec<String>,
@@ -42,7 +42,7 @@ impl Output {
         self.format == Format::Json
     }
 
-    /// A listing: a table, or an array of objects. `none` is what people read when there are no rows.
+    /// Prints a listing: a table, or an array of objects. `none` is the text for people if there are no rows.
     pub(crate) fn listing<T: Serialize>(self, columns: &[&str], rows: Vec<Row<T>>, none: &str) -> Result<(), Error> {
         if self.is_json() {
             return write_json(&rows.into_iter().map(|row| row.object).collect::<Vec<T>>());
@@ -54,7 +54,7 @@ impl Output {
         write(&table(columns, &cells))
     }
 
-    /// One thing: its text, or its object.
+    /// Prints one thing: its text, or its object.
     pub(crate) fn one(self, text: &str, object: &impl Serialize) -> Result<(), Error> {
         if self.is_json() { write_json(object) } else { write(text) }
     }
@@ -65,7 +65,7 @@ pub(crate) fn write_json(object: &impl Serialize) -> Result<(), Error> {
     write(&serde_json::to_string_pretty(object).map_err(|error| not_json(&error))?)
 }
 
-/// The same on one line, as text.
+/// Returns the JSON on one line, as text.
 pub(crate) fn json_line(object: &impl Serialize) -> Result<String, Error> {
     serde_json::to_string(object).map_err(|error| not_json(&error))
 }
@@ -74,12 +74,12 @@ fn not_json(error: &serde_json::Error) -> Error {
     Error::Failed(format!("the output cannot be written as JSON: {error}"))
 }
 
-/// Writes lines to standard output. A reader that has gone, as `head` does, is no failure.
+/// Writes lines to standard output. It is no failure if the reader has closed it, as `head` does.
 pub(crate) fn write(text: &str) -> Result<(), Error> {
     is_read(text).map(|_| ())
 }
 
-/// The same; whether anybody still reads.
+/// Writes lines to standard output; returns false if the reader has closed it.
 pub(crate) fn is_read(text: &str) -> Result<bool, Error> {
     let mut stdout = std::io::stdout().lock();
     match writeln!(stdout, "{}", text.trim_end_matches('\n')).and_then(|()| stdout.flush()) {
@@ -89,7 +89,7 @@ pub(crate) fn is_read(text: &str) -> Result<bool, Error> {
     }
 }
 
-/// Writes a line for the person at the terminal, beside the output. Without standard error there is nobody to read it.
+/// Writes a line for people to standard error, if it is open.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
@@ -98,7 +98,7 @@ pub(crate) fn pretty(value: &Value) -> String {
     format!("{value:#}")
 }
 
-/// Columns as wide as their widest cell, two spaces between them.
+/// Returns columns as wide as their widest cell, with two spaces between them.
 pub(crate) fn table(columns: &[&str], rows: &[Vec<String>]) -> String {
     let header: Vec<String> = columns.iter().map(|column| column.to_uppercase()).collect();
     let mut widths = vec![0; columns.len()];
@@ -111,7 +111,7 @@ pub(crate) fn table(columns: &[&str], rows: &[Vec<String>]) -> String {
     for row in std::iter::once(&header).chain(rows) {
         let mut line = String::new();
         for (width, cell) in widths.iter().zip(row) {
-            // What others wrote must not move the cursor of a terminal.
+            // Control characters of foreign texts must not move the cursor of the terminal.
             let cell: String = cell.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
             line.push_str(&format!("{cell:<width$}  "));
         }
@@ -121,7 +121,7 @@ pub(crate) fn table(columns: &[&str], rows: &[Vec<String>]) -> String {
     text
 }
 
-/// Returns the time that long ago; at least 1970. It stays the same over all parts of a retry.
+/// Returns the time that long ago, at least 1970. It is the same for all parts of a retry.
 pub(crate) fn time_ago(time: Duration) -> MomentText {
     MomentText::new((UnixMicros::now() - time).max(UnixMicros::default()).rfc3339())
 }

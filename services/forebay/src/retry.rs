@@ -1,4 +1,4 @@
-//! `forebay executions retry`: failed executions again, named or found by a search.
+//! `forebay executions retry`: retries failed executions, given by id or found by a search.
 
 use crate::api::Api;
 use crate::args::Retry;
@@ -15,10 +15,10 @@ use serde_json::json;
 use std::io::IsTerminal;
 use std::time::Duration;
 
-/// Between two requests for an execution that is waited for.
+/// Interval between two requests for the status of an execution.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// The server keeps the order: of acceptance for a search, as given for ids.
+/// The server keeps the order: of receipt for a search, as given for ids.
 pub(crate) async fn retry(output: &Output, api: &Api, retry: Retry) -> Result<(), Error> {
     if retry.ids.is_empty() { found(output, api, &retry).await } else { named(output, api, &retry).await }
 }
@@ -29,7 +29,7 @@ async fn named(output: &Output, api: &Api, retry: &Retry) -> Result<(), Error> {
     for id in &retry.ids {
         match api.retry(id, request).await.map_err(Error::from) {
             Ok(retried) => all.push((id, retried)),
-            // The others may run all the same; away is away for all.
+            // The others may still run; if the server is away, it is away for all.
             Err(error) if retry.ids.len() > 1 && !error.is_passing() => {
                 note(&format!("{id}: {error}"));
                 first_error.get_or_insert(error);
@@ -121,17 +121,17 @@ async fn found(output: &Output, api: &Api, retry: &Retry) -> Result<(), Error> {
 
 fn request(retry: &Retry) -> RetryFoundRequest {
     let mut request = RetryFoundRequest { latest: retry.latest, from_start: retry.from_start, ..retry.found.filter().into() };
-    // Executions that are received from now on were not counted, and nobody has agreed to their retry.
+    // Executions that are received from now on were not counted, and nobody has confirmed their retry.
     request.until.get_or_insert_with(|| MomentText::new(UnixMicros::now().rfc3339()));
     request
 }
 
-/// On a terminal only.
+/// Returns a progress bar, which is shown on a terminal only.
 fn bar(length: usize) -> ProgressBar {
     let is_seen = std::io::stderr().is_terminal() && length > 1;
     let target = if is_seen { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(Some(length as u64), target);
-    // Without the template the bar has the library's own look.
+    // Without the template the bar has the default style.
     match ProgressStyle::with_template("{wide_bar} {pos}/{len} {eta}") {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,

@@ -45,7 +45,7 @@ fn row(schedule: Schedule) -> Row<Schedule> {
     Row { cells, object: schedule }
 }
 
-/// As the clock of its timezone shows it; empty without a time.
+/// Returns the time in the timezone of the schedule; empty without a time.
 fn on_its_clock(schedule: &Schedule, time: Option<&Time>) -> String {
     let local = time.and_then(Time::timestamp).and_then(|at| at.in_tz(&schedule.timezone).ok());
     local.map_or_else(|| or_empty(time), |local| local.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string())
@@ -80,7 +80,7 @@ fn of_file(file: &str) -> Result<Vec<Definition>, Error> {
     read.map_err(|error| Error::Failed(format!("{file}: {error}")))
 }
 
-/// The due times from this machine's clock on.
+/// Returns the due times after the present time of this machine.
 fn coming(definition: &Definition, timing: &Timing, count: u32) -> Vec<Row<Value>> {
     let mut rows = Vec::new();
     let mut at = UnixMillis::now();

@@ -1,6 +1,6 @@
-//! The verbs that run services: builds what was asked for, serves until a signal, ends in order.
+//! The verbs that run services: build them, serve until a signal, and stop in order.
 
-use forebay_broker::Installation;
+use forebay_broker::Broker;
 use forebay_console::Console;
 use forebay_ingress::Ingress;
 use forebay_operations::InstallationCheck;
@@ -8,12 +8,12 @@ use forebay_runtime::health::Health;
 use forebay_runtime::management::ManagementServer;
 use forebay_runtime::settings::{DeprecatedName, Settings, unknown_variables};
 use forebay_runtime::shutdown::Shutdown;
+use forebay_runtime::telemetry::Traces;
 use forebay_runtime::{metrics, panics, telemetry};
 use forebay_scheduler::Scheduler;
 use forebay_store::{MigrationReport, SnapshotHandle, Store, StoreOptions, WatchOptions};
 use forebay_worker::Worker;
 use serde_json::json;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::Error;
 use crate::output::{Output, write};
 
-/// Variables of scripts and client verbs, which are no settings.
+/// Variables of scripts and client verbs, which are not settings.
 const OTHER_VARIABLES: [&str; 9] = [
     "FOREBAY_API_URL",
     "FOREBAY_API_TOKEN",
@@ -33,14 +33,14 @@ const OTHER_VARIABLES: [&str; 9] = [
     "FOREBAY_HTTP_PORT",
     "FOREBAY_STACK_PASSWORD",
 ];
-/// Connections to the database of one process: batches of records, claims, and what people ask for.
+/// Maximum connections to the database of one process: for batches of records, claims, and requests of people.
 const CONNECTIONS: usize = 8;
-/// The health check that is not ok until the definitions are loaded.
+/// The health check that fails until the definitions are loaded.
 const DEFINITIONS: &str = "definitions";
-/// The health check that is not ok until the services are built.
+/// The health check that fails until the services are built.
 const SERVICES: &str = "services";
 
-/// What one process runs.
+/// The services of one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Services {
     Dev,
@@ -84,10 +84,10 @@ pub(crate) async fn run(services: Services, settings: &Settings) -> Result<(), E
     panics::log_panics();
     let mut settings = settings.clone();
     if services == Services::Dev {
-        // No balancer stands in front of it.
+        // It has no load balancer.
         settings.lame_duck.get_or_insert(Duration::ZERO);
     }
-    let ended = serve(services, &settings).await;
+    let ended = serve(services, &settings, telemetry.traces()).await;
     telemetry.shutdown().await;
     ended
 }
@@ -107,7 +107,7 @@ async fn migrated(store: &Store, settings: &Settings) -> Result<MigrationReport,
     Ok(store.migrate().await?)
 }
 
-async fn serve(services: Services, settings: &Settings) -> Result<(), Error> {
+async fn serve(services: Services, settings: &Settings, traces: Traces) -> Result<(), Error> {
     let metrics = metrics::install()?;
     warn_of_unknown_variables();
     warn_of_deprecated_names(&settings.deprecated_names);
@@ -117,19 +117,19 @@ async fn serve(services: Services, settings: &Settings) -> Result<(), Error> {
     health.expect(SERVICES);
     let management = ManagementServer::bind(settings.management_listen, health.clone(), metrics).await?;
     let management_address = management.local_addr();
-    // Outlives the shutdown's start: probes are answered, and definitions are fresh, while the services drain.
+    // It outlives the beginning of the shutdown: probes are answered, and definitions are updated, while the services drain.
     let ended = CancellationToken::new();
     let management = tokio::spawn(management.run_until(ended.clone().cancelled_owned()));
     let _ends_with_this = ended.clone().drop_guard();
 
     if services != Services::Ingress {
-        let reach = settings.private_addresses.as_str();
+        let reach = &settings.private_addresses;
         tracing::info!("steps, alerts and tests of connections reach private addresses by FOREBAY_PRIVATE_ADDRESSES={reach}");
     }
     let options = StoreOptions {
         max_connections: CONNECTIONS,
         application_name: services.name().to_owned(),
-        secret_keys: crate::secret_keys(settings)?.map(Arc::new),
+        secret_keys: crate::secret_keys(settings),
         caps: crate::caps(settings),
     };
     let store = Store::connect(settings.database_url.expose(), options).await?;
@@ -142,21 +142,21 @@ async fn serve(services: Services, settings: &Settings) -> Result<(), Error> {
     };
     health.set(DEFINITIONS, true, "loaded");
 
-    let check = InstallationCheck::new(settings, store.clone(), services.name());
-    let installation = check.installation().clone();
+    let broker = Broker::from(settings);
+    let check = InstallationCheck::new(broker.clone(), store.clone());
     tokio::select! {
         started = check.start() => started?,
         () = shutdown.wait() => return Ok(()),
     }
     tokio::spawn(check.follow(ended.clone()));
 
-    let built = build(services, settings, store, watched, &health, &installation).await?;
-    // By now each service expects its own checks. Before, the process would seem ready with nothing but its definitions.
+    let built = build(services, settings, store, watched, &health, &broker, traces).await?;
+    // Each service has registered its own checks by now. Before, the process would seem ready with nothing but its definitions.
     health.set(SERVICES, true, "built");
     announce(services, &built, settings, &management_address.to_string())?;
     let result = drain_together(built, &shutdown).await;
     ended.cancel();
-    // Its end is bounded, and a panic there is logged already.
+    // Its end is bounded, and a panic is logged already.
     let _ = management.await;
     result
 }
@@ -174,23 +174,24 @@ async fn build(
     store: Store,
     watched: SnapshotHandle,
     health: &Health,
-    installation: &Installation,
+    broker: &Broker,
+    traces: Traces,
 ) -> Result<Built, Error> {
     let ingress = match services.has_ingress() {
-        true => Some(Ingress::build(settings, store.clone(), watched.clone(), health.clone(), installation.clone()).await?),
+        true => Some(Ingress::build(settings, store.clone(), watched.clone(), health.clone(), broker.clone(), traces).await?),
         false => None,
     };
     let worker = match services.has_worker() {
-        true => Some(Worker::build(settings, store.clone(), watched.clone(), health.clone(), installation.clone()).await?),
+        true => Some(Worker::build(settings, store.clone(), watched.clone(), health.clone(), broker.clone(), traces).await?),
         false => None,
     };
     let scheduler = match services.has_scheduler() {
-        true => Some(Scheduler::build(settings, store.clone(), watched.clone(), health.clone(), installation.clone()).await?),
+        true => Some(Scheduler::build(settings, store.clone(), watched.clone(), health.clone(), broker.clone()).await?),
         false => None,
     };
     let console = match services.has_console() {
         true => {
-            // The address of the ingress that was built beside it, whatever port it got.
+            // The address of the ingress that was built with it, on any port.
             let mut beside = settings.clone();
             beside.http_listen = ingress.as_ref().map_or(settings.http_listen, Ingress::address);
             Some(Console::build(&beside, store, watched, health.clone(), None).await?)
@@ -200,7 +201,7 @@ async fn build(
     Ok(Built { ingress, worker, scheduler, console })
 }
 
-/// Runs what was built to its end. When one service fails, the others are stopped as by a signal.
+/// Runs the built services to their end. If one fails, the others are stopped as by a signal.
 async fn drain_together(built: Built, shutdown: &Shutdown) -> Result<(), Error> {
     let mut services = Vec::new();
     if let Some(worker) = built.worker {
@@ -228,7 +229,8 @@ async fn drain_together(built: Built, shutdown: &Shutdown) -> Result<(), Error> 
     Ok(ingress?)
 }
 
-/// Runs a service on the runtime's threads, whose stacks are large enough for mappings; this one's may not be. Its end stops the others.
+/// Runs a service on the runtime's threads, whose stacks are large enough for mappings; that of this thread may not be. Its end stops the
+/// others.
 fn spawn<E: Into<Error>>(
     service: impl Future<Output = Result<(), E>> + Send + 'static,
     shutdown: &Shutdown,
@@ -241,7 +243,7 @@ fn spawn<E: Into<Error>>(
     })
 }
 
-/// For the person who started `forebay dev`; other processes say it in their logs.
+/// Prints the addresses for the person who started `forebay dev`; other processes log them.
 fn announce(services: Services, built: &Built, settings: &Settings, management: &str) -> Result<(), Error> {
     tracing::info!(services = services.name(), admin.address = management, "started");
     if services != Services::Dev {
@@ -257,7 +259,7 @@ fn announce(services: Services, built: &Built, settings: &Settings, management: 
     write(&format!("{calls}{console}health   http://{management}/readyz\nmetrics  http://{management}/metrics"))
 }
 
-/// The former name of a setting works for one release.
+/// Warns about former names of settings, which work for one release.
 fn warn_of_deprecated_names(names: &[DeprecatedName]) {
     for name in names {
         tracing::warn!(
@@ -272,7 +274,7 @@ fn warn_of_deprecated_names(names: &[DeprecatedName]) {
     }
 }
 
-/// A misspelled setting would otherwise do nothing, silently.
+/// Warns about misspelled settings, which would have no effect.
 fn warn_of_unknown_variables() {
     let names = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
     for unknown in unknown_variables(names, &OTHER_VARIABLES) {

@@ -15,10 +15,10 @@ use std::time::Duration;
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 const MAX_DELAY: Duration = Duration::from_secs(15);
 
-/// Until it is ended, or nobody reads any more.
+/// Follows executions until it is ended, or nobody reads the output.
 ///
 /// # Errors
-/// It could not begin, or may not go on. A connection that is lost later is made again.
+/// It could not begin, or is no longer allowed. A connection that is lost later is opened again.
 pub(crate) async fn tail(output: &Output, api: &Api, tail: Tail) -> Result<(), Error> {
     let filter = ExecutionFilter {
         tenant: tail.tenant.as_ref().map(Into::into),
@@ -55,7 +55,7 @@ pub(crate) async fn tail(output: &Output, api: &Api, tail: Tail) -> Result<(), E
     }
 }
 
-/// Whether somebody reads on.
+/// Prints an event; returns false if nobody reads the output.
 fn show(output: Output, event: &Event, has_colour: bool) -> Result<bool, Error> {
     match event.name.as_str() {
         "missed" => note("some executions may be missing here: `forebay executions list` has them"),
@@ -88,7 +88,7 @@ fn line(execution: &Execution, has_colour: bool) -> String {
     let labels = labels(&execution.labels).join(" ");
     let failure = failure(execution.error.as_ref());
     let line = format!("{}  {:>11}  {}  {labels}  {failure}", execution.path(), duration(execution), execution.id);
-    // What others wrote must not move the cursor of a terminal.
+    // Control characters of foreign texts must not move the cursor of the terminal.
     let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     format!("{clock}  {status}  {}", line.trim_end())
 }
@@ -108,9 +108,10 @@ mod tests {
     fn a_line_has_no_colours_unless_they_are_wanted_and_moves_no_cursor() {
         let execution = json!({
             "id": "x1", "tenant": "t", "integration": "n", "integrationId": "i", "version": 1, "trigger": "webhook", "status": "failed",
-            "attempts": 1, "acceptedAt": "2026-11-24T10:00:00Z", "startedAt": "2026-11-24T10:00:00Z", "endedAt": "2026-11-24T10:00:00.002Z",
-            "worker": "w", "error": { "code": "remote", "step": "s", "message": "no\nway", "transient": false },
-            "labels": { "order": "7\u{1b}[2J" }, "responseStatus": null, "redeliveries": 0, "halted": false, "skipped": false, "traceId": null,
+            "attempts": 1, "receivedAt": "2026-11-24T10:00:00Z", "acceptedAt": "2026-11-24T10:00:00Z",
+            "startedAt": "2026-11-24T10:00:00Z", "endedAt": "2026-11-24T10:00:00.002Z", "worker": "w",
+            "error": { "code": "remote", "step": "s", "message": "no\nway", "transient": false }, "labels": { "order": "7\u{1b}[2J" },
+            "responseStatus": null, "redeliveries": 0, "halted": false, "skipped": false, "traceId": null,
         });
         let execution: Execution = serde_json::from_value(execution).unwrap();
         assert_eq!(line(&execution, false), "10:00:00  failed     t/n       2.0 ms  x1  order=7 [2J  s: no way");

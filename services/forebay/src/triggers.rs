@@ -41,7 +41,7 @@ async fn decide(output: &Output, api: &Api, path: &IntegrationPath, decision: Tr
 fn row(trigger: Trigger) -> Row<Trigger> {
     let cells = vec![
         trigger.path(),
-        trigger.policy.clone(),
+        trigger.dispatch_policy.clone(),
         yes(trigger.enabled),
         trigger.state.clone(),
         or_empty(trigger.worker.as_ref()),

@@ -1,6 +1,6 @@
-//! Shared queues in which many messages wait: calls of a tenant that shares one go to a queue of its own.
+//! Shared queues in which many messages wait: calls of a tenant that uses such a queue go to the tenant's own queue.
 
-use forebay_broker::{Inspector, Queue, Topology};
+use forebay_broker::{Broker, Queue};
 use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -8,27 +8,28 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// Messages in a shared queue above which a new call would wait noticeably.
+/// Maximum messages in a shared queue before new calls would wait noticeably.
 const LONG: u32 = 500;
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The shared queues that are long at the moment. Cheap to clone.
+/// The shared queues that are long now. Cheap to clone.
 #[derive(Clone, Default)]
 pub(crate) struct LongQueues {
-    /// Nearly always false, and asked at each call.
+    /// True if there are long queues; nearly always false, and read for each call.
     are_there: Arc<AtomicBool>,
     queues: Arc<Mutex<HashSet<Queue>>>,
 }
 
 impl LongQueues {
-    /// Returns whether many messages waited in the queue at the last check.
+    /// Returns true if many messages waited in the queue at the last check.
     pub(crate) fn contains(&self, queue: Queue) -> bool {
         self.are_there.load(Ordering::Relaxed) && self.queues.lock().contains(&queue)
     }
 
-    /// Looks at the queues that tenants share, until shutdown.
-    pub(crate) async fn watch(self, inspector: Inspector, topology: Topology, shutdown: CancellationToken) {
-        let queues: Vec<Queue> = topology.shared_queues().collect();
+    /// Checks the queues that tenants share, until shutdown.
+    pub(crate) async fn watch(self, broker: Broker, shutdown: CancellationToken) {
+        let queues: Vec<Queue> = broker.topology().shared_queues().collect();
+        let inspector = broker.inspector("ingress (depths)");
         while shutdown.run_until_cancelled(tokio::time::sleep(LOOK_INTERVAL)).await.is_some() {
             match inspector.depths(&queues).await {
                 Ok(depths) => {

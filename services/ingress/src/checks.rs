@@ -1,5 +1,5 @@
-//! What some endpoints check of a call beside its shape: a schema of the body, and an idempotency key that a mapping gives. Compiled once
-//! a version, when the first call comes.
+//! Additional checks of calls by some endpoints: a schema of the body, and an idempotency key that a mapping returns. They are compiled
+//! once for each version, at the first call.
 
 use crate::problem::Problem;
 use forebay_contract::body::{BodyRule, Reading};
@@ -15,9 +15,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// More versions than are in use at once; past it the cache starts over.
+/// Maximum versions in the cache, more than are in use at the same time; when it is full, it is cleared.
 const MAX_VERSIONS: usize = 10_000;
-/// Larger bodies are checked on a thread that tenants share by turns.
+/// Bodies larger than this are checked on another thread, which tenants use in turns.
 pub(crate) const LARGE_BODY: usize = 64 * 1024;
 
 /// The compiled checks of one version.
@@ -28,12 +28,12 @@ pub(crate) struct Checks {
     key: Option<KeyMapping>,
 }
 
-/// All of them.
+/// The compiled checks of all versions in use.
 #[derive(Default)]
 pub(crate) struct CheckCache(Mutex<HashMap<(Uuid, i32), Arc<Checks>>>);
 
 impl CheckCache {
-    /// `None` for an endpoint that checks nothing more.
+    /// Returns the checks of an endpoint; `None` if it has none.
     pub(crate) fn of(&self, integration: &Integration, webhook: &Webhook) -> Result<Option<Arc<Checks>>, Problem> {
         if webhook.schema.is_none() && webhook.idempotency.key.is_none() {
             return Ok(None);
@@ -43,7 +43,7 @@ impl CheckCache {
         if let Some(checks) = cache.get(&version) {
             return Ok(Some(checks.clone()));
         }
-        // Both were compiled when the definition was applied.
+        // Both compiled without errors when the definition was applied.
         let broken = |what: &str, error: String| {
             tracing::error!(forebay.integration.id = %integration.id, error, "the {what} of an endpoint does not compile");
             Problem::internal("The endpoint's definition cannot be used.")
@@ -61,7 +61,7 @@ impl CheckCache {
 }
 
 impl Checks {
-    /// Holds the body against the schema. A call without a body by a method that has none is not held against it.
+    /// Validates the body against the schema. A call without a body is not validated if its method has none.
     pub(crate) async fn body(self: &Arc<Self>, envelope: &Envelope, max_bytes: usize) -> Result<(), Problem> {
         let has_no_body = envelope.body.is_empty() && ["GET", "DELETE"].contains(&envelope.request.method.as_str());
         let Some(schema) = self.schema.as_ref().filter(|_| !has_no_body) else { return Ok(()) };
@@ -82,7 +82,8 @@ impl Checks {
         schema.check(&value).map_err(|error| Problem::schema(&error))
     }
 
-    /// The key that the definition's mapping gives; `None`: there is no such mapping. The inner `None`: the call has no key.
+    /// Returns the key that the definition's mapping returns; `None`: the definition has no such mapping. The inner `None`: the call has no
+    /// key.
     pub(crate) async fn key(&self, envelope: &Envelope, max_bytes: usize) -> Result<Option<Option<String>>, Problem> {
         match &self.key {
             None => Ok(None),

@@ -6,19 +6,19 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use forebay_contract::definition::{Cors, Webhook};
 
-/// Seconds for which a browser may remember a preflight's answer.
+/// Seconds for which a browser may cache the response to a preflight.
 const MAX_AGE: &str = "600";
 /// Response headers that a script may read.
 const EXPOSED: &str = "Location, Retry-After, Forebay-Execution-Id, Preference-Applied";
 
-/// The allowed origin that the request comes from.
+/// Returns the origin of the request, if it is allowed.
 fn allowed_origin<'a>(cors: &Cors, headers: &'a HeaderMap) -> Option<&'a HeaderValue> {
     let origin = headers.get(header::ORIGIN)?;
     let text = origin.to_str().ok()?;
     cors.origins.iter().any(|allowed| allowed == "*" || allowed == text).then_some(origin)
 }
 
-/// The answer to `OPTIONS`: a preflight's where the origin may call, else what may be used here.
+/// Returns the response to `OPTIONS`: that of a preflight if the origin is allowed, otherwise the allowed methods.
 pub(crate) fn options(request: &HttpRequest, webhook: &Webhook, allow: &str) -> HttpResponse {
     let mut response = HttpResponse::build(StatusCode::NO_CONTENT);
     response.insert_header((header::ALLOW, allow));
@@ -34,7 +34,7 @@ pub(crate) fn options(request: &HttpRequest, webhook: &Webhook, allow: &str) -> 
     response.finish()
 }
 
-/// Lets the calling page read the answer, refusals included.
+/// Allows the calling page to read the response, also that of a refused call.
 pub(crate) fn allow_reading(request: &HttpRequest, webhook: &Webhook, response: &mut HttpResponse) {
     let Some(cors) = &webhook.cors else { return };
     let headers = response.headers_mut();

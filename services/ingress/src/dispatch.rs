@@ -1,7 +1,7 @@
-//! From an envelope to a confirmed message, and from a reply to an outcome. Handlers see no broker beyond this.
+//! From an envelope to a confirmed message, and from a reply to an outcome. Handlers use the broker only through this module.
 
 use crate::backlog::LongQueues;
-use forebay_broker::{Destination, MessageKey, PublishError, Publisher, Queue, Replies, Topology, encode_envelope, order_of};
+use forebay_broker::{Broker, PublishError, Publisher, Replies};
 use forebay_contract::ExecutionId;
 use forebay_contract::definition::{DispatchPolicy, OnTimeout};
 use forebay_contract::envelope::Envelope;
@@ -11,19 +11,19 @@ use futures_util::future::LocalBoxFuture;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Hands calls to the workers, and brings the outcomes.
+/// Publishes calls to the workers, and returns their outcomes.
 pub(crate) trait Dispatch {
-    /// Publishes a call that nobody waits for; `Ok`: the broker has confirmed it.
+    /// Publishes a call whose caller does not wait. `Ok`: the broker has confirmed it.
     async fn publish(&self, envelope: &Envelope, policy: &DispatchPolicy) -> Result<(), NotAccepted>;
 
-    /// Publishes a call whose caller waits; `Ok`: the broker has confirmed it.
+    /// Publishes a call whose caller waits. `Ok`: the broker has confirmed it.
     async fn publish_awaited(&self, envelope: Envelope, policy: &DispatchPolicy, wait: Wait) -> Result<Pending<'_>, NotAccepted>;
 }
 
-/// The outcome of a published call, or the end of the time for it.
+/// The outcome of a published call, or its timeout.
 pub(crate) type Pending<'d> = LocalBoxFuture<'d, Answer>;
 
-/// The timeout of a caller that waits, and the action after it.
+/// The timeout of a waiting caller, and the action after it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wait {
     pub(crate) max: Duration,
@@ -35,7 +35,7 @@ pub(crate) struct Wait {
 pub(crate) enum Answer {
     /// The execution ended in time.
     Ended(Ending),
-    /// It did not.
+    /// The execution did not end in time.
     TimedOut,
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct NotAccepted {
     pub(crate) reason: String,
     /// True if the message may be delivered all the same.
     pub(crate) may_be_delivered: bool,
-    /// Maximum bytes of a body that the broker takes, where this one has more.
+    /// Maximum bytes of a body that the broker accepts, if this body is larger.
     pub(crate) max_bytes: Option<usize>,
     /// The time after which the caller may call again.
     pub(crate) retry_after: Duration,
@@ -59,17 +59,16 @@ impl From<PublishError> for NotAccepted {
     }
 }
 
-/// Dispatches over RabbitMQ.
+/// Dispatches calls over RabbitMQ.
 #[derive(Clone)]
 pub(crate) struct BrokerDispatch {
     pub(crate) publisher: Publisher,
     pub(crate) replies: Replies,
-    pub(crate) topology: Topology,
+    pub(crate) broker: Broker,
     pub(crate) store: Store,
     pub(crate) snapshot: SnapshotHandle,
     pub(crate) long_queues: LongQueues,
     pub(crate) opener: TenantQueueOpener,
-    pub(crate) key: MessageKey,
 }
 
 impl Dispatch for BrokerDispatch {
@@ -97,7 +96,7 @@ impl Dispatch for BrokerDispatch {
 }
 
 impl BrokerDispatch {
-    /// The outcome out of the store, asked for once the reply can no longer arrive.
+    /// Reads the outcome from the store once the reply can no longer arrive.
     async fn recorded(&self, integration: Uuid, id: ExecutionId, lost: impl Future<Output = ()>) -> Ending {
         lost.await;
         self.store.ending(integration, &id).await
@@ -105,26 +104,21 @@ impl BrokerDispatch {
 
     async fn confirmed(&self, envelope: &Envelope, policy: &DispatchPolicy) -> Result<(), PublishError> {
         let started = std::time::Instant::now();
-        let (tenant, snapshot) = (&envelope.tenant, self.snapshot.current());
-        let queue = self.topology.queue_of(envelope, policy, snapshot.tenant_queue(tenant.as_str()));
-        let mut result = self.publish_on(queue, envelope, policy).await;
+        let (tenant, snapshot, topology) = (&envelope.tenant, self.snapshot.current(), self.broker.topology());
+        let first = topology.policy_of(envelope, policy, snapshot.tenant_queue(tenant.as_str()));
+        let mut result = self.publisher.publish(envelope, first).await;
         let is_full = result == Err(PublishError::QueueFull);
-        if (is_full || self.long_queues.contains(queue))
-            && self.topology.shared_queues().any(|shared| shared == queue)
-            && !self.topology.is_alone(tenant.as_str(), snapshot.tenants())
+        if (is_full || self.long_queues.contains(first.queue))
+            && topology.shared_queues().any(|shared| shared == first.queue)
+            && !topology.is_alone(tenant.as_str(), snapshot.tenants())
         {
             if !is_full {
                 self.opener.ask(tenant);
             } else if let Some(own) = self.opener.open(tenant).await {
-                result = self.publish_on(self.topology.queue_of(envelope, policy, Some(own)), envelope, policy).await;
+                result = self.publisher.publish(envelope, topology.policy_of(envelope, policy, Some(own))).await;
             }
         }
         crate::measure::publish(&result, started.elapsed());
         result
-    }
-
-    async fn publish_on(&self, queue: Queue, envelope: &Envelope, policy: &DispatchPolicy) -> Result<(), PublishError> {
-        let message = encode_envelope(envelope, queue.expiry_of(envelope), &self.key);
-        self.publisher.publish(order_of(envelope, policy), Destination::Queue(queue), message).await
     }
 }

@@ -1,4 +1,4 @@
-//! `GET /{tenant}/{name}/executions/{id}`: where an execution stands, for the API key that called, or one that reads all outcomes.
+//! `GET /{tenant}/{name}/executions/{id}`: the status of an execution, for the API key that called, or one that reads all outcomes.
 
 use crate::authentication::Access;
 use crate::handler::Dependencies;
@@ -12,8 +12,8 @@ use forebay_contract::{ExecutionId, UnixMillis};
 use forebay_store::StoredResponse;
 use serde_json::{Value, json};
 
-/// Answers with the recorded outcome, or as for an unknown id where another key called. An id that was issued here and is not recorded is
-/// queued: its tag proves that it was issued. Nothing tells then which key called, and the id cannot be guessed.
+/// Answers with the recorded outcome, or as for an unknown id if another key called. An id that was issued here and is not recorded is
+/// queued: its tag proves that it was issued. The key that called is unknown then, and the id cannot be guessed.
 pub(crate) async fn show(access: &Access, text: &str, dependencies: &Dependencies) -> Result<HttpResponse, Problem> {
     let integration = access.integration.id;
     let id: ExecutionId = text.parse().map_err(|_| Problem::unknown_execution(text))?;
@@ -51,7 +51,7 @@ pub(crate) async fn show(access: &Access, text: &str, dependencies: &Dependencie
         .body(body.to_string()))
 }
 
-/// The workflow's answer as it was, or would have been, sent.
+/// Returns the response of the workflow as it was, or would have been, sent.
 fn shown(response: &StoredResponse) -> Value {
     let headers: serde_json::Map<String, Value> = response.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
     let body = shown_body(response.content_type(), &response.body);

@@ -1,4 +1,4 @@
-//! One request from its first byte to its response: documents of a tenant, the outcome of an execution, or a [`call`].
+//! A request from its first byte to its response: documents of a tenant, the outcome of an execution, or a [`call`].
 
 use crate::authentication::{Head, check_hidden, outcome_reader, refuse_unknown};
 use crate::call::{self, Endpoint};
@@ -19,10 +19,11 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use forebay_contract::IdIssuer;
 use forebay_runtime::forwarding::TrustedProxies;
+use forebay_runtime::telemetry::Traces;
 use forebay_store::{Snapshot, SnapshotHandle, Store};
 use std::time::Duration;
 
-/// Everything that a handler needs, built alike in production and in tests.
+/// The dependencies of handlers, built alike in production and in tests.
 pub(crate) struct Dependencies {
     pub(crate) snapshot: SnapshotHandle,
     pub(crate) store: Store,
@@ -37,8 +38,9 @@ pub(crate) struct Dependencies {
     pub(crate) max_body_bytes: usize,
     pub(crate) body_timeout: Duration,
     pub(crate) retention: Duration,
-    /// Callers without a valid key cannot tell missing names from names that need one.
+    /// True if callers without a valid key cannot tell missing names from names that need one.
     pub(crate) hides_names: bool,
+    pub(crate) traces: Traces,
 }
 
 /// Answers any request.
@@ -69,7 +71,7 @@ pub(crate) async fn handle(request: HttpRequest, payload: Payload, dependencies:
         crate::measure::request(None, response.status(), started.elapsed());
         return response;
     };
-    let trace = Trace::of(&request, integration);
+    let trace = Trace::of(&request, integration, dependencies.traces);
     let endpoint = Endpoint { integration, webhook };
     let answer = trace.clone().around(answer(&request, payload, &dependencies, route, endpoint, &snapshot, &trace)).await;
     let mut response = answer.unwrap_or_else(Problem::into_response);
@@ -90,7 +92,7 @@ async fn answer(
 ) -> Result<HttpResponse, Problem> {
     check_head(request)?;
     let Endpoint { integration, webhook } = endpoint;
-    // A browser asks without a key whether it may call.
+    // A browser sends a preflight without a key.
     let is_preflight = request.method() == Method::OPTIONS && webhook.cors.is_some();
     let head = Head { integration, headers: request.headers(), snapshot };
     if dependencies.hides_names && !is_preflight {

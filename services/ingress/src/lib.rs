@@ -1,6 +1,6 @@
-//! HTTP to RabbitMQ: authenticates and normalizes each call, publishes it, and says yes once the broker has confirmed it.
+//! HTTP to RabbitMQ: authenticates and normalizes each call, publishes it, and accepts it once the broker has confirmed it.
 //!
-//! Accepting a call reads and writes no database: definitions and key digests are a snapshot in memory.
+//! Accepting a call reads and writes no database: definitions and key digests are in an in-memory snapshot.
 
 mod authentication;
 mod backlog;
@@ -29,5 +29,5 @@ pub use server::{Ingress, IngressError};
 
 use actix_web::http::header::HeaderName;
 
-/// The response header that names the execution.
+/// The response header with the id of the execution.
 pub(crate) const EXECUTION_ID_HEADER: HeaderName = HeaderName::from_static("forebay-execution-id");

@@ -1,20 +1,20 @@
-//! The bound on calls under way in this process.
+//! The limit of calls in flight in this process.
 
 use crate::problem::Problem;
 use crate::shares::{Bound, Holder, Refused, Share, Shares};
 use forebay_contract::Name;
 
-/// A tenant has at most so many times the calls that may still come.
+/// Maximum calls of a tenant, as a multiple of the calls that are still free.
 const TENANT_SHARE: usize = 4;
 
-/// Counts calls from their admission to their answer.
+/// Counts calls from their admission to their response.
 #[derive(Clone)]
 pub(crate) struct InFlight {
     calls: Shares,
     max: usize,
 }
 
-/// One call under way; dropping it, by an answer or a caller who hangs up, makes room.
+/// A call in flight; dropping it frees its place, after the response or when the caller hangs up.
 pub(crate) struct InFlightCall(#[expect(dead_code, reason = "its drop makes room")] Share);
 
 impl InFlight {

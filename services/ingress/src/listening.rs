@@ -1,27 +1,27 @@
-//! The address of the ingress: taken when it is built, open to callers when it can accept calls, left in order at the end.
+//! The address of the ingress: bound when it is built, listened on when it can accept calls, and closed in order at the end.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 use tokio::net::TcpSocket;
 
-/// Connections that may wait to be accepted, as `std` has it for its listeners.
+/// Maximum connections that wait to be accepted, the same as for listeners of `std`.
 const BACKLOG: u32 = 1024;
 
-/// An address that is taken and not listened on: connections to it are refused until then.
+/// An address that is bound and not listened on: connections to it are refused until then.
 #[derive(Debug)]
 pub(crate) struct BoundAddress(TcpSocket);
 
 impl BoundAddress {
     pub(crate) fn bind(address: SocketAddr) -> io::Result<Self> {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        // As `std` does for listeners: lingering connections of an earlier process do not block the address, another listener does.
+        // As for listeners of `std`: lingering connections of an earlier process do not block the address; another listener does.
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         Ok(Self(socket))
     }
 
-    /// The port of the settings, or the one that was taken for port 0.
+    /// Returns the address, with the port that was chosen if the settings have port 0.
     pub(crate) fn address(&self) -> io::Result<SocketAddr> {
         self.0.local_addr()
     }
@@ -31,12 +31,12 @@ impl BoundAddress {
     }
 }
 
-/// The parts of the time for stopping: at first calls are still accepted, then running calls are answered.
+/// The parts of the time for stopping: first calls are still accepted, then running calls are answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StoppingTimes {
-    /// The process is not ready and accepts calls.
+    /// The time for which the process is not ready but accepts calls.
     pub(crate) lame_duck: Duration,
-    /// Accepting nothing more, at least a second.
+    /// The time for running calls while no more are accepted, at least a second.
     pub(crate) drain: Duration,
 }
 

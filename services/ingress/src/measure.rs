@@ -6,7 +6,7 @@ use forebay_contract::definition::Definition;
 use forebay_runtime::metric_names as names;
 use std::time::Duration;
 
-/// One answered request. Paths that no integration has are counted together: a scanner must not make labels.
+/// Records an answered request. Unknown paths are counted together: a scanner must not create labels.
 pub(crate) fn request(definition: Option<&Definition>, status: StatusCode, took: Duration) {
     let (tenant, integration) = match definition {
         Some(definition) => (definition.tenant.to_string(), definition.name.to_string()),
@@ -17,14 +17,14 @@ pub(crate) fn request(definition: Option<&Definition>, status: StatusCode, took:
     metrics::histogram!(names::INGRESS_REQUEST_DURATION_SECONDS).record(took);
 }
 
-/// One message handed to the broker.
+/// Records a message that was published, or was not.
 pub(crate) fn publish(result: &Result<(), PublishError>, took: Duration) {
     let word = result.as_ref().err().map_or("confirmed", PublishError::as_str);
     metrics::counter!(names::PUBLISH_TOTAL, "result" => word).increment(1);
     metrics::histogram!(names::PUBLISH_DURATION_SECONDS).record(took);
 }
 
-/// The state of the process, once a second.
+/// Records the state of the process, once a second.
 pub(crate) fn state(publisher: PublisherState, replies_connected: bool, in_flight: usize, waiters: usize, snapshot_age: Duration) {
     let flag = |on: bool| if on { 1.0 } else { 0.0 };
     metrics::gauge!(names::BROKER_CONNECTED, "purpose" => "publish")

@@ -10,13 +10,13 @@ use forebay_contract::definition::Webhook;
 use forebay_contract::envelope::{Envelope, Request, TraceContext};
 use forebay_contract::{ExecutionId, read_query};
 
-/// All header names and values of a call, in bytes. The message's header frame must stay under 64 KiB at the broker,
-/// and JSON text may need two bytes for one.
+/// Maximum bytes of all header names and values of a call. The message's header frame must stay under 64 KiB at the broker, and JSON text
+/// may need two bytes for one.
 pub(crate) const MAX_HEADER_BYTES: usize = 20 * 1024;
-/// Path and query, in bytes. The query travels twice, raw and typed.
+/// Maximum bytes of path and query. The message has the query twice, raw and typed.
 pub(crate) const MAX_URI_BYTES: usize = 8 * 1024;
 
-/// Credentials and what only concerns the connection: never part of an envelope, so never in history.
+/// Headers that are left out of envelopes, and so out of the history: credentials, and headers that concern only the connection.
 const LEFT_OUT: [&str; 12] = [
     "authorization",
     "x-api-key",
@@ -32,7 +32,7 @@ const LEFT_OUT: [&str; 12] = [
     "expect",
 ];
 
-/// Bounds that hold for any request, checked before its body is read.
+/// Checks the limits of every request, before its body is read.
 pub(crate) fn check_head(request: &HttpRequest) -> Result<(), Problem> {
     let uri = request.uri();
     if uri.path().len() + uri.query().map_or(0, str::len) > MAX_URI_BYTES {
@@ -45,7 +45,7 @@ pub(crate) fn check_head(request: &HttpRequest) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Builds the envelope; the query and the body are checked against the definition.
+/// Builds the envelope; the query and the body are validated against the definition.
 pub(crate) fn normalize(
     access: &Access,
     webhook: &Webhook,
@@ -80,7 +80,7 @@ fn headers(headers: &HeaderMap, webhook: &Webhook) -> Vec<(String, String)> {
         .collect()
 }
 
-/// A header value as text: UTF-8 where it is, else byte by byte as ISO-8859-1 (RFC 9110, section 5.5).
+/// Returns a header value as text: UTF-8 if it is valid, otherwise each byte as ISO-8859-1 (RFC 9110, section 5.5).
 fn text(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 
-/// The preferences of the caller; unknown ones are ignored, as the RFC asks.
+/// The preferences of the caller; unknown ones are ignored, as the RFC requires.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Preferences {
-    /// 202 at once.
+    /// True if the caller wants 202 at once.
     pub(crate) respond_async: bool,
-    /// Wait at most this long.
+    /// The maximum wait for the outcome.
     pub(crate) wait: Option<Duration>,
 }
 

@@ -1,7 +1,7 @@
 //! The rate limit of an endpoint, or of an API key or an address at it: `rate` of its definition.
 //!
-//! The generic cell rate algorithm (GCRA; ITU-T I.371, appendix) stores one time for each: the theoretical arrival time of the next call, if
-//! all calls so far had arrived evenly. No timer runs, and an endpoint without a rate costs nothing.
+//! The generic cell rate algorithm (GCRA; ITU-T I.371, appendix) stores one time per counter: the theoretical arrival time of the next
+//! call, if all calls so far had arrived evenly. No timer runs, and an endpoint without a rate costs nothing.
 
 use crate::authentication::Access;
 use crate::problem::Problem;
@@ -12,10 +12,10 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
-/// Number of callers below which old ones are never searched.
+/// Number of callers below which old ones are not searched for.
 const FEW: usize = 1024;
 
-/// Number of callers above which all are forgotten: an attacker with so many addresses is not bounded by a rate for each of them.
+/// Maximum callers; when more are known, all are dropped. An attacker with so many addresses is not limited by a rate for each of them.
 const MAX_CALLERS: usize = 200_000;
 
 /// The calls of an integration that are counted together.
@@ -53,7 +53,8 @@ struct ArrivalTimes {
 }
 
 impl Rates {
-    /// Admits the call and counts it, or refuses it with the time to wait. `address`: of the client, computed only where the scope needs it.
+    /// Admits the call and counts it, or refuses it with the time to wait. `address` returns the client's address; it is called only if the
+    /// scope needs it.
     ///
     /// # Errors
     /// [`Problem::over_rate`].
@@ -121,12 +122,12 @@ mod tests {
                 }
                 admitted.push(now);
             }
-            // In any period: the calls saved up before it, and those that the rate adds during it.
+            // In any period: the calls that were saved up before it, and those that the rate adds during it.
             for (index, first) in admitted.iter().enumerate() {
                 let in_period = admitted[index..].iter().take_while(|at| **at < *first + rate.per).count();
                 prop_assert!(in_period as u32 <= 2 * calls, "{in_period} within {:?} where {calls} are", rate.per);
             }
-            // In the whole time: one call each `per / calls`, which is cut to nanoseconds, and those of the first period.
+            // In the whole time: one call per `per / calls`, cut to nanoseconds, and the calls of the first period.
             let max = (now - begun + rate.per).as_nanos() / (rate.per / calls).as_nanos();
             prop_assert!(admitted.len() as u128 <= max, "{} where {max} are", admitted.len());
         }

@@ -1,4 +1,4 @@
-//! Reads a body within its bounds: bytes of this body, memory of all bodies of the process and whose they are, time and rate.
+//! Receives a body within its limits: bytes of the body, memory of all bodies of the process and its shares, time and speed.
 
 use crate::problem::Problem;
 use crate::shares::{Bound, Holder, Refused, Share, Shares};
@@ -10,19 +10,18 @@ use futures_util::{Stream, StreamExt};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
-/// Bytes that a body must bring in each second, once its first seconds are over.
+/// Minimum bytes per second of a body, after the first seconds.
 pub(crate) const MIN_BYTES_PER_SECOND: u64 = 16 * 1024;
-/// Time that a body has whatever it brings.
+/// Time before the minimum speed applies.
 pub(crate) const GRACE: Duration = Duration::from_secs(5);
-/// Bytes of a piece of a body. A declared length is believed up to so many: past it, memory follows what has come.
+/// Maximum bytes of a piece of a body. A declared length is allocated up to this size; beyond it, memory follows the bytes that arrive.
 const MAX_PIECE_BYTES: usize = 64 * 1024;
-/// Bytes of a piece after the first one.
+/// Minimum bytes of a piece after the first one.
 const MIN_PIECE_BYTES: usize = 4 * 1024;
-/// Memory that a connection holds beside a body that is larger than a piece: actix-http reads up to 128 KiB ahead, into a buffer that
-/// doubles.
+/// Memory of a connection besides a body that is larger than a piece: actix-http reads up to 128 KiB ahead, into a buffer that doubles.
 const CONNECTION_BYTES: usize = 256 * 1024;
 
-/// Memory of the bodies of the calls under way: what keeps memory flat while the broker is slow or callers are.
+/// Memory of the bodies of the calls in flight. It bounds memory while the broker or callers are slow.
 #[derive(Clone)]
 pub(crate) struct BodyBudget(Shares);
 
@@ -31,10 +30,10 @@ impl BodyBudget {
         Self(Shares::new(bytes))
     }
 
-    /// The share of a call of this integration.
+    /// Returns an empty share for a call of this integration.
     ///
-    /// An integration holds at most what is free, a tenant twice that. Callers who are not authenticated yet hold a quarter of it in
-    /// all, and an eighth for one integration, so that those of one signed endpoint leave something to those of another.
+    /// An integration holds at most as much as is free, a tenant twice that. Callers who are not authenticated yet hold a quarter of the
+    /// budget in total, and an eighth for one integration, so that the callers of one signed endpoint leave memory to those of another.
     pub(crate) fn share(&self, integration: &Integration, is_authenticated: bool) -> Share {
         let bound = |holder, numerator, denominator| Some(Bound { holder, numerator, denominator });
         let unauthenticated = |holder, denominator| bound(holder, 1, denominator).filter(|_| !is_authenticated);
@@ -56,14 +55,14 @@ pub(crate) struct BodyLimits {
 }
 
 impl BodyLimits {
-    /// The time after which so many bytes are too few.
+    /// Returns the time after which this many bytes are too few.
     fn time_for(self, bytes: usize) -> Duration {
         let earned = Duration::from_micros((bytes as u64).saturating_mul(1_000_000) / MIN_BYTES_PER_SECOND);
         (GRACE + earned).min(self.timeout)
     }
 }
 
-/// Reads the whole body. `declared`: its Content-Length.
+/// Receives the whole body. `declared` is its Content-Length.
 pub(crate) async fn receive(
     mut payload: impl Stream<Item = Result<Bytes, PayloadError>> + Unpin,
     declared: Option<u64>,
@@ -88,27 +87,27 @@ pub(crate) async fn receive(
         if buffer.bytes + chunk.len() > limits.max_bytes {
             return Err(too_large());
         }
-        // Copied, since a chunk keeps the whole buffer of its connection in memory.
+        // Copied, since a chunk keeps the whole buffer of its connection allocated.
         buffer.append(&chunk, declared.unwrap_or(chunk.len()).min(MAX_PIECE_BYTES))?;
     }
 }
 
-/// Takes a body in pieces and counts their memory before it is allocated.
+/// A body in pieces, whose memory is counted before it is allocated.
 ///
-/// Pieces are of few sizes: a buffer that doubles would leave holes in the heap that are as large as the body.
+/// Pieces have few sizes: a buffer that doubles would leave gaps in the heap that are as large as the body.
 struct Buffer<'s> {
     full: Vec<Vec<u8>>,
     last: Vec<u8>,
     bytes: usize,
     /// Bytes that are counted for the connection.
     connection: usize,
-    /// More than this does not come.
+    /// Maximum bytes that can still arrive.
     max_bytes: usize,
     share: &'s mut Share,
 }
 
 impl Buffer<'_> {
-    /// `first`: bytes of the first piece.
+    /// Appends a chunk; `first` is the size of the first piece.
     fn append(&mut self, mut chunk: &[u8], first: usize) -> Result<(), Problem> {
         while !chunk.is_empty() {
             let room = self.last.capacity() - self.last.len();
@@ -138,12 +137,12 @@ impl Buffer<'_> {
         Ok(())
     }
 
-    /// Most bodies are one piece, which is handed on without a copy.
+    /// Returns the body. Most bodies are one piece, which is returned without a copy.
     fn whole(mut self) -> Result<Bytes, Problem> {
         if self.full.is_empty() {
             return Ok(self.last.into());
         }
-        // The pieces and the whole are there at once.
+        // The pieces and the whole are allocated at the same time.
         self.take(self.bytes)?;
         let mut whole = Vec::with_capacity(self.bytes);
         let mut pieces = 0;
@@ -181,7 +180,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_is_read_as_it_was_sent_and_its_memory_is_counted() {
-        // Chunks, bytes of each, declared length, bytes of memory that are held at the end.
+        // Columns: chunks, bytes of each, declared length, bytes of memory that are held at the end.
         let cases = [
             (0, 0, Some(0), 0),
             (1, 1000, Some(1000), 1000),

@@ -24,10 +24,10 @@ pub(crate) enum Route {
     Documents {
         /// The tenant.
         tenant: String,
-        /// In which form.
+        /// The form of the document.
         kind: Kind,
     },
-    /// One execution's outcome.
+    /// A request for an execution's outcome.
     Execution {
         /// The tenant.
         tenant: String,
@@ -39,7 +39,7 @@ pub(crate) enum Route {
 }
 
 impl Route {
-    /// `None` for a path that is in no row of the table.
+    /// Returns the route; `None` for a path that is in no row of the table.
     pub(crate) fn of(path: &str) -> Option<Self> {
         let mut segments = path.strip_prefix('/')?.split('/').map(decoded);
         let tenant = segments.next()??;

@@ -13,13 +13,12 @@ use crate::receive::BodyBudget;
 use actix_web::dev::{ServerHandle, Service};
 use actix_web::http::ConnectionType;
 use actix_web::{App, HttpServer, web};
-use forebay_broker::{
-    ConsumersConfig, Inspector, Installation, Limits, MessageKey, Publisher, PublisherConfig, PublisherState, Replies, Topology,
-};
+use forebay_broker::{Broker, PublisherState};
 use forebay_contract::UnixMicros;
 use forebay_runtime::health::Health;
 use forebay_runtime::settings::Settings;
 use forebay_runtime::shutdown::Shutdown;
+use forebay_runtime::telemetry::Traces;
 use forebay_store::{SnapshotHandle, Store, StoreError, TenantQueueOpener};
 use forebay_tls::{TlsError, server_config};
 use std::collections::HashMap;
@@ -28,25 +27,26 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// Bytes of bodies that the calls under way may hold in all: past it calls are refused, so memory stays flat while the broker is slow.
+/// Maximum bytes of all bodies of the calls in flight: beyond it calls are refused, so memory is bounded while the broker is slow.
 const BODY_BUDGET: usize = 512 * 1024 * 1024;
 /// Interval at which readiness and gauges are updated.
 const OBSERVE_INTERVAL: Duration = Duration::from_millis(500);
-/// Uses of API keys are written at most this often, in one statement for all keys.
+/// Interval at which uses of API keys are written, in one statement for all keys.
 const KEY_USES_INTERVAL: Duration = Duration::from_secs(15);
-/// Idle connections are kept this long.
+/// Time after which idle connections are closed.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// Maximum wait for the broker before calls are accepted: from then on the answer is 503, which says more than a refused connection.
+/// Maximum wait for the broker before calls are accepted: from then on the response is 503, which is more informative than a refused
+/// connection.
 const BROKER_WAIT: Duration = Duration::from_secs(5);
-/// Default time for balancers to see that the process stops.
+/// Default time for load balancers to notice that the process stops.
 const LAME_DUCK: Duration = Duration::from_secs(5);
-/// The health check that is not ok until calls are taken.
+/// The health check that fails until calls are accepted.
 const LISTENING: &str = "listening";
 
 /// The reason for which the ingress could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum IngressError {
-    /// The address is taken or not this machine's.
+    /// The address is in use or not of this machine.
     #[error("cannot listen on {address}; free it or set FOREBAY_HTTP_LISTEN")]
     Listen {
         /// The address.
@@ -58,7 +58,7 @@ pub enum IngressError {
     /// The certificate or key cannot be used.
     #[error("TLS cannot be set up from FOREBAY_TLS_CERT and FOREBAY_TLS_KEY")]
     Tls(#[from] TlsError),
-    /// The store could not give the installation's key.
+    /// The installation's key could not be read from the store.
     #[error("the installation's id key cannot be read")]
     Store(#[from] StoreError),
     /// The HTTP server failed.
@@ -66,7 +66,7 @@ pub enum IngressError {
     Serve(#[source] std::io::Error),
 }
 
-/// A built ingress: it has its address, and listens once it runs.
+/// A built ingress: its address is bound, and it listens once it runs.
 pub struct Ingress {
     bound: BoundAddress,
     address: SocketAddr,
@@ -74,12 +74,13 @@ pub struct Ingress {
     dependencies: web::Data<Dependencies>,
     settings: Settings,
     health: Health,
-    /// Ends the broker connections, after the last call was answered.
+    /// Ends the connections to the broker, after the last call was answered.
     broker_shutdown: CancellationToken,
 }
 
 impl Ingress {
-    /// Takes the address and starts the connections to the broker. The snapshot is loaded by then; the broker may come later.
+    /// Binds the address and starts the connections to the broker. The snapshot is loaded when it returns; the broker may be connected
+    /// later.
     ///
     /// # Errors
     /// [`IngressError`].
@@ -88,7 +89,8 @@ impl Ingress {
         store: Store,
         snapshot: SnapshotHandle,
         health: Health,
-        installation: Installation,
+        broker: Broker,
+        traces: Traces,
     ) -> Result<Self, IngressError> {
         let listen = |source| IngressError::Listen { address: settings.http_listen, source };
         let bound = BoundAddress::bind(settings.http_listen).map_err(listen)?;
@@ -98,36 +100,15 @@ impl Ingress {
         let ids = forebay_contract::IdIssuer::new(&installation_key);
 
         let broker_shutdown = CancellationToken::new();
-        let limits = Limits { max_length: settings.queue_max_length, max_bytes: settings.queue_max_bytes };
-        let topology = Topology::new(&settings.queue_prefix, settings.shared_queue_count, limits, installation);
-        let url = settings.amqp_url.expose().to_owned();
-        let publisher_config = PublisherConfig {
-            url: url.clone(),
-            name: format!("{} ingress", settings.worker_name),
-            channels: settings.publisher_channels,
-            confirm_timeout: settings.confirm_timeout,
-        };
-        let publisher = Publisher::start(publisher_config, topology.clone(), broker_shutdown.clone());
+        let key = broker.message_key(&installation_key);
+        let publisher = broker.publisher("ingress", settings.publisher_channels, key, broker_shutdown.clone());
         let declaring = publisher.clone();
         let opener = TenantQueueOpener::new(store.clone(), move |number| declaring.clone().declare_shared(number));
         let long_queues = LongQueues::default();
-        let inspector = Inspector::new(
-            ConsumersConfig { url: url.clone(), name: format!("{} ingress (depths)", settings.worker_name) },
-            topology.clone(),
-        );
-        tokio::spawn(long_queues.clone().watch(inspector, topology.clone(), broker_shutdown.clone()));
-        let replies = Replies::start(url, settings.worker_name.clone(), topology.clone(), broker_shutdown.clone());
+        tokio::spawn(long_queues.clone().watch(broker.clone(), broker_shutdown.clone()));
+        let replies = broker.replies(broker_shutdown.clone());
         let dependencies = web::Data::new(Dependencies {
-            dispatch: BrokerDispatch {
-                publisher,
-                replies,
-                topology,
-                store: store.clone(),
-                snapshot: snapshot.clone(),
-                long_queues,
-                opener,
-                key: MessageKey::new(&installation_key, false),
-            },
+            dispatch: BrokerDispatch { publisher, replies, broker, store: store.clone(), snapshot: snapshot.clone(), long_queues, opener },
             snapshot,
             checks: CheckCache::default(),
             store,
@@ -141,12 +122,13 @@ impl Ingress {
             body_timeout: settings.body_timeout,
             retention: settings.retention,
             hides_names: settings.hides_names,
+            traces,
         });
         health.expect(LISTENING);
         Ok(Self { bound, address, tls, dependencies, settings: settings.clone(), health, broker_shutdown })
     }
 
-    /// Returns the address on which it listens: with the port that was taken for port 0.
+    /// Returns the address on which it listens, with the port that was chosen for port 0.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -154,8 +136,8 @@ impl Ingress {
 
     /// Serves until shutdown, then answers the accepted calls, at most for the drain timeout.
     ///
-    /// It listens once it can accept calls, or has waited a few seconds for that. After a signal it is not ready, and goes on accepting for
-    /// the lame-duck time, so that balancers leave it before it refuses anybody.
+    /// It listens once it can accept calls, or has waited a few seconds for that. After the signal it is not ready, and still accepts calls
+    /// for the lame-duck time, so that load balancers stop using it before it refuses calls.
     ///
     /// # Errors
     /// The address cannot be used, or the server fails.
@@ -220,13 +202,13 @@ impl Ingress {
 async fn stop(shutdown: Shutdown, health: Health, stopping: CancellationToken, times: StoppingTimes, server: ServerHandle) {
     shutdown.wait().await;
     health.stopping();
-    // From here on each answer ends its connection: clients leave their connections before these are closed.
+    // From here on each response closes its connection: clients leave their connections before these are closed.
     stopping.cancel();
     tokio::time::sleep(times.lame_duck).await;
     server.stop(true).await;
 }
 
-/// Until calls can be accepted and answered, at most for [`BROKER_WAIT`].
+/// Waits until calls can be accepted and answered, at most for [`BROKER_WAIT`].
 async fn until_accepting(dependencies: &Dependencies) {
     let accepting = async {
         dependencies.dispatch.publisher.ready().await;
@@ -249,7 +231,7 @@ async fn observe(dependencies: web::Data<Dependencies>, health: Health) {
             PublisherState::NotOfInstallation => "not this installation's broker (the log says why)",
         };
         let connected = dispatch.replies.is_connected();
-        // While the broker is away the process stays ready: its 503 tells callers more than that of a balancer without a backend.
+        // While the broker is away, the process stays ready: its 503 is more informative than that of a load balancer without a backend.
         health.inform("broker", state == PublisherState::Ready, detail);
         health.inform("replies", connected, if connected { "listening" } else { "no connection" });
         let is_accepting = state == PublisherState::Ready && connected;
@@ -259,7 +241,7 @@ async fn observe(dependencies: web::Data<Dependencies>, health: Health) {
     }
 }
 
-/// Writes the last uses of keys, which people see. A use that cannot be written is written later: calls do not wait for it.
+/// Writes the last uses of keys, for pages and listings. A use that cannot be written is written later: calls do not wait for it.
 async fn write_key_uses(dependencies: web::Data<Dependencies>) {
     let mut written: HashMap<Uuid, UnixMicros> = HashMap::new();
     loop {

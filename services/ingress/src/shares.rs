@@ -1,8 +1,8 @@
 //! Shares: the amount of one resource of this process that running calls hold, by holder.
 //!
-//! No holder may take it all. Each may hold at most a multiple of what is free, so the bound of everybody shrinks as the resource is
-//! used, and some of it always stays free for those who hold nothing: "dynamic thresholds" of A. K. Choudhury and E. L. Hahne, IEEE/ACM
-//! Transactions on Networking 6(2), 1998. A holder alone gets `n/(n+1)` of the resource for a multiple of `n`.
+//! No holder may take all of it. Each may hold at most a multiple of the free amount, so every bound shrinks as the resource is used, and
+//! some of it always stays free for holders of nothing: "dynamic thresholds" of A. K. Choudhury and E. L. Hahne, IEEE/ACM Transactions on
+//! Networking 6(2), 1998. A holder alone gets `n/(n+1)` of the resource for a multiple of `n`.
 
 use forebay_contract::Name;
 use parking_lot::{Mutex, MutexGuard};
@@ -10,23 +10,23 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// Bounds of one call.
+/// Maximum bounds of one call.
 const MAX_BOUNDS: usize = 4;
 
 /// A holder whose calls are counted together.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Holder {
-    /// All of a tenant.
+    /// All calls of a tenant.
     Tenant(Name),
-    /// All of an integration.
+    /// All calls of an integration.
     Integration(Uuid),
-    /// Those whose callers are not authenticated yet.
+    /// Calls whose callers are not authenticated yet.
     Unauthenticated,
-    /// Those of an integration whose callers are not authenticated yet.
+    /// Calls of an integration whose callers are not authenticated yet.
     UnauthenticatedOf(Uuid),
 }
 
-/// A holder has at most `numerator / denominator` times the free amount.
+/// A bound: the holder has at most `numerator / denominator` times the free amount.
 #[derive(Debug, Clone)]
 pub(crate) struct Bound {
     pub(crate) holder: Holder,
@@ -37,9 +37,9 @@ pub(crate) struct Bound {
 /// The reason for which a share does not grow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// The amount in use.
+    /// The resource is used up.
     UsedUp,
-    /// This holder would have more than its bound.
+    /// The holder would exceed its bound.
     Bound(Holder),
 }
 
@@ -47,10 +47,10 @@ pub(crate) enum Refused {
 #[derive(Clone)]
 pub(crate) struct Shares(Arc<Mutex<State>>);
 
-/// The part that one call holds; dropping it gives it back.
+/// The amount that one call holds; dropping it returns it.
 pub(crate) struct Share {
     shares: Shares,
-    /// The first ones are filled; an array, since a call must not cost an allocation.
+    /// The bounds, the first entries filled; an array, since a call must not cost an allocation.
     bounds: [Option<Bound>; MAX_BOUNDS],
     amount: usize,
 }
@@ -66,12 +66,12 @@ impl Shares {
         Self(Arc::new(Mutex::new(State { total, free: total, held: HashMap::new() })))
     }
 
-    /// A share that holds nothing yet.
+    /// Returns an empty share.
     pub(crate) fn share(&self, bounds: [Option<Bound>; MAX_BOUNDS]) -> Share {
         Share { shares: self.clone(), bounds, amount: 0 }
     }
 
-    /// The amount that all calls hold.
+    /// Returns the amount that all calls hold.
     pub(crate) fn held(&self) -> usize {
         let state = self.state();
         state.total - state.free
@@ -84,13 +84,13 @@ impl Shares {
 }
 
 impl Share {
-    /// Takes more.
+    /// Takes an amount more.
     pub(crate) fn grow(&mut self, amount: usize) -> Result<(), Refused> {
         let mut state = self.shares.state();
         let Some(free) = state.free.checked_sub(amount) else { return Err(Refused::UsedUp) };
         for bound in self.bounds.iter().flatten() {
             let held = state.held.get(&bound.holder).copied().unwrap_or_default();
-            // A holder of nothing gets something as long as there is something.
+            // A holder of nothing may take the free amount regardless of its bound.
             if held > 0 && (held + amount).saturating_mul(bound.denominator) > free.saturating_mul(bound.numerator) {
                 return Err(Refused::Bound(bound.holder.clone()));
             }
@@ -103,7 +103,7 @@ impl Share {
         Ok(())
     }
 
-    /// Gives back a part.
+    /// Returns a part of the amount.
     pub(crate) fn shrink(&mut self, amount: usize) {
         let amount = amount.min(self.amount);
         let mut state = self.shares.state();
@@ -114,7 +114,7 @@ impl Share {
         self.amount -= amount;
     }
 
-    /// The caller is authenticated now: its call no longer counts for the callers that are not.
+    /// Marks the caller as authenticated: its call no longer counts for the callers that are not.
     pub(crate) fn authenticated(&mut self) {
         for slot in &mut self.bounds {
             if let Some(bound) = slot.take_if(|bound| matches!(bound.holder, Holder::Unauthenticated | Holder::UnauthenticatedOf(_))) {
@@ -209,7 +209,8 @@ mod tests {
     }
 
     proptest! {
-        /// In any order of taking and giving back, the sums are right, and a holder that took more than its first amount was within its bound.
+        /// In any order of taking and returning, the sums are right, and a holder that took more than its first amount was within its
+        /// bound.
         #[test]
         fn shares_are_counted_exactly(
             total in 1usize..2000,

@@ -1,9 +1,9 @@
-//! The caller's trace, continued: one span for the call where traces are exported, else the header as it came.
+//! The caller's trace, continued: a span for the call if traces are exported, otherwise the header as it was received.
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use forebay_contract::envelope::TraceContext;
-use forebay_runtime::telemetry;
+use forebay_runtime::telemetry::{self, Traces};
 use forebay_store::Integration;
 use tracing::{Instrument, Span};
 
@@ -15,10 +15,10 @@ pub(crate) struct Trace {
 }
 
 impl Trace {
-    pub(crate) fn of(request: &HttpRequest, integration: &Integration) -> Self {
+    pub(crate) fn of(request: &HttpRequest, integration: &Integration, traces: Traces) -> Self {
         let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
         let incoming = header("traceparent").map(|parent| telemetry::continue_from(Some(parent), header("tracestate")));
-        if !telemetry::tracing_enabled() {
+        if traces == Traces::HandedOn {
             let context = incoming.and_then(|context| telemetry::traceparent_of(&context)).map(trace_context);
             return Self { span: Span::none(), context };
         }

@@ -1,4 +1,4 @@
-//! Clock to RabbitMQ: publishes each due run of a schedule, exactly once, from any number of processes. Beside it, it watches alerts.
+//! Clock to RabbitMQ: publishes each due run of a schedule exactly once, from any number of processes, and evaluates alert rules.
 
 mod alerts;
 mod measure;

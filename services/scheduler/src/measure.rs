@@ -12,7 +12,7 @@ pub(crate) fn due(integration: &Integration, count: usize) {
     metrics::counter!(names::SCHEDULER_DUE_TOTAL, "tenant" => tenant, "integration" => name).increment(count as u64);
 }
 
-/// `lag`: time since the run was to be published.
+/// Records a published run; `lag` is the time since it was due.
 pub(crate) fn published(envelope: &Envelope, lag: Duration) {
     let (tenant, integration) = (envelope.tenant.to_string(), envelope.integration.to_string());
     metrics::counter!(names::SCHEDULER_PUBLISHED_TOTAL, "tenant" => tenant, "integration" => integration).increment(1);

@@ -1,12 +1,12 @@
-//! The plan of a schedule: which due times run now, and which one is next. No I/O.
+//! The plan of a schedule: the due times that run now, and the next one. No I/O.
 
 use forebay_contract::definition::{MissedRuns, Schedule};
 use forebay_contract::{ExecutionId, UnixMillis};
 use std::time::Duration;
 
-/// Maximum missed runs that `missed: all` makes up for; older ones are left out.
+/// Maximum missed runs that `missed: all` replaces; older ones are left out.
 pub const MAX_MISSED: usize = 1000;
-/// Runs of one schedule in one claim: the rest follows in the next one, so that a claim stays short.
+/// Maximum runs of one schedule in one claim: the rest follows in the next one, so that a claim is short.
 const MAX_AT_ONCE: usize = 100;
 /// Maximum delay at which a run is not yet missed with `missed: skip`: a scheduler that is restarted loses no run.
 const MAX_LATE: Duration = Duration::from_secs(10);
@@ -16,17 +16,18 @@ const MAX_LATE: Duration = Duration::from_secs(10);
 pub(crate) struct Plan {
     /// Due times that run now, the oldest first.
     pub(crate) runs: Vec<UnixMillis>,
-    /// The earliest due time that is left then.
+    /// The earliest due time after these.
     pub(crate) next: Option<UnixMillis>,
     /// The time of the next plan: `next` with its jitter, or at once.
     pub(crate) wake: Option<UnixMillis>,
-    /// Due times that never run.
+    /// Number of due times that never run.
     pub(crate) left_out: usize,
-    /// There were more of those than were counted.
+    /// True if there were more of those than were counted.
     pub(crate) left_out_more: bool,
 }
 
-/// `next`: the earliest due time that has not been handled. `id_of` gives the execution id of a due time, from which its jitter follows.
+/// Plans a schedule. `next` is the earliest due time that has not been handled. `id_of` returns the execution id of a due time, which
+/// determines its jitter.
 pub(crate) fn plan(schedule: &Schedule, next: UnixMillis, now: UnixMillis, id_of: impl Fn(UnixMillis) -> ExecutionId) -> Plan {
     let timing = &schedule.timing;
     let delayed = |due: UnixMillis| due + jitter(schedule, due, &id_of(due));
@@ -37,7 +38,7 @@ pub(crate) fn plan(schedule: &Schedule, next: UnixMillis, now: UnixMillis, id_of
     let count = passed.len();
     let mut runs = match (schedule.missed, waiting) {
         (MissedRuns::All, _) => passed.split_off(count.saturating_sub(MAX_MISSED)),
-        // The delayed run stands for those before it.
+        // The delayed run replaces those before it.
         (MissedRuns::Once | MissedRuns::Skip, Some(_)) => Vec::new(),
         (MissedRuns::Once, None) => passed.split_off(count.saturating_sub(1)),
         (MissedRuns::Skip, None) => {
@@ -53,7 +54,7 @@ pub(crate) fn plan(schedule: &Schedule, next: UnixMillis, now: UnixMillis, id_of
     Plan { runs, next, wake, left_out, left_out_more }
 }
 
-/// Returns the delay of a run, in whole milliseconds: less than the jitter, and never to the next due time. The same in every process.
+/// Returns the delay of a run, in whole milliseconds: less than the jitter, and before the next due time. It is the same in every process.
 pub(crate) fn jitter(schedule: &Schedule, due: UnixMillis, id: &ExecutionId) -> Duration {
     if schedule.jitter < Duration::from_millis(1) {
         return Duration::ZERO;
@@ -61,7 +62,7 @@ pub(crate) fn jitter(schedule: &Schedule, due: UnixMillis, id: &ExecutionId) -> 
     let until_next = schedule.timing.next_after(due).map_or(schedule.jitter, |next| next.since(due));
     let max = u64::try_from(schedule.jitter.min(until_next).as_millis()).unwrap_or(u64::MAX);
     let bytes = id.unique().into_bytes();
-    // The first bytes are the time, the last ones as good as random.
+    // The first bytes are the time, the last ones are effectively random.
     let random = bytes[8..].iter().fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
     Duration::from_millis(random % max.max(1))
 }

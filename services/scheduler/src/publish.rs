@@ -1,8 +1,8 @@
-//! From a due time to a confirmed message on the same queues, and in the same envelope, as a call.
+//! Publishes due times as messages, on the same queues and in the same envelope as calls.
 
 use crate::measure;
 use crate::plan::{Plan, jitter, plan};
-use forebay_broker::{Destination, MessageKey, PublishError, Publisher, Topology, encode_envelope, stable_hash};
+use forebay_broker::{Broker, PublishError, Publisher};
 use forebay_contract::definition::Schedule;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::{IdIssuer, UnixMillis};
@@ -12,21 +12,20 @@ use std::time::{Duration, Instant};
 
 /// The part of the id of a due run that distinguishes it from other ids that are derived for the same time.
 const ID_NAME: &str = "schedule";
-/// No further run of a schedule is begun in a claim that has taken as long.
+/// Time after which no further run of a schedule begins in a claim.
 const MAX_CLAIM: Duration = Duration::from_secs(5);
 
 /// Publishes due runs.
 #[derive(Clone)]
 pub(crate) struct Publishing {
     pub(crate) publisher: Publisher,
-    pub(crate) topology: Topology,
+    pub(crate) broker: Broker,
     pub(crate) ids: IdIssuer,
     pub(crate) snapshot: SnapshotHandle,
-    pub(crate) key: MessageKey,
 }
 
 impl Publishing {
-    /// Publishes the due runs of schedules: schedules at the same time, the runs of each one after another.
+    /// Publishes the due runs of schedules: schedules in parallel, the runs of each one after another.
     pub(crate) async fn due(&self, due: Vec<DueSchedule>) -> Vec<ScheduleStep> {
         join_all(due.iter().map(|due| self.schedule(due))).await.into_iter().flatten().collect()
     }
@@ -36,7 +35,7 @@ impl Publishing {
         let schedule = integration.definition.trigger.schedule()?;
         let id_of = |due| self.ids.derive(integration.id, due, ID_NAME);
         let now = due.now.to_millis();
-        // A row that a person has set by hand may be between two milliseconds.
+        // A row that a person has changed by hand may be between two milliseconds.
         let Plan { runs, mut next, mut wake, left_out, left_out_more } = plan(schedule, due.next_due_at.to_next_millis(), now, id_of);
         if left_out > 0 {
             let (count, more) = (left_out, if left_out_more { " or more" } else { "" });
@@ -84,10 +83,9 @@ impl Publishing {
     /// Publishes one run; `Ok` means confirmed by the broker.
     pub(crate) async fn publish(&self, envelope: &Envelope, schedule: &Schedule) -> Result<(), PublishError> {
         let tenant_queue = self.snapshot.current().tenant_queue(envelope.tenant.as_str());
-        let queue = self.topology.queue_of(envelope, &schedule.policy, tenant_queue);
-        let order = stable_hash(envelope.integration_id.as_bytes());
+        let policy = self.broker.topology().policy_of(envelope, &schedule.policy, tenant_queue).in_order(envelope);
         let started = Instant::now();
-        let result = self.publisher.publish(Some(order), Destination::Queue(queue), encode_envelope(envelope, None, &self.key)).await;
+        let result = self.publisher.publish(envelope, policy).await;
         measure::publish(&result, started.elapsed());
         result
     }

@@ -2,43 +2,38 @@
 
 use crate::alerts::Watcher;
 use crate::publish::Publishing;
-use forebay_broker::{Installation, Limits, MessageKey, Publisher, PublisherConfig, PublisherState, Topology};
+use forebay_broker::{Broker, PublisherState};
 use forebay_contract::IdIssuer;
 use forebay_runtime::health::Health;
 use forebay_runtime::settings::Settings;
 use forebay_runtime::shutdown::Shutdown;
 use forebay_store::{SnapshotHandle, Store, StoreError};
 use forebay_workflow::EngineError;
+use std::num::NonZeroU8;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// Schedules in one claim.
+/// Maximum schedules in one claim.
 const MAX_AT_ONCE: u32 = 64;
-/// Maximum sleep, after which a change that nobody announced is noticed.
+/// Maximum sleep, after which a change without a notification is noticed.
 const MAX_SLEEP: Duration = Duration::from_secs(5);
-/// Pause when all that is due is another scheduler's at the moment.
+/// Pause while all due schedules are claimed by another scheduler.
 const MIN_SLEEP: Duration = Duration::from_millis(50);
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
 /// Interval at which the broker is checked while it is away.
 const BROKER_INTERVAL: Duration = Duration::from_millis(100);
-/// The names of its health checks.
+/// The name of its health check.
 const BROKER: &str = "scheduler broker";
 const DATABASE: &str = "scheduler database";
 
 /// The reason for which the scheduler could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum SchedulerError {
-    /// A setting cannot be used.
-    #[error("FOREBAY_SECRET_KEY: {0}")]
-    SecretKey(String),
-    /// A setting cannot be used.
-    #[error("FOREBAY_PRIVATE_ADDRESSES: {0}")]
-    Reach(String),
     /// The engine that sends notifications could not be built.
     #[error("what sends alerts cannot be started")]
     Engine(#[from] EngineError),
-    /// The store could not give the installation's key.
+    /// The installation's key could not be read from the store.
     #[error("the installation's id key cannot be read")]
     Store(#[from] StoreError),
 }
@@ -59,7 +54,7 @@ struct Clock {
 }
 
 impl Scheduler {
-    /// Starts the connection to the broker, which may come later; nothing is published yet.
+    /// Starts the connection to the broker, which may complete later; nothing is published yet.
     ///
     /// # Errors
     /// [`SchedulerError`].
@@ -68,23 +63,15 @@ impl Scheduler {
         store: Store,
         snapshot: SnapshotHandle,
         health: Health,
-        installation: Installation,
+        broker: Broker,
     ) -> Result<Self, SchedulerError> {
         let installation_key = store.id_key().await?;
-        let (ids, key) = (IdIssuer::new(&installation_key), MessageKey::new(&installation_key, false));
+        let (ids, key) = (IdIssuer::new(&installation_key), broker.message_key(&installation_key));
         let broker_shutdown = CancellationToken::new();
-        let limits = Limits { max_length: settings.queue_max_length, max_bytes: settings.queue_max_bytes };
-        let topology = Topology::new(&settings.queue_prefix, settings.shared_queue_count, limits, installation);
-        let config = PublisherConfig {
-            url: settings.amqp_url.expose().to_owned(),
-            name: format!("{} scheduler", settings.worker_name),
-            // Runs are few; one channel also keeps the order of each schedule.
-            channels: 1,
-            confirm_timeout: settings.confirm_timeout,
-        };
-        let publisher = Publisher::start(config, topology.clone(), broker_shutdown.clone());
-        let alerts = Watcher::build(settings, store.clone(), snapshot.clone(), topology.clone(), ids.clone())?;
-        let publishing = Publishing { publisher, topology, ids, snapshot: snapshot.clone(), key };
+        // Runs are few; one channel also keeps the order of each schedule.
+        let publisher = broker.publisher("scheduler", NonZeroU8::MIN, key, broker_shutdown.clone());
+        let alerts = Watcher::build(settings, store.clone(), snapshot.clone(), broker.clone(), ids.clone())?;
+        let publishing = Publishing { publisher, broker, ids, snapshot: snapshot.clone() };
         health.expect(BROKER);
         health.expect(DATABASE);
         Ok(Self { clock: Clock { publishing, store, snapshot, health, broker_shutdown }, alerts })
@@ -93,12 +80,12 @@ impl Scheduler {
     /// Publishes due runs and evaluates alert rules, until shutdown. Work that has begun is finished first.
     ///
     /// # Errors
-    /// None at present; what fails while running is tried again.
+    /// None at present; operations that fail while running are repeated.
     pub async fn run_until(self, shutdown: Shutdown) -> Result<(), SchedulerError> {
-        // Neither waits for the other: a message that is slow to send delays no run.
+        // They are independent: a slow notification does not delay runs.
         let alerts = tokio::spawn(self.alerts.run_until(shutdown.clone()));
         self.clock.run_until(&shutdown).await;
-        // It catches its panics.
+        // It catches its own panics.
         let _ = alerts.await;
         Ok(())
     }
@@ -140,7 +127,7 @@ impl Clock {
             PublisherState::NotOfInstallation => "not this installation's broker (the log says why)",
         };
         self.health.set(BROKER, state == PublisherState::Ready, detail);
-        // Nothing is claimed that could not be published.
+        // Runs are not claimed while they cannot be published.
         if state != PublisherState::Ready {
             return Ok(BROKER_INTERVAL);
         }

@@ -4,9 +4,7 @@ use crate::execution::ports::{Batch, CallReply, ExecutionBroker, ExecutionStore,
 use crate::measure;
 use crate::recording::{NotRecorded, Recorded, Recorder};
 use crate::store_health::StoreHealth;
-use forebay_broker::{
-    Destination, MessageKey, PublishError, Publisher, Queue, Replies, Reply, Topology, encode_envelope, encode_reply, order_of,
-};
+use forebay_broker::{Broker, PublishError, PublishPolicy, Publisher, Queue, Replies, Reply};
 use forebay_contract::definition::{Definition, DispatchPolicy};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{Checkpoint, Ending, ExecutionError};
@@ -15,14 +13,14 @@ use forebay_store::{FinishedExecution, Record, SnapshotHandle, Store, StoreError
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Pause before the connection for replies is asked again; the step's timeout bounds the whole wait.
+/// Pause before the connection for replies is tried again; the timeout of the step bounds the total wait.
 const REPLIES_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Maximum wait for an answer of the store. An execution that goes on without the checkpoints before a step repeats that step's remote
-/// call with the same `Idempotency-Key`, should it be delivered again.
+/// Maximum wait for an answer of the store. If it does not answer before a step, the execution continues without the checkpoints; when it
+/// is delivered again, it repeats the remote call of that step with the same `Idempotency-Key`.
 const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// PostgreSQL, with records written in batches.
+/// The PostgreSQL store; it writes records in batches.
 pub(crate) struct StoredExecutions {
     pub(crate) store: Store,
     pub(crate) health: StoreHealth,
@@ -88,34 +86,29 @@ impl ExecutionStore for StoredExecutions {
     }
 }
 
-/// RabbitMQ.
+/// The RabbitMQ broker.
 pub(crate) struct PublishedExecutions {
     pub(crate) publisher: Publisher,
     pub(crate) replies: Replies,
-    pub(crate) topology: Topology,
+    pub(crate) broker: Broker,
     pub(crate) snapshot: SnapshotHandle,
-    pub(crate) key: MessageKey,
 }
 
 impl PublishedExecutions {
-    async fn publish_on(&self, envelope: &Envelope, policy: &DispatchPolicy) -> Result<(), PublishError> {
+    fn policy_of(&self, envelope: &Envelope, dispatch: &DispatchPolicy) -> PublishPolicy {
         let tenant_queue = self.snapshot.current().tenant_queue(envelope.tenant.as_str());
-        let queue = self.topology.queue_of(envelope, policy, tenant_queue);
-        let (order, message) = (order_of(envelope, policy), encode_envelope(envelope, None, &self.key));
-        self.publisher.publish(order, Destination::Queue(queue), message).await
+        self.broker.topology().policy_of(envelope, dispatch, tenant_queue)
     }
 }
 
 impl ExecutionBroker for PublishedExecutions {
     fn publish<'a>(&'a self, envelope: &'a Envelope, target: Target<'a>) -> PortFuture<'a, Result<(), PublishError>> {
         Box::pin(async move {
-            match target {
-                Target::Integration(policy) => self.publish_on(envelope, policy).await,
-                Target::Delayed { shared_queue, delay } => {
-                    let queue = Queue::Delayed { shared_queue, delay: delay * 1000 };
-                    self.publisher.publish(None, Destination::Queue(queue), encode_envelope(envelope, None, &self.key)).await
-                }
-            }
+            let policy = match target {
+                Target::Integration(dispatch) => self.policy_of(envelope, dispatch),
+                Target::Delayed { shared_queue, delay } => PublishPolicy::on(Queue::Delayed { shared_queue, delay: delay * 1000 }),
+            };
+            self.publisher.publish(envelope, policy).await
         })
     }
 
@@ -128,7 +121,7 @@ impl ExecutionBroker for PublishedExecutions {
                 }
             };
             envelope.reply_to = Some(waiting.reply_to().to_owned());
-            self.publish_on(&envelope, policy).await?;
+            self.publisher.publish(&envelope, self.policy_of(&envelope, policy)).await?;
             let lost = waiting.lost();
             tokio::select! {
                 reply = waiting.reply() => Ok(CallReply::Ended(reply.ending)),
@@ -138,8 +131,7 @@ impl ExecutionBroker for PublishedExecutions {
     }
 
     fn reply(&self, reply_to: &str, id: ExecutionId, ending: &Ending) {
-        let message = encode_reply(&Reply { execution_id: id, ending: ending.clone() });
-        self.publisher.post(Destination::Named(reply_to.to_owned()), message);
+        self.publisher.reply(reply_to, &Reply { execution_id: id, ending: ending.clone() });
         measure::replied();
     }
 }

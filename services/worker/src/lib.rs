@@ -1,4 +1,4 @@
-//! RabbitMQ to workflow to outcome: consumes shared and exclusive queues, runs the workflow, records, replies, acknowledges.
+//! RabbitMQ to workflow to outcome: the worker consumes shared and exclusive queues, runs workflows, records, replies, acknowledges.
 //!
 //! ```text
 //! consuming (queues, order, who consumes what) -> execution (one delivery, testable in memory) -> recording (batches to the store)

@@ -5,40 +5,33 @@ use crate::consuming::{Backlog, Consumption, InHand, Kind, Members, Places, Stop
 use crate::execution::{ExecutionParts, Executions, Running};
 use crate::recording::{Announcer, RecordDestination, Recorder, Statistics, drain_spool};
 use crate::store_health::StoreHealth;
-use forebay_broker::{
-    Consumers, ConsumersConfig, Installation, Limits, MessageKey, Publisher, PublisherConfig, PublisherState, Replies, Topology,
-};
-use forebay_connectors::ReachError;
+use forebay_broker::{Broker, Publisher, PublisherState};
 use forebay_contract::{IdIssuer, UnixMicros};
 use forebay_runtime::health::Health;
 use forebay_runtime::settings::Settings;
 use forebay_runtime::shutdown::Shutdown;
+use forebay_runtime::telemetry::Traces;
 use forebay_store::{Connections, SecretKeys, SnapshotHandle, Store, StoreError, TenantQueueOpener, WorkerRow};
 use forebay_workflow::{Engine, EngineError, EngineOptions};
+use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// Replies and spooled outcomes.
-const PUBLISHER_CHANNELS: usize = 2;
+/// Number of publishing channels: for replies and spooled outcomes.
+const PUBLISHER_CHANNELS: NonZeroU8 = NonZeroU8::new(2).unwrap();
 const OBSERVE_INTERVAL: Duration = Duration::from_millis(500);
-/// Old partitions are dropped and new ones made this often; any worker does it for all.
+/// Interval at which old partitions are dropped and new ones created; any worker does it for all.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(600);
 
 /// The reason for which the worker could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
-    /// A setting cannot be used.
-    #[error("FOREBAY_SECRET_KEY: {0}")]
-    SecretKey(String),
-    /// A setting cannot be used.
-    #[error("FOREBAY_PRIVATE_ADDRESSES: {0}")]
-    Reach(String),
     /// The store could not be asked.
     #[error("the worker cannot be built")]
     Store(#[from] StoreError),
-    /// The workflow engine could not be made.
+    /// The workflow engine could not be created.
     #[error("the workflow engine cannot be started")]
     Engine(#[from] EngineError),
 }
@@ -51,7 +44,7 @@ pub struct Worker {
     announcer: Announcer,
     statistics: Statistics,
     running: Running,
-    topology: Topology,
+    broker: Broker,
     settings: Settings,
     health: Health,
     broker_shutdown: CancellationToken,
@@ -59,7 +52,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Makes the engine and starts the connection for replies; nothing is consumed yet.
+    /// Creates the engine and starts the connection for replies; nothing is consumed yet.
     ///
     /// # Errors
     /// [`WorkerError`].
@@ -68,35 +61,24 @@ impl Worker {
         store: Store,
         snapshot: SnapshotHandle,
         health: Health,
-        installation: Installation,
+        broker: Broker,
+        traces: Traces,
     ) -> Result<Self, WorkerError> {
         let mut options = EngineOptions::default();
-        // A step's call continues the trace of its span.
+        // A call of a step continues the trace of its span.
         options.inject = Some(Arc::new(forebay_runtime::telemetry::current_traceparent));
-        options.reach = settings.private_addresses.parse().map_err(|error: ReachError| WorkerError::Reach(error.to_string()))?;
+        options.reach = settings.private_addresses.clone().into();
         options.tokens = Some(Arc::new(store.clone()));
         forebay_fairness::set_memory_budget(settings.worker_memory);
         let engine = Engine::new(options)?;
-        let limits = Limits { max_length: settings.queue_max_length, max_bytes: settings.queue_max_bytes };
-        let topology = Topology::new(&settings.queue_prefix, settings.shared_queue_count, limits, installation);
         let broker_shutdown = CancellationToken::new();
-        let url = settings.amqp_url.expose().to_owned();
-        let name = format!("{} worker", settings.worker_name);
-        let publisher_config = PublisherConfig {
-            url: url.clone(),
-            name: format!("{name} replies"),
-            channels: PUBLISHER_CHANNELS,
-            confirm_timeout: settings.confirm_timeout,
-        };
-        let publisher = Publisher::start(publisher_config, topology.clone(), broker_shutdown.clone());
-        let consumers = Consumers::new(ConsumersConfig { url, name }, topology.clone());
-        let replies =
-            Replies::start(settings.amqp_url.expose().to_owned(), settings.worker_name.clone(), topology.clone(), broker_shutdown.clone());
-        let keys = settings.secret_key.as_ref().map(SecretKeys::parse).transpose().map_err(WorkerError::SecretKey)?;
+        let (consumers, replies) = (broker.consumers("worker"), broker.replies(broker_shutdown.clone()));
+        let keys = settings.secret_key.as_ref().map(SecretKeys::from);
         let announcer = Announcer::default();
         let store_health = StoreHealth::default();
         let installation_key = store.id_key().await?;
-        let key = MessageKey::new(&installation_key, settings.unsigned_messages);
+        let key = broker.message_key(&installation_key);
+        let publisher = broker.publisher("worker replies", PUBLISHER_CHANNELS, key.clone(), broker_shutdown.clone());
         let records =
             RecordDestination { store: store.clone(), health: store_health.clone(), publisher: publisher.clone(), key: key.clone() };
         let recorder = Recorder::start(records.clone(), announcer.clone());
@@ -107,9 +89,8 @@ impl Worker {
             broker: Arc::new(PublishedExecutions {
                 publisher: publisher.clone(),
                 replies,
-                topology: topology.clone(),
+                broker: broker.clone(),
                 snapshot: snapshot.clone(),
-                key: key.clone(),
             }),
             snapshot: snapshot.clone(),
             connections: Connections::new(snapshot.clone(), keys),
@@ -117,20 +98,21 @@ impl Worker {
             statistics: statistics.clone(),
             running: running.clone(),
             worker: settings.worker_name.clone(),
+            traces,
             execution_timeout: settings.execution_timeout,
         });
         health.expect("worker broker");
         let consumption = Consumption { executions: Arc::new(executions), consumers, publisher, key, in_hand: InHand::default() };
         let settings = settings.clone();
-        Ok(Self { consumption, store, snapshot, announcer, statistics, running, topology, settings, health, broker_shutdown, records })
+        Ok(Self { consumption, store, snapshot, announcer, statistics, running, broker, settings, health, broker_shutdown, records })
     }
 
-    /// Consumes until shutdown, then ends what runs, at most for the drain time.
+    /// Consumes until shutdown, then waits for running executions, at most for the drain time.
     ///
     /// # Errors
-    /// None at present; what fails while running is tried again.
+    /// None at present; operations that fail while running are repeated.
     pub async fn run_until(self, shutdown: Shutdown) -> Result<(), WorkerError> {
-        // Nothing is consumed before its answer could be sent.
+        // Consuming begins when replies can be sent.
         tokio::select! {
             () = self.consumption.publisher.ready() => {}
             () = shutdown.wait() => {
@@ -139,17 +121,18 @@ impl Worker {
             }
         }
         let stop = Stop { gently: shutdown.token(), now: CancellationToken::new() };
-        let concurrency = self.settings.worker_concurrency;
+        let concurrency = usize::from(self.settings.worker_concurrency);
         let publisher = self.consumption.publisher.clone();
         let opener = TenantQueueOpener::new(self.store.clone(), move |number| publisher.clone().declare_shared(number));
         let kinds = [true, false].map(|is_awaited| {
-            let backlog = Backlog::new(self.topology.clone(), self.snapshot.clone(), opener.clone());
+            let backlog = Backlog::new(self.broker.clone(), self.snapshot.clone(), opener.clone());
             Kind { is_awaited, places: Places::new(concurrency), count: concurrency, backlog }
         });
         for kind in &kinds {
             tokio::spawn(kind.backlog.clone().follow(self.broker_shutdown.clone()));
         }
-        let shared = serve_all(self.consumption.clone(), kinds, self.topology.shared_queue_numbers(), self.snapshot.clone(), stop.clone());
+        let shared =
+            serve_all(self.consumption.clone(), kinds, self.broker.topology().shared_queue_numbers(), self.snapshot.clone(), stop.clone());
         let mut tasks = vec![tokio::spawn(shared)];
         tasks.push(tokio::spawn(serve_dead(self.consumption.clone(), stop.clone())));
         let me = WorkerRow {
@@ -157,7 +140,7 @@ impl Worker {
             name: self.settings.worker_name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started_at: UnixMicros::now(),
-            concurrency: i32::try_from(concurrency).unwrap_or(i32::MAX),
+            concurrency: self.settings.worker_concurrency.into(),
             running: 0,
             queues: Vec::new(),
             oldest: Vec::new(),

@@ -1,8 +1,8 @@
-//! The answers of the store, or their absence.
+//! Knows whether the store answers.
 //!
-//! A database that refuses connections is known to be away at once. One that answers nothing (a host that is gone, a network that drops
-//! packets) would cost every question its whole timeout. So the first question without an answer counts for all: until a probe gets an
-//! answer, further questions fail at once.
+//! A database that refuses connections is known to be away at once. With one that does not answer at all (a lost host, a network that drops
+//! packets) every question would take its whole timeout. So after one question without an answer, further questions fail at once until a
+//! probe gets an answer.
 
 use forebay_store::{Store, StoreError};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use std::time::Duration;
 const PROBE_INTERVAL: Duration = Duration::from_millis(500);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The reason for which a question has no answer.
+/// The store does not answer.
 #[derive(Debug, thiserror::Error)]
 #[error("no answer in time")]
 struct Silent;
@@ -28,7 +28,7 @@ impl StoreHealth {
     /// Asks the store, for at most this time.
     ///
     /// # Errors
-    /// Those of the store; [`StoreError::Unavailable`] without asking while it is known not to answer.
+    /// Those of the store; [`StoreError::Unavailable`] at once while the store is known not to answer.
     pub(crate) async fn ask<T>(
         &self,
         store: &Store,
@@ -43,7 +43,7 @@ impl StoreHealth {
         self.is_silent.load(Ordering::Acquire)
     }
 
-    /// `probes`: gives the future that ends when the store answers.
+    /// Asks the store; after a timeout it starts `probes`, whose future ends when the store answers.
     async fn ask_and_probe<T, P: Future<Output = ()> + Send + 'static>(
         &self,
         timeout: Duration,

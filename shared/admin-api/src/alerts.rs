@@ -25,26 +25,31 @@ pub struct AlertState {
     pub when: String,
     /// Counts changes.
     pub revision: i32,
-    /// When it was changed last.
+    /// The time of its last change.
     pub updated_at: Time,
     /// The time after which a notification is repeated while the alert is raised, such as `4h`.
     pub repeat: String,
     /// The integrations for which it is raised.
     pub raised: Vec<RaisedAlert>,
     /// Notifications that were written so far.
+    pub notifications: u64,
+    /// The former name of `notifications`, for one release.
+    #[schema(deprecated)]
     pub messages: u64,
-    /// When the last notification was sent.
+    /// The time at which the last notification was sent.
     pub sent_at: Option<Time>,
     /// Whether a notification has not arrived everywhere yet.
     pub pending: bool,
-    /// How often that was attempted.
+    /// The number of attempts to send it.
     pub attempts: i32,
-    /// When it is attempted again.
-    #[serde(rename = "tryAt")]
+    /// The time of the next attempt.
     pub retry_at: Option<Time>,
-    /// Why the last attempt failed.
+    /// The former name of `retryAt`, for one release.
+    #[schema(deprecated, value_type = Option<String>, format = DateTime)]
+    pub try_at: Option<Time>,
+    /// The reason for which the last attempt failed.
     pub error: Option<String>,
-    /// When it failed.
+    /// The time at which it failed.
     pub error_at: Option<Time>,
 }
 
@@ -62,11 +67,13 @@ impl AlertState {
 pub struct RaisedAlert {
     /// The integration's name.
     pub integration: String,
-    /// When it was raised.
+    /// The time at which it was raised.
     pub since: Time,
-    /// When the last notification was written; null: none was.
-    #[serde(rename = "toldAt")]
+    /// The time at which the last notification was written; null: none was.
     pub notified_at: Option<Time>,
+    /// The former name of `notifiedAt`, for one release.
+    #[schema(deprecated, value_type = Option<String>, format = DateTime)]
+    pub told_at: Option<Time>,
     /// The observation.
     pub detail: String,
 }

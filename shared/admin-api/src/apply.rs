@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 pub struct ApplyRequest {
     /// Definitions, connections with their secrets as text, and alerts.
     pub documents: Vec<WrittenDocument>,
-    /// Only tells what would change.
+    /// Only returns what would change.
     #[serde(default)]
     pub dry_run: bool,
 }
@@ -47,7 +47,7 @@ pub struct AppliedConnection {
     /// Every secret by its path: `changed`, `unchanged`, `added`, `removed`.
     #[schema(value_type = Object)]
     pub secrets: Map<String, Value>,
-    /// Why it could not be compared with what is stored; then it counts as updated.
+    /// The reason for which it could not be compared with the stored one; then it counts as updated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknown: Option<String>,
 }

@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 pub struct AuditEntry {
     /// Its number; a later entry has a greater one.
     pub id: i64,
-    /// When it happened.
+    /// The time of the event.
     pub at: Time,
     /// The name of the principal.
     pub by: String,

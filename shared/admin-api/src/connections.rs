@@ -23,7 +23,7 @@ pub struct Connection {
     pub enabled: bool,
     /// For people.
     pub description: String,
-    /// When it was changed last.
+    /// The time of its last change.
     pub updated_at: Time,
     /// The document of its author, without its secrets; of one connection only.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "forebay_contract::json::optional_value")]
@@ -68,7 +68,7 @@ pub struct ConnectionEnabled {
     pub enabled: bool,
 }
 
-/// How far a rotation is.
+/// The progress of a rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RotationStatus {
@@ -82,11 +82,11 @@ pub enum RotationStatus {
     None,
 }
 
-/// A rotation: how far encrypting everything by the first key is.
+/// A rotation: the progress of encrypting everything by the first key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Rotation {
-    /// How far it is.
+    /// Its progress.
     pub status: RotationStatus,
     /// True while something may still be encrypted by a key after the first one.
     pub old_key_needed: bool,
@@ -96,9 +96,9 @@ pub struct Rotation {
     pub unreadable: u64,
     /// Executions received before this time have been looked at.
     pub up_to: Option<Time>,
-    /// When it began.
+    /// The time at which it began.
     pub started_at: Option<Time>,
-    /// When it finished.
+    /// The time at which it finished.
     pub finished_at: Option<Time>,
 }
 
@@ -107,7 +107,7 @@ pub struct Rotation {
 pub struct StartedRotation {
     /// Connections and keys.
     pub reencrypted: usize,
-    /// How far it is with payloads.
+    /// The progress with payloads.
     #[serde(flatten)]
     pub payloads: Rotation,
 }

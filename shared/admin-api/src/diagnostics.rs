@@ -12,9 +12,9 @@ pub struct Diagnosis {
     pub tenant: String,
     /// The integration's name.
     pub integration: String,
-    /// When recording ends.
+    /// The time at which recording ends.
     pub until: Time,
-    /// When it began.
+    /// The time at which it began.
     pub since: Time,
     /// The person who began it.
     pub by: String,
@@ -36,7 +36,7 @@ pub struct DiagnosticsEnabled {
     pub tenant: String,
     /// The integration's name.
     pub integration: String,
-    /// When recording ends.
+    /// The time at which recording ends.
     pub until: Time,
 }
 

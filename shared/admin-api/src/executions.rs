@@ -30,12 +30,14 @@ pub struct Execution {
     /// `queued`, `running`, `succeeded`, `failed` or `expired`.
     #[schema(value_type = String)]
     pub status: ExecutionStatus,
-    /// How many attempts began.
+    /// The number of attempts that began.
     pub attempts: i32,
-    /// When it was received.
-    #[serde(rename = "acceptedAt")]
+    /// The time at which it was received.
     pub received_at: Time,
-    /// When its last attempt began; null: none has.
+    /// The former name of `receivedAt`, for one release.
+    #[schema(deprecated, value_type = String, format = DateTime)]
+    pub accepted_at: Time,
+    /// The time at which its last attempt began; null: none has.
     pub started_at: Option<Time>,
     /// Null: it has not ended.
     pub ended_at: Option<Time>,
@@ -44,12 +46,12 @@ pub struct Execution {
     /// Null: it has not failed.
     #[schema(required = true)]
     pub error: Option<ExecutionFailure>,
-    /// By their names.
+    /// Labels by their names.
     #[schema(value_type = Object)]
     pub labels: Map<String, Value>,
     /// The status of the response.
     pub response_status: Option<i32>,
-    /// How often the broker delivered it again.
+    /// The number of redeliveries by the broker.
     pub redeliveries: i32,
     /// Whether it halted its trigger.
     pub halted: bool,
@@ -74,7 +76,7 @@ impl Execution {
     }
 }
 
-/// Why an execution failed.
+/// The failure of an execution.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ExecutionFailure {
     /// The kind of the failure, such as `mapping`.
@@ -127,15 +129,17 @@ pub struct Step {
     /// `succeeded`, `failed`, `skipped` or `waiting`.
     #[schema(value_type = String)]
     pub status: StepStatus,
-    /// When it began.
+    /// The time at which it began.
     pub started_at: Time,
     /// Its duration in milliseconds.
-    #[serde(rename = "tookMs")]
     pub duration_ms: f64,
+    /// The former name of `durationMs`, for one release.
+    #[schema(deprecated)]
+    pub took_ms: f64,
     /// Null: it is not stored.
     #[serde(deserialize_with = "forebay_contract::json::value")]
     pub output: Value,
-    /// Why it failed.
+    /// The reason for which it failed.
     pub error: Option<String>,
     /// A remark on its retries, such as a pause shorter than the remote system asked for.
     pub note: Option<String>,
@@ -181,9 +185,9 @@ crate::paging::filter_with_pages! {
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "camelCase")]
 pub struct RetryRequest {
-    /// With the current version of the integration.
+    /// Runs with the current version of the integration.
     pub latest: bool,
-    /// Every step again, not only from the failed one on.
+    /// Runs every step again, not only from the failed one on.
     pub from_start: bool,
 }
 
@@ -224,17 +228,17 @@ pub struct RetryFoundRequest {
     /// A code of errors, such as `mapping`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorCodeName>,
-    /// With the current version of each integration.
+    /// Runs with the current version of each integration.
     pub latest: bool,
-    /// Every step again, not only from the failed one on.
+    /// Runs every step again, not only from the failed one on.
     pub from_start: bool,
-    /// Only counts.
+    /// Only counts the executions.
     pub dry_run: bool,
-    /// How many this call takes up, 1 to 100.
+    /// Maximum executions of this call, 1 to 100.
     #[serde(deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 100)]
     pub limit: Option<u32>,
-    /// Where the part before ended.
+    /// The `next` of the part before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cursor: Option<ExecutionIdText>,
 }
@@ -255,19 +259,19 @@ impl From<ExecutionFilter> for RetryFoundRequest {
     }
 }
 
-/// A part of a retry of many executions, or what it would take up.
+/// A part of a retry of many executions, or the number that it would retry.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RetryFoundResponse {
-    /// Of a dry run: how many executions there are.
+    /// Of a dry run: the number of executions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found: Option<u32>,
     /// Of a dry run: there are more than were counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_least: Option<bool>,
-    /// How many run again.
+    /// The number of executions that run again.
     pub retried: u32,
-    /// Those that do not.
+    /// Executions that do not run again.
     pub refused: Vec<RefusedRetry>,
     /// The `cursor` of the next part; null: nothing is left.
     pub next: Option<String>,
@@ -278,7 +282,7 @@ pub struct RetryFoundResponse {
 pub struct RefusedRetry {
     /// Its id.
     pub id: String,
-    /// Why not.
+    /// The reason.
     pub reason: String,
 }
 
@@ -291,11 +295,12 @@ mod tests {
     fn a_detail_is_read_as_it_was_written_to_the_last_digit() {
         let execution = json!({
             "id": "x1", "tenant": "t", "integration": "n", "integrationId": "i", "version": 3, "trigger": "webhook", "status": "failed",
-            "attempts": 1, "acceptedAt": "2026-11-24T10:00:00Z", "startedAt": "2026-11-24T10:00:00.5Z", "endedAt": "2026-11-24T10:00:02Z",
-            "worker": "w", "error": { "code": "remote", "message": "no", "transient": true }, "labels": { "b": "1", "a": "2" },
+            "attempts": 1, "receivedAt": "2026-11-24T10:00:00Z", "acceptedAt": "2026-11-24T10:00:00Z",
+            "startedAt": "2026-11-24T10:00:00.5Z", "endedAt": "2026-11-24T10:00:02Z", "worker": "w",
+            "error": { "code": "remote", "message": "no", "transient": true }, "labels": { "b": "1", "a": "2" },
             "responseStatus": 502, "redeliveries": 0, "halted": false, "skipped": false, "traceId": null,
         });
-        let steps = r#"[{"id":"s","status":"failed","startedAt":"2026-11-24T10:00:01Z","tookMs":1.5,"output":1E5,"error":null,"note":null,"before":null,"after":null}]"#;
+        let steps = r#"[{"id":"s","status":"failed","startedAt":"2026-11-24T10:00:01Z","durationMs":1.5,"tookMs":1.5,"output":1E5,"error":null,"note":null,"before":null,"after":null}]"#;
         let mut text = execution.to_string();
         text.truncate(text.len() - 1);
         let text = format!(r#"{text},"steps":{steps},"input":{{"body":-0}},"output":null}}"#);

@@ -21,7 +21,7 @@ pub struct Integration {
     pub enabled: bool,
     /// For people.
     pub description: String,
-    /// When the current version was applied.
+    /// The time at which the current version was applied.
     pub updated_at: Time,
     /// The person who applied the current version.
     pub updated_by: String,
@@ -49,7 +49,7 @@ pub struct IntegrationQuery {
     /// Only this tenant's
     #[param(inline)]
     pub tenant: Option<NameText>,
-    /// How many on a page, 1 to 1000; 100 without
+    /// Maximum rows on a page, 1 to 1000; by default 100
     #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<u32>,
     /// The `next` of the page before
@@ -158,7 +158,7 @@ pub struct VersionSummary {
     pub version: i32,
     /// Whether it is the current one.
     pub current: bool,
-    /// When it was applied.
+    /// The time at which it was applied.
     pub created_at: Time,
     /// The person who applied it.
     pub created_by: String,
@@ -203,7 +203,7 @@ pub struct RollbackRequest {
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "whole")]
     #[schema(minimum = 1, maximum = 2147483647)]
     pub to: Option<i32>,
-    /// Only tells what would change.
+    /// Only returns what would change.
     #[serde(default)]
     pub dry_run: bool,
 }

@@ -6,19 +6,19 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// A value where null is one too: `None` stands for a field that is absent (with `#[serde(default)]`).
+/// Reads a value that may be null: `None` stands for an absent field (with `#[serde(default)]`).
 pub(crate) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     value(deserializer).map(Some)
 }
 
-/// One object as two types, each of which has some of its fields: the opposite of `#[serde(flatten)]`, which cannot read numbers here.
+/// Reads one object as two types, each of which has some of its fields: the opposite of `#[serde(flatten)]`, which cannot read numbers here.
 pub(crate) fn both<'de, D: Deserializer<'de>, A: DeserializeOwned, B: DeserializeOwned>(deserializer: D) -> Result<(A, B), D::Error> {
     let raw = Box::<RawValue>::deserialize(deserializer)?;
     let first = serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
     Ok((first, serde_json::from_str(raw.get()).map_err(D::Error::custom)?))
 }
 
-/// A whole number, also where it is written as `3.0`: to JSON Schema that is an integer.
+/// Reads a whole number, also in the form `3.0`, which is an integer in JSON Schema.
 ///
 /// # Errors
 /// The number is not whole, or does not fit into `N`.

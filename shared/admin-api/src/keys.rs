@@ -2,8 +2,8 @@
 
 use crate::text::{DurationText, KeyLabel, KeyLifetime, KeyValue, NameText};
 use crate::time::Time;
+use forebay_contract::Secret;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -19,7 +19,7 @@ pub struct Key {
     pub label: String,
     /// The integrations that it may call, by name.
     pub integrations: Vec<String>,
-    /// When it was created.
+    /// The time of its creation.
     pub created_at: Time,
     /// To the minute; null: no call has used it.
     pub last_used_at: Option<Time>,
@@ -47,8 +47,8 @@ pub struct CreateKeyRequest {
     /// is generated without.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<KeyValue>,
-    /// The time until it expires, such as `90d`; without, it does not expire.
-    #[serde(rename = "lasts", skip_serializing_if = "Option::is_none")]
+    /// The time until it expires, such as `90d`; without, it does not expire. `lasts`, its former name, works for one release.
+    #[serde(alias = "lasts", skip_serializing_if = "Option::is_none")]
     pub expires_in: Option<DurationText>,
     /// A signing key: callers do not send it, they sign their calls with it.
     #[serde(default)]
@@ -59,18 +59,14 @@ pub struct CreateKeyRequest {
 }
 
 /// A key that was created: the only time that its value is shown.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CreatedKey {
     /// To change or delete it.
     pub id: Uuid,
     /// The value that callers send, or sign with.
-    pub key: String,
-}
-
-impl fmt::Debug for CreatedKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CreatedKey").field("id", &self.id).finish_non_exhaustive()
-    }
+    #[serde(with = "forebay_contract::exposed_secret")]
+    #[schema(value_type = String)]
+    pub key: Secret,
 }
 
 /// Changes of a key; a field that is left out stays.
@@ -89,8 +85,8 @@ pub struct UpdateKeyRequest {
     /// Integrations that it may no longer call, by name; it must be able to call them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revoke: Option<Vec<NameText>>,
-    /// The time until it expires from now, such as `90d`, or `never`.
-    #[serde(rename = "lasts", skip_serializing_if = "Option::is_none")]
+    /// The time until it expires from now, such as `90d`, or `never`. `lasts`, its former name, works for one release.
+    #[serde(alias = "lasts", skip_serializing_if = "Option::is_none")]
     pub expires_in: Option<KeyLifetime>,
     /// Reads the outcomes of all calls of its integrations, not only of its own; a signing key cannot.
     #[serde(skip_serializing_if = "Option::is_none")]

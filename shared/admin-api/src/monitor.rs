@@ -32,13 +32,13 @@ pub struct StatisticsQuery {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StatisticsPoint {
-    /// When the step begins.
+    /// The begin of the step.
     pub at: Time,
-    /// How many succeeded.
+    /// Number of executions that succeeded.
     pub succeeded: u64,
-    /// How many failed.
+    /// Number of executions that failed.
     pub failed: u64,
-    /// How many expired.
+    /// Number of executions that expired.
     pub expired: u64,
     /// The median duration in milliseconds; null: none ran.
     pub p50_ms: Option<f64>,
@@ -58,9 +58,9 @@ pub struct Queue {
     pub integration: Option<String>,
     /// Queued messages, as of at most a few seconds ago; null: the broker did not say.
     pub ready: Option<u32>,
-    /// How many consumers it has.
+    /// Number of its consumers.
     pub consumers: Option<u32>,
-    /// When the oldest message that a worker holds was received.
+    /// The time of receipt of the oldest message that a worker holds.
     pub oldest_at: Option<Time>,
     /// The active consumer.
     pub worker: Option<String>,
@@ -82,8 +82,8 @@ pub struct Worker {
     pub concurrency: i32,
     /// Exclusive queues of which it is the active consumer.
     pub queues: usize,
-    /// When it started.
+    /// The time at which it started.
     pub started_at: Time,
-    /// When it reported last.
+    /// The time of its last report.
     pub last_seen_at: Time,
 }

@@ -21,7 +21,7 @@ pub struct Page<T> {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct PageQuery {
-    /// How many on a page, 1 to 1000; 100 without
+    /// Maximum rows on a page, 1 to 1000; by default 100
     #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<u32>,
     /// The `next` of the page before
@@ -36,7 +36,7 @@ pub struct ListQuery {
     /// Only this tenant's
     #[param(inline)]
     pub tenant: Option<NameText>,
-    /// How many on a page, 1 to 1000; 100 without
+    /// Maximum rows on a page, 1 to 1000; by default 100
     #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<u32>,
     /// The `next` of the page before
@@ -53,10 +53,10 @@ impl ListQuery {
 
 /// A query of a listing that comes in pages.
 pub trait Paged {
-    /// How many rows, and the `next` of the page before.
+    /// Returns the maximum rows, and the `next` of the page before.
     fn page(&self) -> PageQuery;
 
-    /// Asks for another page.
+    /// Selects another page.
     fn set_page(&mut self, page: PageQuery);
 }
 
@@ -97,7 +97,7 @@ macro_rules! filter_with_pages {
         #[into_params(parameter_in = Query)]
         pub struct $query {
             $($(#[$about])* pub $field: $kind,)+
-            /// How many on a page, 1 to 1000; 100 without
+            /// Maximum rows on a page, 1 to 1000; by default 100
             #[param(minimum = 1, maximum = 1000)]
             pub limit: Option<u32>,
             /// The `next` of the page before

@@ -16,9 +16,9 @@ pub const MAX_PAYLOAD_BYTES: u64 = 1_000_000_000_000_000;
 pub struct Tenant {
     /// Its name.
     pub tenant: String,
-    /// How many integrations it has.
+    /// Number of its integrations.
     pub integrations: u64,
-    /// Who may read the documentation of its webhooks: `key` or `open`, or `off`.
+    /// The readers of the documentation of its webhooks: `key`, `open` or `off`.
     pub docs: String,
     /// Maximum bytes of stored payloads; null: no limit.
     pub payload_bytes: Option<u64>,
@@ -28,7 +28,7 @@ pub struct Tenant {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct UpdateTenantRequest {
-    /// Who may read the documentation of its webhooks.
+    /// The readers of the documentation of its webhooks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub docs: Option<DocsAccessName>,
     /// Maximum bytes of stored payloads, or `all`.

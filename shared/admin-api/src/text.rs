@@ -1,7 +1,7 @@
 //! Texts of requests, each with the rule that the document of the API gives for it.
 
 use forebay_contract::outcome::{ErrorCode, ExecutionStatus};
-use forebay_contract::{DurationError, ExecutionId, Name, NameError, format_duration, parse_duration};
+use forebay_contract::{DurationError, ExecutionId, Name, NameError, Secret, exposed_secret, format_duration, parse_duration};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
@@ -57,18 +57,23 @@ macro_rules! shown_texts {
     };
 }
 
-/// Makes texts print `***`: they are secrets.
+/// Gives a type around a [`Secret`] its constructor and its secret.
 macro_rules! secret_texts {
-    ($($name:ident),+ $(,)?) => {
-        texts!($($name),+);
-        $(
-            impl fmt::Debug for $name {
-                fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                    f.write_str("***")
-                }
+    ($($name:ident),+ $(,)?) => {$(
+        impl $name {
+            /// Wraps a secret; its rule is not checked here.
+            #[must_use]
+            pub fn new(secret: Secret) -> Self {
+                Self(secret)
             }
-        )+
-    };
+
+            /// The secret itself.
+            #[must_use]
+            pub fn into_secret(self) -> Secret {
+                self.0
+            }
+        }
+    )+};
 }
 
 shown_texts!(
@@ -240,7 +245,7 @@ impl From<ErrorCode> for ErrorCodeName {
     }
 }
 
-/// Who may read the documentation of a tenant's webhooks.
+/// The readers of the documentation of a tenant's webhooks.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct DocsAccessName(String);
@@ -289,16 +294,16 @@ pub struct FullName(String);
 pub struct UserName(String);
 
 /// A password.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
-#[schema(min_length = 12, max_length = 200)]
-pub struct Password(String);
+#[schema(value_type = String, min_length = 12, max_length = 200)]
+pub struct Password(#[serde(with = "exposed_secret")] Secret);
 
 /// The value of an API key.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
-#[schema(min_length = 16, max_length = 512, pattern = "^[!-~]+$")]
-pub struct KeyValue(String);
+#[schema(value_type = String, min_length = 16, max_length = 512, pattern = "^[!-~]+$")]
+pub struct KeyValue(#[serde(with = "exposed_secret")] Secret);
 
 fn one_of<const N: usize>(words: [&'static str; N]) -> RefOr<Schema> {
     ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).into()
@@ -317,7 +322,13 @@ mod tests {
 
     #[test]
     fn a_secret_is_not_printed() {
-        assert_eq!(format!("{:?} {:?}", Password::new("hunter2"), KeyValue::new("hunter2")), "*** ***");
+        let secret = || Secret::new("hunter2");
+        assert_eq!(format!("{:?} {:?}", Password::new(secret()), KeyValue::new(secret())), "Password(***) KeyValue(***)");
+        let key = crate::keys::CreatedKey { id: uuid::Uuid::nil(), key: secret() };
+        let token = crate::tokens::CreatedToken { id: uuid::Uuid::nil(), token: secret() };
+        assert!(!format!("{key:?} {token:?}").contains("hunter2"));
+        assert_eq!(serde_json::to_value(&key).unwrap()["key"], "hunter2");
+        assert_eq!(serde_json::from_value::<crate::keys::CreatedKey>(serde_json::to_value(&key).unwrap()).unwrap(), key);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use crate::text::{DurationText, KeyLabel, RoleName, TenantScope};
 use crate::time::Time;
+use forebay_contract::Secret;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -23,11 +23,11 @@ pub struct Token {
     pub role: String,
     /// The tenants in which it is valid; `*`: wherever its owner has a role.
     pub tenants: Vec<String>,
-    /// When it was created.
+    /// The time of its creation.
     pub created_at: Time,
-    /// When it expires.
+    /// The time at which it expires.
     pub expires_at: Time,
-    /// Null: never.
+    /// The time of its last use; null: never.
     pub last_used_at: Option<Time>,
 }
 
@@ -42,8 +42,8 @@ pub struct CreateTokenRequest {
     /// The tenants in which it is valid; `*`: wherever its owner has a role.
     #[schema(min_items = 1)]
     pub tenants: Vec<TenantScope>,
-    /// The time until it expires, such as `90d`; at most `366d`.
-    #[serde(rename = "lasts")]
+    /// The time until it expires, such as `90d`; at most `366d`. `lasts`, its former name, works for one release.
+    #[serde(alias = "lasts")]
     pub expires_in: DurationText,
     /// Its owner, for administrators of all tenants; the caller without.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,16 +51,12 @@ pub struct CreateTokenRequest {
 }
 
 /// A token that was created: the only time that its text is shown.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CreatedToken {
     /// To delete it.
     pub id: Uuid,
     /// The text that programs send.
-    pub token: String,
-}
-
-impl fmt::Debug for CreatedToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CreatedToken").field("id", &self.id).finish_non_exhaustive()
-    }
+    #[serde(with = "forebay_contract::exposed_secret")]
+    #[schema(value_type = String)]
+    pub token: Secret,
 }

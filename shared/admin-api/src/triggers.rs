@@ -17,17 +17,20 @@ pub struct Trigger {
     pub integration_id: Uuid,
     /// `webhook` or `schedule`.
     pub kind: String,
-    /// `lane`, `serial`, `by key (N)` or `parallel N`.
+    /// `parallel`, `ordered`, `ordered by key (N)` or `concurrency limit N`.
+    pub dispatch_policy: String,
+    /// The former field of `dispatchPolicy`, for one release: `lane`, `serial`, `by key (N)` or `parallel N`.
+    #[schema(deprecated)]
     pub policy: String,
     /// Whether it accepts calls.
     pub enabled: bool,
     /// `running` or `halted`.
     pub state: String,
-    /// When it halted.
+    /// The time at which it halted.
     pub since: Option<Time>,
     /// The execution at which it halted.
     pub execution_id: Option<String>,
-    /// Why that failed.
+    /// The reason for which that failed.
     pub error: Option<String>,
     /// The worker that holds its exclusive queue.
     pub worker: Option<String>,

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 pub struct UnreadableMessage {
     /// To return or discard it.
     pub id: String,
-    /// Why it could not be read.
+    /// The reason for which it could not be read.
     pub reason: String,
     /// The queue that it came from; null: it is not known, and it can only be discarded.
     pub queue: Option<String>,

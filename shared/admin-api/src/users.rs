@@ -23,9 +23,9 @@ pub struct User {
     pub grants: BTreeMap<String, String>,
     /// False: the user signs in by single sign-on only.
     pub has_password: bool,
-    /// When the user was created.
+    /// The time of the user's creation.
     pub created_at: Time,
-    /// Null: never.
+    /// The time of the last sign-in; null: never.
     pub last_sign_in_at: Option<Time>,
 }
 

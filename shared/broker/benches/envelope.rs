@@ -1,5 +1,5 @@
-//! How long an envelope takes on its way into a message and out of it, and its proof's part of that: `cargo bench -p forebay-broker`.
-//! Prints microseconds, the best of several rounds.
+//! Measures the encoding and decoding of an envelope, and the part of its proof: `cargo bench -p forebay-broker`. Prints microseconds, the
+//! best of several rounds.
 #![allow(missing_docs, clippy::print_stdout)]
 
 use bytes::Bytes;

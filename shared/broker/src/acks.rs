@@ -1,7 +1,7 @@
-//! Acknowledgements of one subscription, gathered: one frame and one entry in the quorum queue's log for many deliveries.
+//! Acknowledgements of one subscription, in batches: one frame and one entry in the quorum queue's log for many deliveries.
 //!
-//! Delivery tags of a channel count up from 1. Whatever is done without a gap is acknowledged at once with `multiple`;
-//! what is done ahead of a delivery that takes long is held for a moment and then acknowledged alone.
+//! Delivery tags of a channel count up from 1. Deliveries that are done without a gap are acknowledged at once with `multiple`. A delivery
+//! that is done before an earlier one waits for a moment and is then acknowledged alone.
 
 use lapin::Channel;
 use lapin::options::BasicAckOptions;
@@ -36,7 +36,7 @@ impl Acks {
         let _ = self.0.send(Request::Done(tag));
     }
 
-    /// Returns once everything that was done before is with the broker, or the channel is gone.
+    /// Returns once the broker has all acknowledgements from before, or the channel is gone.
     pub(crate) async fn flush(&self) {
         let (flushed, wait) = oneshot::channel();
         if self.0.send(Request::Flush(flushed)).is_ok() {
@@ -100,9 +100,9 @@ async fn acknowledge(channel: &Channel, tag: u64, multiple: bool, lost: &Cancell
 /// The delivery tags that are done, and those that are acknowledged.
 #[derive(Default)]
 struct Progress {
-    /// Every tag up to this one is done and known.
+    /// Every tag up to this one is done, and the broker knows it.
     through: u64,
-    /// Done beyond a gap; `true`: acknowledged alone already.
+    /// Tags that are done beyond a gap; `true`: acknowledged alone already.
     ahead: BTreeMap<u64, bool>,
 }
 
@@ -113,7 +113,7 @@ impl Progress {
         }
     }
 
-    /// Moves over everything without a gap. The tag to acknowledge with `multiple`, which must not be known to the broker yet.
+    /// Moves past all deliveries without a gap. Returns the tag to acknowledge with `multiple`, which the broker must not know yet.
     fn advance(&mut self) -> Option<u64> {
         let mut last_unknown = None;
         while let Some(known) = self.ahead.remove(&(self.through + 1)) {
@@ -175,7 +175,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// In whatever order deliveries end and however often holding times out, each is acknowledged exactly once.
+        /// Each delivery is acknowledged exactly once, in every order of their ends and with any number of timeouts.
         #[test]
         fn every_delivery_is_acknowledged_once(order in Just((1..=40u64).collect::<Vec<_>>()).prop_shuffle(), holds in proptest::collection::vec(proptest::bool::ANY, 40)) {
             let mut progress = Progress::default();

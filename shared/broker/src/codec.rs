@@ -1,5 +1,6 @@
 //! Envelopes and replies as AMQP messages: the body is the HTTP body byte for byte, everything else is in properties and headers.
 
+use crate::error::DecodeError;
 use crate::signature::{Kind, MessageKey, Parts};
 use crate::topology::{expiration, short};
 use bytes::Bytes;
@@ -18,7 +19,7 @@ const TRANSIENT: u8 = 1;
 
 /// Reply header: [`ReplyHead`] as JSON.
 const REPLY: &str = "forebay-reply";
-/// Largest reply header: RabbitMQ closes a connection over a header frame of more than 128 KiB, and with it everybody's replies.
+/// Maximum bytes of a reply header: RabbitMQ closes the connection of all replies over a header frame of more than 128 KiB.
 const LARGEST_REPLY_HEAD: usize = 48 * 1024;
 /// The reason for which a message is unreadable.
 pub(crate) const UNREADABLE_REASON: &str = "forebay-reason";
@@ -64,7 +65,7 @@ fn is_zero(value: &u32) -> bool {
     *value == 0
 }
 
-/// All that is read of a [`Call`] of an unknown shape.
+/// The part of a [`Call`] that is read when its form is unknown.
 #[derive(Deserialize)]
 struct VersionOnly {
     envelope: u32,
@@ -82,7 +83,7 @@ enum ReplyHead<'a> {
         error: Cow<'a, ExecutionError>,
     },
     Expired,
-    /// In the store, since the reply is too large for the broker.
+    /// The outcome is in the store: the reply is too large for the broker.
     Recorded,
 }
 
@@ -111,7 +112,7 @@ impl Message {
         &self.body
     }
 
-    /// In the place of a reply that is too large for the broker: its caller finds the outcome in the store.
+    /// Returns the message that replaces a reply which is too large for the broker: the caller finds the outcome in the store.
     pub(crate) fn as_recorded(&self) -> Self {
         let mut headers = FieldTable::default();
         headers.insert(REPLY.into(), text(&serde_json::to_string(&ReplyHead::Recorded).unwrap_or_default()));
@@ -119,8 +120,7 @@ impl Message {
     }
 
     /// Returns the message as it goes to the `unreadable` queue, with the reason. `from`: the queue at the broker to which it belongs.
-    #[must_use]
-    pub fn as_unreadable(&self, from: &str, reason: &str) -> Self {
+    pub(crate) fn as_unreadable(&self, from: &str, reason: &str) -> Self {
         encode_unreadable(&self.properties, self.body.clone(), from, reason)
     }
 }
@@ -142,24 +142,7 @@ pub(crate) enum Arrival {
     Recorded(ExecutionId),
 }
 
-/// A message that is not of a form that is understood.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum DecodeError {
-    /// A header or property is absent or of the wrong type.
-    #[error("the message's {0} is missing or not of its type")]
-    Field(&'static str),
-    /// Not written by this installation.
-    #[error(
-        "the message has no valid proof that this installation wrote it: somebody else published it, or a Forebay before proofs did; with \
-         FOREBAY_UNSIGNED_MESSAGES=accept a worker reads messages without a proof"
-    )]
-    NotSigned,
-    /// Written by a newer Forebay.
-    #[error("the message is of envelope version {0}, this program reads versions 1 to {ENVELOPE_VERSION}; update it")]
-    Newer(u32),
-}
-
-/// An envelope as a persistent message. `expires_in`: the broker drops it from a shared queue after that time.
+/// Returns an envelope as a persistent message. `expires_in`: the broker drops it from a shared queue after that time.
 #[must_use]
 pub fn encode_envelope(envelope: &Envelope, expires_in: Option<Duration>, key: &MessageKey) -> Message {
     let mut headers = FieldTable::default();
@@ -267,9 +250,8 @@ pub fn decode_envelope(properties: &BasicProperties, body: Bytes, key: &MessageK
     })
 }
 
-/// A reply as a transient message.
-#[must_use]
-pub fn encode_reply(reply: &Reply) -> Message {
+/// Returns a reply as a transient message.
+pub(crate) fn encode_reply(reply: &Reply) -> Message {
     let (head, body) = match &reply.ending {
         Ending::Succeeded(response) => {
             (ReplyHead::Succeeded { status: response.status, headers: Cow::Borrowed(&response.headers) }, response.body.clone())
@@ -291,7 +273,7 @@ pub fn encode_reply(reply: &Reply) -> Message {
     Message { properties: BasicProperties::default().with_correlation_id(id).with_delivery_mode(TRANSIENT).with_headers(headers), body }
 }
 
-/// Reads what has arrived on a reply queue.
+/// Reads a message of a reply queue.
 ///
 /// # Errors
 /// [`DecodeError`] when it is no reply.
@@ -308,7 +290,7 @@ pub(crate) fn decode_arrival(properties: &BasicProperties, body: Bytes) -> Resul
     Ok(Arrival::Reply(Reply { execution_id, ending }))
 }
 
-/// An outcome on its way to the store by the broker, in the form that the worker chose.
+/// Returns an outcome as a message, for the time in which the store is away. The worker chooses the form of `body`.
 #[must_use]
 pub fn encode_record(id: &ExecutionId, body: Vec<u8>, key: &MessageKey) -> Message {
     let id = short(&id.to_string());
@@ -322,8 +304,7 @@ pub fn encode_record(id: &ExecutionId, body: Vec<u8>, key: &MessageKey) -> Messa
 }
 
 /// Returns a message as it came, with the reason for which it is unreadable. It gets a new id, since another message may have the same id.
-#[must_use]
-pub fn encode_unreadable(properties: &BasicProperties, body: Bytes, from: &str, reason: &str) -> Message {
+pub(crate) fn encode_unreadable(properties: &BasicProperties, body: Bytes, from: &str, reason: &str) -> Message {
     let mut headers = properties.headers().clone().unwrap_or_default();
     headers.insert(UNREADABLE_REASON.into(), text(reason));
     headers.insert(UNREADABLE_FROM.into(), text(from));

@@ -1,15 +1,15 @@
-//! Consuming: subscriptions on connections that are shared, each subscription with a channel of its own.
+//! Subscriptions. They share connections, and each has a channel of its own.
 //!
-//! Order holds through a lost connection, a killed process and `channel.close()`. It breaks on `basic.cancel` with
-//! deliveries in hand and on `nack` with requeue. So nothing here cancels or nacks: a subscription ends by closing its
-//! channel, also when it is dropped (lapin sends a cancel when a consumer is dropped before its channel is closed).
+//! Order is kept by a lost connection, a killed process and `channel.close()`. It is lost by `basic.cancel` with deliveries in hand and by
+//! `nack` with requeue. So this module neither cancels nor nacks: a subscription ends by closing its channel, also when it is dropped
+//! (lapin sends a cancel when a consumer is dropped before its channel is closed).
 
 use crate::acks::Acks;
-use crate::codec::{DecodeError, decode_envelope};
-use crate::connection::connect;
-use crate::error::BrokerError;
+use crate::broker::Broker;
+use crate::codec::decode_envelope;
+use crate::error::{BrokerError, DecodeError, chain};
 use crate::signature::{Kind, MessageKey, Parts};
-use crate::topology::{Queue, Topology, short};
+use crate::topology::{Queue, short};
 use bytes::Bytes;
 use forebay_contract::envelope::Envelope;
 use futures_util::StreamExt;
@@ -20,33 +20,27 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-/// Options of consumers.
-#[derive(Debug, Clone)]
-pub struct ConsumersConfig {
-    /// The broker's URL, or those of its nodes: `amqp://a,b/vhost` or `amqp://a,amqp://b`.
-    pub url: String,
-    /// The connections' name, for RabbitMQ's own tools.
-    pub name: String,
-}
-
 /// Channels on one connection: more of them share one reader and one socket, and all are lost together.
 const CHANNELS_PER_CONNECTION: usize = 100;
 
 /// Opens subscriptions; connects when the first is asked for, and again after a loss.
 #[derive(Clone)]
 pub struct Consumers {
-    config: ConsumersConfig,
-    topology: Topology,
+    broker: Broker,
+    /// The name of its connections.
+    name: String,
     connections: Arc<Mutex<Vec<Arc<Connection>>>>,
 }
 
-impl Consumers {
-    /// No connection is made yet.
+impl Broker {
+    /// Returns consumers, which connect when the first subscription is made. `purpose` names the connections for RabbitMQ's own tools.
     #[must_use]
-    pub fn new(config: ConsumersConfig, topology: Topology) -> Self {
-        Self { config, topology, connections: Arc::default() }
+    pub fn consumers(&self, purpose: &str) -> Consumers {
+        Consumers { broker: self.clone(), name: self.connection_name(purpose), connections: Arc::default() }
     }
+}
 
+impl Consumers {
     /// Subscribes to a queue, which is declared first. At most `prefetch` deliveries are unacknowledged at a time.
     ///
     /// # Errors
@@ -54,10 +48,10 @@ impl Consumers {
     pub async fn subscribe(&self, queue: Queue, prefetch: u16) -> Result<Subscription, BrokerError> {
         let connection = self.connection().await?;
         let lost = |doing| move |source| BrokerError::Lost { doing, source };
-        self.topology.declare(&connection, queue).await.map_err(lost("declaring a queue"))?;
+        self.broker.topology().declare(&connection, queue).await.map_err(lost("declaring a queue"))?;
         let channel = connection.create_channel().await.map_err(lost("opening a channel"))?;
         channel.basic_qos(prefetch, BasicQosOptions::default()).await.map_err(lost("setting the prefetch"))?;
-        let name = self.topology.name(queue);
+        let name = self.broker.topology().name(queue);
         let consumer = channel
             .basic_consume(short(&name), short(""), BasicConsumeOptions::default(), FieldTable::default())
             .await
@@ -67,7 +61,8 @@ impl Consumers {
         Ok(Subscription { name: name.into(), lost, inner: Some(Inner { connection, channel, consumer, acks }) })
     }
 
-    /// A live connection with room for one more channel. Its subscriptions hold it, so their number is its count of channels.
+    /// Returns a live connection with room for one more channel. Each subscription holds its connection, so the number of holders is the
+    /// number of channels.
     async fn connection(&self) -> Result<Arc<Connection>, BrokerError> {
         let mut connections = self.connections.lock().await;
         connections.retain(|connection| connection.status().connected());
@@ -75,10 +70,8 @@ impl Consumers {
         if let Some(connection) = roomy {
             return Ok(connection.clone());
         }
-        let (connection, _) = connect(&self.config.url, &self.config.name).await?;
         // Nothing is taken from the queues of another installation.
-        self.topology.installation().verify(&connection, &self.config.url).await?;
-        let connection = Arc::new(connection);
+        let connection = Arc::new(self.broker.connect_checked(&self.name).await?);
         connections.push(connection.clone());
         Ok(connection)
     }
@@ -112,13 +105,13 @@ impl Subscription {
         &self.name
     }
 
-    /// Cancelled when the deliveries of this subscription are no longer this process's: what runs for them must stop.
+    /// Returns a token that is cancelled when this process loses the deliveries of the subscription: their executions must stop.
     #[must_use]
     pub fn lost(&self) -> &CancellationToken {
         &self.lost
     }
 
-    /// The next delivery; `None` when the channel or the connection is lost.
+    /// Returns the next delivery; `None`: the channel or the connection is lost.
     pub async fn next(&mut self) -> Option<Delivery> {
         let inner = self.inner.as_mut()?;
         match inner.consumer.next().await {
@@ -131,7 +124,7 @@ impl Subscription {
                 acks: inner.acks.clone(),
             }),
             Some(Err(error)) => {
-                tracing::warn!(messaging.destination.name = &*self.name, error = %crate::connection::chain(&error), "the subscription was lost");
+                tracing::warn!(messaging.destination.name = &*self.name, error = %chain(&error), "the subscription was lost");
                 self.lost.cancel();
                 None
             }
@@ -229,18 +222,12 @@ impl Delivery {
         Ok(&self.body)
     }
 
-    /// Returns the properties, for an unreadable message.
-    pub(crate) fn properties(&self) -> &BasicProperties {
-        &self.properties
-    }
-
     /// Returns the message as it goes to the `unreadable` queue, with the reason.
-    #[must_use]
-    pub fn as_unreadable(&self, reason: &str) -> crate::Message {
-        crate::codec::encode_unreadable(self.properties(), self.body.clone(), &self.queue, reason)
+    pub(crate) fn as_unreadable(&self, reason: &str) -> crate::Message {
+        crate::codec::encode_unreadable(&self.properties, self.body.clone(), &self.queue, reason)
     }
 
-    /// Tells the broker that the message is done with. When the channel is gone by then, the message is delivered again.
+    /// Acknowledges the message. If the channel is gone by then, the broker delivers it again.
     pub fn ack(self) {
         self.acks.done(self.tag);
     }

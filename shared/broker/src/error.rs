@@ -1,9 +1,10 @@
 //! The errors between Forebay and the broker.
 
-use crate::connection::chain;
+use forebay_contract::envelope::ENVELOPE_VERSION;
+use forebay_tls::{Remedy, TlsFailure};
 use std::time::Duration;
 
-/// A connection, a channel or a queue could not be had.
+/// Error of a connection, a channel or a queue.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
     /// The broker cannot be reached, or refused the connection.
@@ -15,7 +16,7 @@ pub enum BrokerError {
         #[source]
         source: lapin::Error,
     },
-    /// The connection for publishing could not be opened.
+    /// The connection on which messages are published could not be opened.
     #[error("the broker at {address} lets nothing be published")]
     Publishing {
         /// Host and port, without credentials.
@@ -111,7 +112,7 @@ impl PublishError {
         }
     }
 
-    /// A stable word for metrics.
+    /// Returns a stable word for metrics.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -127,8 +128,8 @@ impl PublishError {
         }
     }
 
-    /// When a caller may try again: soon when the broker is away, later when it is overloaded, another one is to take its place, or its
-    /// settings must be changed.
+    /// Returns the time after which a caller may try again: short while the broker is away, longer if it is overloaded, replaced, or needs
+    /// other settings.
     #[must_use]
     pub fn retry_after(&self) -> Duration {
         match self {
@@ -138,4 +139,33 @@ impl PublishError {
             }
         }
     }
+}
+
+/// A message that is not of a form that is understood.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// A header or property is absent or of the wrong type.
+    #[error("the message's {0} is missing or not of its type")]
+    Field(&'static str),
+    /// Not written by this installation.
+    #[error(
+        "the message has no valid proof that this installation wrote it: somebody else published it, or a Forebay before proofs did; with \
+         FOREBAY_UNSIGNED_MESSAGES=accept a worker reads messages without a proof"
+    )]
+    NotSigned,
+    /// Written by a newer Forebay.
+    #[error("the message is of envelope version {0}, this program reads versions 1 to {ENVELOPE_VERSION}; update it")]
+    Newer(u32),
+}
+
+/// Returns an error with its causes in one line, with the remedy for a certificate that is not trusted.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    match TlsFailure::in_error(error) {
+        Some(TlsFailure::Certificate(untrusted)) if untrusted.remedy() == Remedy::Trust => {
+            return format!("{error}: {untrusted}; SSL_CERT_FILE names a PEM file with the certificate, or with that of its authority");
+        }
+        Some(failure) => return format!("{error}: {failure}"),
+        None => {}
+    }
+    forebay_contract::with_causes(error)
 }

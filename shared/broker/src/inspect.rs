@@ -1,13 +1,12 @@
 //! The state of queues: how many messages wait, and which messages are unreadable, with the actions of a person on these.
 //!
-//! AMQP does not tell the age of waiting messages: reading the first message would take it out of its turn. Workers have the first messages of
+//! AMQP does not give the age of waiting messages, and to read the first message would change its place. Workers have the first messages of
 //! each queue in hand, and report their age with the heartbeat.
 
+use crate::broker::Broker;
 use crate::codec::{UNREADABLE_FROM, UNREADABLE_ID, UNREADABLE_REASON};
-use crate::connection::connect;
-use crate::consumer::ConsumersConfig;
 use crate::error::BrokerError;
-use crate::topology::{Queue, Topology, close, short};
+use crate::topology::{Queue, close, short};
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 use lapin::message::BasicGetMessage;
@@ -21,7 +20,7 @@ use tokio::sync::Mutex;
 
 /// Maximum unreadable messages among which one is searched.
 const MAX_SEARCHED: usize = 10_000;
-/// Channels over which depths are asked for at once: the broker answers those of one channel one after the other.
+/// Channels that request depths at the same time: the broker answers the requests of one channel one after the other.
 const DEPTH_CHANNELS: usize = 4;
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -65,10 +64,10 @@ pub enum UnreadableAction {
 /// Error of an action on an unreadable message.
 #[derive(Debug, thiserror::Error)]
 pub enum UnreadableError {
-    /// It is not there, or somebody else has it in hand at the moment.
+    /// It does not exist, or another process has it in hand at the moment.
     #[error("there is no such unreadable message; it may have been returned or discarded, or somebody else reads it right now")]
     NotFound,
-    /// An earlier version moved it here and did not store where it came from.
+    /// An earlier version moved it here and did not store its queue.
     #[error("it is not known which queue the message came from: it can only be discarded")]
     UnknownQueue,
     /// The queue that it came from is full or gone; the message stays where it is.
@@ -82,25 +81,28 @@ pub enum UnreadableError {
 /// Reads the state of queues over a connection of its own, made when it is first needed. Cheap to clone.
 #[derive(Clone)]
 pub struct Inspector {
-    config: Arc<ConsumersConfig>,
-    topology: Topology,
+    broker: Broker,
+    /// The name of its connection.
+    name: Arc<str>,
     connection: Arc<Mutex<Option<Arc<Connection>>>>,
 }
 
-impl Inspector {
-    /// Returns an inspector without a connection.
+impl Broker {
+    /// Returns an inspector of queues, which connects when it is first asked. `purpose` names the connection for RabbitMQ's own tools.
     #[must_use]
-    pub fn new(config: ConsumersConfig, topology: Topology) -> Self {
-        Self { config: Arc::new(config), topology, connection: Arc::default() }
+    pub fn inspector(&self, purpose: &str) -> Inspector {
+        Inspector { broker: self.clone(), name: self.connection_name(purpose).into(), connection: Arc::default() }
     }
+}
 
+impl Inspector {
     /// Checks that the broker is the installation's.
     ///
     /// # Errors
     /// [`BrokerError::NotOfInstallation`]; when the broker cannot be asked.
     pub async fn verify(&self) -> Result<(), BrokerError> {
         let connection = self.connected(None).await?;
-        let verified = self.topology.installation().verify(&connection, &self.config.url).await;
+        let verified = self.broker.check(&connection).await;
         if verified.is_err() {
             // The broker has closed a channel of it, or it is a connection to another broker.
             let mut known = self.connection.lock().await;
@@ -123,7 +125,7 @@ impl Inspector {
         let mut channel = self.channel().await?;
         let mut depths = Vec::with_capacity(queues.len());
         for queue in queues {
-            match self.topology.found(&channel, *queue).await {
+            match self.broker.topology().found(&channel, *queue).await {
                 Ok(queue) => depths.push(Some(Depth { ready: queue.message_count(), consumers: queue.consumer_count() })),
                 // The broker has closed the channel.
                 Err(error) if is_not_found(&error) => {
@@ -184,21 +186,21 @@ impl Inspector {
     }
 
     async fn get(&self, channel: &Channel) -> Result<Option<BasicGetMessage>, BrokerError> {
-        let name = self.topology.name(Queue::Unreadable);
+        let name = self.broker.topology().name(Queue::Unreadable);
         match channel.basic_get(short(&name), BasicGetOptions::default()).await {
             Ok(message) => Ok(message),
             // No message was ever unreadable. The queue is declared: the broker logs an error for each question about a missing queue.
             Err(error) if is_not_found(&error) => {
                 let connection = self.connected(None).await?;
-                let declared = self.topology.declare(&connection, Queue::Unreadable).await;
+                let declared = self.broker.topology().declare(&connection, Queue::Unreadable).await;
                 declared.map(|_| None).map_err(|source| BrokerError::Lost { doing: "declaring the queue of unreadable messages", source })
             }
             Err(source) => Err(BrokerError::Lost { doing: "looking at the unreadable messages", source }),
         }
     }
 
-    /// Opens a channel; on a new connection where the present one opens none: lapin 4.12 never opens a channel by a number whose earlier channel the broker
-    /// has closed, as it does where a queue is missing, and after 2047 channels the numbers come again.
+    /// Opens a channel; on a new connection where the present one opens none: lapin 4.12 never opens a channel by a number whose earlier
+    /// channel the broker has closed, as it does where a queue is missing, and after 2047 channels the numbers come again.
     async fn channel(&self) -> Result<Channel, BrokerError> {
         let known = self.connected(None).await?;
         if let Ok(channel) = known.create_channel().await {
@@ -216,8 +218,7 @@ impl Inspector {
         {
             return Ok(known.clone());
         }
-        let (made, _) = connect(&self.config.url, &self.config.name).await?;
-        self.topology.installation().verify(&made, &self.config.url).await?;
+        let made = self.broker.connect_checked(&self.name).await?;
         Ok(connection.insert(Arc::new(made)).clone())
     }
 }

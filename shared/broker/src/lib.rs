@@ -1,9 +1,9 @@
 //! All of AMQP, and the only user of lapin: connections, topology, confirmed publishing, consuming and replies.
 //!
-//! The parts above speak of [`Envelope`](forebay_contract::envelope::Envelope)s, [`Reply`]s and [`Queue`]s;
-//! nothing of AMQP leaves this crate.
+//! Other crates use [`Envelope`](forebay_contract::envelope::Envelope)s, [`Reply`]s and [`Queue`]s, and no type of AMQP.
 
 mod acks;
+mod broker;
 mod codec;
 mod connection;
 mod consumer;
@@ -11,6 +11,7 @@ mod error;
 mod inspect;
 mod installation;
 mod lock;
+mod marks;
 #[cfg(test)]
 mod model;
 mod publish_connection;
@@ -20,15 +21,16 @@ mod replies;
 mod signature;
 mod topology;
 
-pub use codec::{DecodeError, Message, Reply, decode_envelope, encode_envelope, encode_record, encode_reply, encode_unreadable};
-pub use consumer::{Consumers, ConsumersConfig, Delivery, Subscription};
-pub use error::{BrokerError, PublishError};
+pub use broker::Broker;
+pub use codec::{Message, Reply, decode_envelope, encode_envelope, encode_record};
+pub use consumer::{Consumers, Delivery, Subscription};
+pub use error::{BrokerError, DecodeError, PublishError};
 pub use inspect::{Depth, Inspector, UnreadableAction, UnreadableError, UnreadableMessage};
 pub use installation::Installation;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use publish_connection::replay::every_message_is_resolved;
-pub use publisher::{Destination, Publisher, PublisherConfig, PublisherState};
+pub use publisher::{Publisher, PublisherState};
 pub use remote::{RemoteError, RemoteMessage, RemotePublisher, endpoint};
 pub use replies::{Replies, Waiting};
 pub use signature::MessageKey;
-pub use topology::{Limits, Queue, RETRY_DELAYS, Topology, order_of, stable_hash};
+pub use topology::{Destination, PublishPolicy, Queue, RETRY_DELAYS, Topology, stable_hash};

@@ -33,7 +33,7 @@ struct State {
     /// The thread that runs; `None` before the start and after the end.
     current: Option<usize>,
     threads: Vec<Thread>,
-    /// The choices of this run: those that are to be repeated, then new ones.
+    /// The choices of this run: first those to repeat, then new ones.
     choices: Vec<Choice>,
     made: usize,
     preemptions_left: usize,
@@ -51,7 +51,7 @@ struct Thread {
     is_notified: bool,
 }
 
-/// Why a thread is ended that can go on no more.
+/// The panic that ends a thread which cannot go on.
 struct Stuck;
 
 #[derive(Clone, Copy)]
@@ -180,7 +180,7 @@ impl Turn {
         {
             let mut state = self.scheduler.lock();
             change(&mut state.threads[self.thread]);
-            // Whoever waits for a lock tries again after each step of another thread.
+            // A thread that waits for a lock tries again after each step of another thread.
             for (index, thread) in state.threads.iter_mut().enumerate() {
                 thread.waits_for_lock &= index == self.thread;
             }

@@ -1,7 +1,7 @@
-//! Publishing to brokers that are not Forebay's own: exchanges and queues that somebody else keeps.
+//! Publishing to brokers that are not Forebay's own.
 
-use crate::connection::{Address, chain, read_url};
-use crate::error::BrokerError;
+use crate::connection::Node;
+use crate::error::{BrokerError, chain};
 use bytes::Bytes;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
@@ -48,7 +48,7 @@ pub enum RemoteError {
     /// The queue is full, or the broker could not keep the message.
     #[error("the broker did not take the message: a queue is full")]
     Refused,
-    /// The broker says that it cannot be: there is no such exchange, or the user may not write there.
+    /// The broker refuses: there is no such exchange, or the user may not write there.
     #[error("{0}")]
     Forbidden(String),
     /// The connection ended: the message may have been published.
@@ -62,23 +62,23 @@ pub struct RemotePublisher {
     channel: Channel,
 }
 
-/// Host and port of a URL.
+/// Returns host and port of a URL.
 ///
 /// # Errors
 /// [`BrokerError::Url`].
 pub fn endpoint(url: &str) -> Result<(String, u16), BrokerError> {
-    let uri = read_url(url)?.uri;
+    let uri = Node::foreign(url)?.uri;
     Ok((uri.authority.host, uri.authority.port))
 }
 
 impl RemotePublisher {
-    /// Connects and signs in. `address` is where the host is, checked by the caller: nothing else is connected to. With `amqps` the
+    /// Connects and signs in. `address` is the address of the host, which the caller has checked: no other is used. With `amqps` the
     /// certificate must be of the host's name.
     ///
     /// # Errors
     /// [`BrokerError`].
     pub async fn connect(url: &str, address: SocketAddr, tls: Arc<ClientConfig>) -> Result<Self, BrokerError> {
-        let Address { uri, shown } = read_url(url)?;
+        let Node { uri, shown } = Node::foreign(url)?;
         let tls = RustlsConnector::from(tls);
         let open = async {
             let properties = ConnectionProperties::default().with_connection_name("forebay connector".into());
@@ -113,8 +113,8 @@ impl RemotePublisher {
         self.connection.status().connected() && self.channel.status().connected()
     }
 
-    /// Publishes one message, persistent, and waits until the broker has it in a queue. One at a time: a returned message would be
-    /// taken for another one's.
+    /// Publishes one persistent message and waits until the broker has it in a queue. One message at a time, so that a returned message is
+    /// the one that was published.
     ///
     /// # Errors
     /// [`RemoteError`]; with [`RemoteError::Lost`] the message may have been published.

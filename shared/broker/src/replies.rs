@@ -1,10 +1,10 @@
 //! Replies: one exclusive queue a connection, and the callers who wait on it by correlation id.
 
+use crate::broker::Broker;
 use crate::codec::{Arrival, Reply, decode_arrival};
-use crate::connection::{chain, connect_patiently};
-use crate::error::BrokerError;
+use crate::error::{BrokerError, chain};
 use crate::lock::locked;
-use crate::topology::{Topology, short, stable_hash};
+use crate::topology::{short, stable_hash};
 use forebay_contract::ExecutionId;
 use futures_util::StreamExt;
 use lapin::options::{BasicConsumeOptions, QueueDeclareOptions};
@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-/// Locks are held for one map operation; this many of them keep threads out of each other's way.
+/// Number of locks, each held for one map operation, so that threads seldom wait for one another.
 const SHARDS: usize = 16;
 
 /// The replies of one ingress process.
@@ -33,7 +33,7 @@ struct Waiters {
     shards: [Mutex<HashMap<ExecutionId, Waiter>>; SHARDS],
 }
 
-/// The message to a caller's place.
+/// The entry of a caller who waits.
 struct Waiter {
     reply: oneshot::Sender<Reply>,
     /// The outcome is in the store, and nowhere else.
@@ -47,7 +47,7 @@ impl Waiters {
     }
 }
 
-/// One caller's place. Dropping it, by an answer, a timeout or a caller who hangs up, leaves nothing behind.
+/// One caller who waits. Dropping it removes its entry: after a reply, a timeout or when the caller hangs up.
 pub struct Waiting {
     id: ExecutionId,
     waiters: Arc<Waiters>,
@@ -64,11 +64,11 @@ impl Waiting {
         &self.reply_to
     }
 
-    /// The reply. Never ends when none comes: the caller has a deadline.
+    /// Returns the reply. Does not return when none comes: the caller has a deadline.
     pub async fn reply(&mut self) -> Reply {
         match (&mut self.reply).await {
             Ok(reply) => reply,
-            // The sender is dropped with this waiter's own map entry, or when the outcome is to be had from the store only: see `lost`.
+            // The sender is dropped with this waiter's own map entry, or when only the store has the outcome: see `lost`.
             Err(_) => std::future::pending().await,
         }
     }
@@ -93,16 +93,18 @@ impl Drop for Waiting {
     }
 }
 
-impl Replies {
-    /// Starts to listen, again after each loss of the connection, until `shutdown`. `instance` names the process in the queue's name.
+impl Broker {
+    /// Starts to receive replies, again after each loss of the connection, until `shutdown`.
     #[must_use]
-    pub fn start(url: String, instance: String, topology: Topology, shutdown: CancellationToken) -> Self {
+    pub fn replies(&self, shutdown: CancellationToken) -> Replies {
         let waiters = Arc::new(Waiters::default());
         let (address_sender, address) = watch::channel(None);
-        tokio::spawn(listen(url, instance, topology, waiters.clone(), address_sender, shutdown));
-        Self { waiters, address }
+        tokio::spawn(listen(self.clone(), waiters.clone(), address_sender, shutdown));
+        Replies { waiters, address }
     }
+}
 
+impl Replies {
     /// Reserves a place for the reply to an execution that is about to be published.
     ///
     /// # Errors
@@ -115,7 +117,7 @@ impl Replies {
         Ok(Waiting { id, waiters: self.waiters.clone(), reply, recorded, reply_to, address: self.address.clone() })
     }
 
-    /// Callers who wait right now.
+    /// Returns the number of callers who wait.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.waiters.shards.iter().map(|shard| locked(shard).len()).sum()
@@ -134,18 +136,11 @@ impl Replies {
     }
 }
 
-async fn listen(
-    url: String,
-    instance: String,
-    topology: Topology,
-    waiters: Arc<Waiters>,
-    address: watch::Sender<Option<Arc<str>>>,
-    shutdown: CancellationToken,
-) {
-    let name = format!("{instance} replies");
-    while let Some((connection, _)) = connect_patiently(&url, &name, &shutdown).await {
+async fn listen(broker: Broker, waiters: Arc<Waiters>, address: watch::Sender<Option<Arc<str>>>, shutdown: CancellationToken) {
+    let name = broker.connection_name("replies");
+    while let Some((connection, _)) = broker.connect_patiently(&name, &shutdown).await {
         // A new name each time: the broker may hold the old connection's exclusive queue until it notices the loss.
-        let queue = topology.reply_name(&instance);
+        let queue = broker.reply_name();
         match open(&connection, &queue).await {
             Ok(mut consumer) => {
                 address.send_replace(Some(queue.into()));
@@ -182,7 +177,7 @@ async fn deliver(consumer: &mut Consumer, waiters: &Waiters) {
                 return;
             }
         };
-        // Nobody waits any more after a timeout; the outcome is in the store.
+        // After a timeout no caller waits; the outcome is in the store.
         match decode_arrival(&delivery.properties, delivery.data.into()) {
             Ok(Arrival::Reply(reply)) => {
                 let waiter = waiters.shard(&reply.execution_id).remove(&reply.execution_id);

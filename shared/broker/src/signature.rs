@@ -1,20 +1,20 @@
-//! Proof that a message was written by a process of the installation: who may only publish to the broker cannot make one.
+//! The proof that a process of the installation wrote a message. Permission to publish at the broker is not enough to make one.
 //!
-//! The proof is HMAC-SHA256 (RFC 2104) under a key that is derived of the installation's, over everything of the message that Forebay
-//! reads, and travels in the property `app_id`.
+//! The proof is HMAC-SHA256 (RFC 2104) with a key that is derived from the installation's, over all parts of the message that Forebay
+//! reads. It is in the property `app_id`.
 
-use crate::codec::DecodeError;
+use crate::error::DecodeError;
 use data_encoding::BASE64URL_NOPAD;
 use hmac::{Hmac, Mac};
 use lapin::BasicProperties;
 use lapin::types::ShortString;
 use sha2::Sha256;
 
-/// Before the proof in `app_id`; its number is the version of the proof.
+/// The text before the proof in `app_id`; its number is the version of the proof.
 const PREFIX: &str = "forebay-1.";
-/// Derives the key, so that a proof says nothing of ids, which are keyed by the installation's key too.
+/// The purpose from which the key is derived, so that a proof reveals nothing of ids, which use the installation's key too.
 const PURPOSE: &[u8] = b"forebay messages 1";
-/// Bytes of the proof that travel: RFC 2104 allows half.
+/// Bytes of the proof in a message: RFC 2104 allows half.
 const LENGTH: usize = 16;
 
 /// Signs and verifies messages. Cheap to clone.

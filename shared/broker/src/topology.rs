@@ -1,21 +1,21 @@
-//! The queues: their names, their arguments, and which of them a tenant's calls take.
+//! The queues: their names, their arguments, and the queue of each call.
 //!
 //! Arguments are the same on every version of RabbitMQ from 3.10 to 4.x.
 
-use crate::installation::Installation;
 use forebay_contract::SharedQueueNumber;
 use forebay_contract::definition::DispatchPolicy;
 use forebay_contract::envelope::Envelope;
 use lapin::options::QueueDeclareOptions;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, Connection};
+use std::num::NonZeroU16;
 use std::time::Duration;
 use uuid::Uuid;
 
 /// A queue that Forebay declares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Queue {
-    /// Shared queue of calls that nobody waits for.
+    /// Shared queue of calls without a waiting caller.
     Work(SharedQueueNumber),
     /// Shared queue of calls whose callers wait.
     Call(SharedQueueNumber),
@@ -37,10 +37,9 @@ pub enum Queue {
 }
 
 impl Queue {
-    /// The time after which the broker drops a message from the queue: calls need not begin after their deadline. A trigger's own queue
-    /// keeps its order, so its worker records what is too late.
-    #[must_use]
-    pub fn expiry_of(self, envelope: &Envelope) -> Option<Duration> {
+    /// Returns the time after which the broker drops a message from the queue: calls need not begin after their deadline. A trigger's own
+    /// queue keeps its order, so its worker records the calls that are too late.
+    pub(crate) fn expiry_of(self, envelope: &Envelope) -> Option<Duration> {
         match self {
             Self::Call(_) => envelope.time_to_begin(),
             Self::Work(_) | Self::Trigger(_) | Self::Dead | Self::Outcomes | Self::Unreadable | Self::Delayed { .. } => None,
@@ -48,13 +47,46 @@ impl Queue {
     }
 }
 
+/// The way of an envelope to its workers. Everything else is the same for each: it is persistent and mandatory, is confirmed, is signed,
+/// and expires at its deadline in a queue of calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PublishPolicy {
+    /// The queue.
+    pub queue: Queue,
+    /// Key of the publishing order; `None`: it needs no order.
+    pub order: Option<u64>,
+}
+
+impl PublishPolicy {
+    /// Returns the policy of a message to this queue that needs no order.
+    #[must_use]
+    pub fn on(queue: Queue) -> Self {
+        Self { queue, order: None }
+    }
+
+    /// Returns the same policy with the order of the envelope's trigger.
+    #[must_use]
+    pub fn in_order(self, envelope: &Envelope) -> Self {
+        Self { order: Some(stable_hash(envelope.integration_id.as_bytes())), ..self }
+    }
+}
+
+/// The destination of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// A queue of the topology: declared first when this connection has not done so.
+    Queue(Queue),
+    /// A queue that another process declares, such as a caller's reply queue.
+    Named(String),
+}
+
 /// Upper bounds of every queue; the broker refuses what would exceed them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Messages.
-    pub max_length: u64,
+    pub(crate) max_length: u64,
     /// Bytes of message bodies.
-    pub max_bytes: u64,
+    pub(crate) max_bytes: u64,
 }
 
 /// The result of a declaration.
@@ -70,9 +102,8 @@ pub(crate) enum Declared {
 #[derive(Debug, Clone)]
 pub struct Topology {
     prefix: String,
-    shared_queue_count: u16,
+    shared_queue_count: NonZeroU16,
     limits: Limits,
-    installation: Installation,
 }
 
 /// Seconds of the delayed queues of each shared queue of work: each is a queue of its own at the broker.
@@ -84,12 +115,21 @@ const NEVER: i64 = 1_000_000_000;
 const SHARED_QUEUE_DELIVERY_LIMIT: i64 = 20;
 
 impl Topology {
-    /// `prefix` keeps several stacks on one broker apart; `shared_queue_count` is the number of shared queues of each
-    /// kind, at least 1.
-    /// Connections are used only where the broker is the installation's.
+    /// `prefix` keeps several stacks on one broker apart; `shared_queue_count` is the number of shared queues of each kind.
+    pub(crate) fn new(prefix: &str, shared_queue_count: NonZeroU16, limits: Limits) -> Self {
+        Self { prefix: prefix.to_owned(), shared_queue_count, limits }
+    }
+
+    /// Returns the text before the name of every queue.
     #[must_use]
-    pub fn new(prefix: &str, shared_queue_count: u16, limits: Limits, installation: Installation) -> Self {
-        Self { prefix: prefix.to_owned(), shared_queue_count: shared_queue_count.max(1), limits, installation }
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Returns the number of shared queues of each kind.
+    #[must_use]
+    pub fn shared_queue_count(&self) -> NonZeroU16 {
+        self.shared_queue_count
     }
 
     /// The limits of every queue that is declared as it should be.
@@ -97,12 +137,7 @@ impl Topology {
         self.limits
     }
 
-    /// The installation whose queues these are.
-    pub(crate) fn installation(&self) -> &Installation {
-        &self.installation
-    }
-
-    /// The queue's name at the broker.
+    /// Returns the queue's name at the broker.
     #[must_use]
     pub fn name(&self, queue: Queue) -> String {
         let prefix = &self.prefix;
@@ -125,7 +160,7 @@ impl Topology {
     /// Returns the shared queue of a tenant: always the same one, so that a tenant's flood fills one queue and not all.
     #[must_use]
     pub fn shared_queue_of(&self, tenant: &str) -> SharedQueueNumber {
-        SharedQueueNumber::new((stable_hash(tenant.as_bytes()) % u64::from(self.shared_queue_count)) as u16)
+        SharedQueueNumber::new((stable_hash(tenant.as_bytes()) % u64::from(self.shared_queue_count.get())) as u16)
     }
 
     /// Returns whether no other of these tenants shares the tenant's queue.
@@ -135,10 +170,16 @@ impl Topology {
         tenants.all(|other| other == tenant || self.shared_queue_of(other) != shared_queue)
     }
 
-    /// The queue on which a call travels to its worker: the trigger's own where its delivery asks for one, else the tenant's shared queue.
-    /// `tenant_queue`: the shared queue that belongs to the tenant alone, if it has one.
+    /// Returns the policy of a call: the queue of [`Self::queue_of`], and an order for the calls of one ordered trigger.
     #[must_use]
-    pub fn queue_of(&self, envelope: &Envelope, policy: &DispatchPolicy, tenant_queue: Option<SharedQueueNumber>) -> Queue {
+    pub fn policy_of(&self, envelope: &Envelope, dispatch: &DispatchPolicy, tenant_queue: Option<SharedQueueNumber>) -> PublishPolicy {
+        let policy = PublishPolicy::on(self.queue_of(envelope, dispatch, tenant_queue));
+        if dispatch.is_ordered() { policy.in_order(envelope) } else { policy }
+    }
+
+    /// Returns the queue of a call: the trigger's own if its dispatch policy needs one, else the tenant's shared queue. `tenant_queue`: the
+    /// shared queue that belongs to the tenant alone, if it has one.
+    fn queue_of(&self, envelope: &Envelope, policy: &DispatchPolicy, tenant_queue: Option<SharedQueueNumber>) -> Queue {
         let number = tenant_queue.unwrap_or_else(|| self.shared_queue_of(envelope.tenant.as_str()));
         match (policy.is_exclusive(), envelope.reply_to.is_some()) {
             (true, _) => Queue::Trigger(envelope.integration_id),
@@ -149,7 +190,7 @@ impl Topology {
 
     /// Returns the numbers of the shared queues that tenants share: each is the number of a queue of calls and of a queue of work.
     pub fn shared_queue_numbers(&self) -> impl Iterator<Item = SharedQueueNumber> + Clone + use<> {
-        SharedQueueNumber::range(0, self.shared_queue_count)
+        SharedQueueNumber::range(0, self.shared_queue_count.get())
     }
 
     /// Returns every queue that tenants share, calls first.
@@ -193,7 +234,7 @@ impl Topology {
 
     /// Declares the queue on a channel of its own, since a refused declaration closes its channel.
     ///
-    /// A queue that exists with other arguments (limits that were changed since) is used as it is, and said in the log.
+    /// A queue that exists with other arguments (limits that were changed since) is used as it is, with a line in the log.
     pub(crate) async fn declare(&self, connection: &Connection, queue: Queue) -> Result<Declared, lapin::Error> {
         let name = self.name(queue);
         let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
@@ -215,7 +256,7 @@ impl Topology {
         }
     }
 
-    /// The number of messages in the queue that no consumer has in hand: those that count for its limit.
+    /// Returns the number of messages in the queue that no consumer has in hand: those count for its limit.
     pub(crate) async fn ready(&self, connection: &Connection, queue: Queue) -> Result<u64, lapin::Error> {
         let channel = connection.create_channel().await?;
         let found = self.found(&channel, queue).await?;
@@ -223,14 +264,14 @@ impl Topology {
         Ok(u64::from(found.message_count()))
     }
 
-    /// The queue as it is at the broker. The broker closes the channel where there is none.
+    /// Returns the queue as it is at the broker. The broker closes the channel if the queue does not exist.
     pub(crate) async fn found(&self, channel: &Channel, queue: Queue) -> Result<lapin::Queue, lapin::Error> {
         let passive = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
         channel.queue_declare(short(&self.name(queue)), passive, FieldTable::default()).await
     }
 }
 
-/// Closes a channel; what it holds unacknowledged returns. When that fails the connection is gone, and the next use will say so.
+/// Closes a channel; its unacknowledged messages return. If that fails, the connection is gone, and its next use fails.
 pub(crate) async fn close(channel: &Channel) {
     let _ = channel.close(200, "done".into()).await;
 }
@@ -252,21 +293,15 @@ pub(crate) fn short(name: &str) -> ShortString {
     name.into()
 }
 
-/// Milliseconds as the `expiration` property wants them: at least 1, since 0 expires a message that no consumer is waiting for.
+/// Returns milliseconds for the `expiration` property: at least 1, since 0 expires a message for which no consumer waits.
 pub(crate) fn expiration(remaining: Duration) -> ShortString {
     remaining.as_millis().max(1).to_string().into()
 }
 
-/// FNV-1a: the same in every process, version and machine, unlike the standard library's hashers.
+/// Returns the FNV-1a hash: the same in every process, version and machine, unlike the standard library's hashers.
 #[must_use]
 pub fn stable_hash(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
-}
-
-/// Returns the key of the publishing order: the calls of one ordered trigger share a key; others need no order.
-#[must_use]
-pub fn order_of(envelope: &Envelope, policy: &DispatchPolicy) -> Option<u64> {
-    policy.is_ordered().then(|| stable_hash(envelope.integration_id.as_bytes()))
 }
 
 #[cfg(test)]
@@ -274,7 +309,7 @@ mod tests {
     use super::*;
 
     fn topology() -> Topology {
-        Topology::new("acme.", 4, Limits { max_length: 10, max_bytes: 1000 }, Installation::unchecked())
+        Topology::new("acme.", NonZeroU16::new(4).unwrap(), Limits { max_length: 10, max_bytes: 1000 })
     }
 
     #[test]

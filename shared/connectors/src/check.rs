@@ -1,4 +1,4 @@
-//! Whether a connection works, for the operator who wrote it.
+//! Tests of connections.
 
 use crate::concealment::Concealment;
 use crate::connector::Test;
@@ -13,7 +13,7 @@ use std::time::Duration;
 const CHECK_TIMEOUT: Duration = Duration::from_secs(20);
 
 impl Connectors {
-    /// Connects and signs in anew, changes nothing, and says what was reached: `PostgreSQL 15.6, database 'crm', as 'forebay'`. A
+    /// Connects and signs in, changes nothing, and describes the remote system: `PostgreSQL 15.6, database 'crm', as 'forebay'`. A
     /// connection that is not enabled can be tested too.
     ///
     /// # Errors

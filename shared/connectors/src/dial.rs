@@ -8,17 +8,17 @@ use forebay_tls::TlsFailure;
 use std::error::Error;
 use tokio::net::TcpStream;
 
-/// Connects to the first of the host's addresses that answers, all within [`CONNECT_TIMEOUT`].
+/// Connects to the first address of the host that answers, within [`CONNECT_TIMEOUT`] in total.
 ///
 /// # Errors
-/// `Unreachable`, with what the last address said.
+/// `Unreachable`, with the error of the last address.
 pub(super) async fn dial(reach: &Reach, target: &Target<'_>, host: &str, port: u16) -> Result<TcpStream, ExecutionError> {
     let connect = async {
         let mut last = String::new();
         for address in reach.resolve(host, port).await.map_err(|error| target.at(error))? {
             match TcpStream::connect(address).await {
                 Ok(stream) => {
-                    // Small messages back and forth: waiting to fill a packet helps nobody.
+                    // Messages are small requests and responses: waiting to fill a packet only delays them.
                     let _ = stream.set_nodelay(true);
                     return Ok(stream);
                 }
@@ -36,14 +36,10 @@ pub(super) async fn dial(reach: &Reach, target: &Target<'_>, host: &str, port: u
     tokio::time::timeout(CONNECT_TIMEOUT, connect).await.unwrap_or_else(|_| Err(too_slow()))
 }
 
-/// The innermost cause: it says most, and what is around it are layers of a client.
+/// Returns the innermost cause, which is the most specific: the outer errors are layers of a client.
 pub(crate) fn cause(error: &(dyn Error + 'static)) -> String {
     if let Some(failure) = TlsFailure::in_error(error) {
         return failure.to_string();
     }
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
+    forebay_contract::error_chain(error).last().unwrap_or(error).to_string()
 }

@@ -1,11 +1,11 @@
-//! What steps reach: HTTP services, databases, mail, files, brokers. Each takes values that are already rendered and gives the step's
+//! Access to remote systems: HTTP services, databases, mail, files, brokers. Each connector takes rendered values and returns the step's
 //! output.
 //!
-//! A [`Connectors`] keeps sessions by connection and gives one to the next step that needs it. All of them connect only where the
-//! [`Reach`] permits. Failures name the connection and its address, never a credential; they are `transient` where another attempt
-//! may go better, and say so where an effect may have happened all the same.
+//! [`Connectors`] reuse sessions of a connection for later steps. All of them connect only to addresses that [`Reach`] permits. Failures
+//! name the connection and its address, never a credential; they are `transient` if another attempt may succeed, and say if an effect may
+//! have happened nevertheless.
 //!
-//! Each kind of connection is one folder; what all of them do alike is in `connector.rs`. This file is their registry.
+//! Each kind of connection has a folder; their common interface is in `connector.rs`. This file is their registry.
 
 mod amqp;
 mod check;
@@ -25,7 +25,7 @@ mod tls;
 pub use crate::http::Headers;
 pub use forebay_broker::RemoteMessage;
 pub use mail::{Mail, MailFile};
-pub use reach::{Reach, ReachError, Refused, SETTING as REACH_SETTING};
+pub use reach::{Reach, Refused, SETTING as REACH_SETTING};
 pub use sessions::Connectors;
 pub use sftp::{Earlier, FileAction, RemotePath, type_of};
 pub use sql::{Statement, StatementText};
@@ -40,7 +40,7 @@ use sftp::SftpSessions;
 use sql::{MysqlSessions, PostgresSessions};
 use std::time::Duration;
 
-/// The connector of a kind.
+/// Returns the connector of a kind.
 fn connector_of(kind: &ConnectionKind) -> &dyn Connector {
     match kind {
         ConnectionKind::Http(http) => http,
@@ -60,11 +60,11 @@ sessions::kept! {
     sftp_pools: SftpSessions, MAX_IDLE_OF_FEW;
 }
 
-/// The bounds of one step.
+/// The limits of one step.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     /// Maximum time of the whole step.
     pub timeout: Duration,
-    /// Maximum bytes that the remote system may give, about.
+    /// Maximum bytes of the remote system's response, approximately.
     pub max_bytes: usize,
 }

@@ -1,4 +1,4 @@
-//! Sessions with remote systems that are kept for the next step, by connection.
+//! Sessions with remote systems that are reused for later steps, by connection.
 
 use deadpool::Runtime;
 use deadpool::managed::{Manager, Object, Pool, PoolError, Timeouts};
@@ -11,15 +11,15 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long a session with a database or broker may be unused. Servers and what is between close them after some minutes or hours.
+/// Maximum idle time of a session with a database or broker. Servers and network devices close such sessions after some minutes or hours.
 pub(super) const MAX_IDLE: Duration = Duration::from_secs(300);
-/// The same with mail and file servers, which often allow only a few sessions of one user.
+/// Maximum idle time of a session with mail and file servers, which often allow only a few sessions for a user.
 pub(super) const MAX_IDLE_OF_FEW: Duration = Duration::from_secs(30);
 
-/// The pools of one kind of connection. A pool ends when its connection is changed or was not used for a while.
+/// The pools of one kind of connection. A pool ends when its connection is changed or was not used for some time.
 pub(super) struct Pools<M: Manager<Error = ExecutionError>> {
     pools: Mutex<HashMap<(Name, Name), Entry<M>>>,
-    /// How long a session may be unused.
+    /// Maximum idle time of a session.
     idle: Duration,
 }
 
@@ -29,8 +29,8 @@ struct Entry<M: Manager<Error = ExecutionError>> {
     used: Instant,
 }
 
-/// A session in use. Dropped before [`done`](Self::done), the session is ended and not given to anybody else: nobody knows what the
-/// remote system is in the middle of.
+/// A session in use. If it is dropped before [`done`](Self::done), the session is ended and not reused: the state of the remote system is
+/// unknown.
 pub(super) struct Lease<M: Manager<Error = ExecutionError>> {
     /// Present until the lease ends.
     object: Option<Object<M>>,
@@ -44,10 +44,10 @@ where
         Self { pools: Mutex::default(), idle }
     }
 
-    /// A session of the connection: one that is unused, a new one, or the next that is given back once there are `most`.
+    /// Leases a session of the connection: an idle one, a new one, or the next one that is returned if there are `most`.
     ///
     /// # Errors
-    /// What the manager says of a new session.
+    /// The manager's error of a new session.
     pub(super) async fn lease(
         &self,
         connection: &Arc<Connection>,
@@ -86,7 +86,7 @@ where
         Ok(pool)
     }
 
-    /// Ends the sessions that were not used for a while, and forgets pools that have none left.
+    /// Ends idle sessions, and drops pools without sessions.
     pub(super) fn close_idle(&self) {
         let mut pools = self.pools.lock();
         pools.retain(|_, entry| {
@@ -95,7 +95,7 @@ where
         });
     }
 
-    /// How many sessions there are.
+    /// Returns the number of sessions.
     pub(super) fn sessions(&self) -> usize {
         let pools = self.pools.lock();
         pools.values().map(|entry| entry.pool.status().size).sum()
@@ -103,7 +103,7 @@ where
 }
 
 impl<M: Manager<Error = ExecutionError>> Lease<M> {
-    /// Gives the session back for others.
+    /// Returns the session to the pool.
     pub(super) fn done(mut self) {
         self.object.take();
     }

@@ -22,10 +22,10 @@ struct Shared {
     closer: Once,
 }
 
-/// Declares which sessions are kept for the next step: the name of their pools, their manager, and how long they may be unused.
+/// Declares the sessions that are reused: the name of their pools, their manager, and their maximum idle time.
 macro_rules! kept {
     ($($pools:ident: $sessions:ty, $idle:expr;)+) => {
-        /// Sessions that are kept, by kind.
+        /// Sessions that are reused, by kind.
         struct KeptSessions {
             $($pools: $crate::pool::Pools<$sessions>),+
         }
@@ -35,12 +35,12 @@ macro_rules! kept {
                 Self { $($pools: $crate::pool::Pools::new($idle)),+ }
             }
 
-            /// How many are open.
+            /// Returns the number of open sessions.
             fn count(&self) -> usize {
                 [$(self.$pools.sessions()),+].into_iter().sum()
             }
 
-            /// Ends those that were not used for a while.
+            /// Ends idle sessions.
             fn close_idle(&self) {
                 $(self.$pools.close_idle();)+
             }
@@ -56,13 +56,13 @@ macro_rules! kept {
 pub(crate) use kept;
 
 impl Connectors {
-    /// No session yet: each is made when a step needs it.
+    /// Creates connectors without sessions: a session begins when a step needs it.
     #[must_use]
     pub fn new(reach: Reach) -> Self {
         Self::sharing(reach, None)
     }
 
-    /// As [`new`](Self::new). `tokens`: where access tokens are shared with other processes.
+    /// Creates connectors; `tokens` is the store in which processes share access tokens.
     #[must_use]
     pub fn sharing(reach: Reach, tokens: Option<Arc<dyn TokenStore>>) -> Self {
         Self::with_tokens(reach, Tokens::shared_by(tokens))
@@ -73,18 +73,18 @@ impl Connectors {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Nothing is kept yet but that a new token is shared with those who use the one before.
+    /// Returns connectors for a test: they have no sessions, and share new tokens with users of the one before.
     pub(crate) fn of_a_test(&self) -> Self {
         Self::with_tokens(self.shared.reach.clone(), self.shared.tokens.of_a_test())
     }
 
-    /// Where connections may be made to.
+    /// Returns the permitted addresses.
     #[must_use]
     pub fn reach(&self) -> &Reach {
         &self.shared.reach
     }
 
-    /// Sessions that are open at the moment.
+    /// Returns the number of open sessions.
     #[must_use]
     pub fn sessions(&self) -> usize {
         self.shared.sessions.count()
@@ -98,7 +98,7 @@ impl Connectors {
         &self.shared.own_clients
     }
 
-    /// The sessions that are kept. Idle ones are closed from the first use on, which runs on the runtime that `new` need not have.
+    /// Returns the reused sessions. Closing idle ones starts with the first use, since `new` may be called outside of a runtime.
     pub(crate) fn kept(&self) -> &KeptSessions {
         self.shared.closer.call_once(|| {
             let shared = Arc::downgrade(&self.shared);

@@ -1,4 +1,4 @@
-//! How messages name a connection.
+//! Names of connections in messages.
 
 use crate::connector_of;
 use forebay_contract::connection::Connection;
@@ -6,11 +6,11 @@ use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use reqwest::Url;
 use std::fmt;
 
-/// A connection as messages name it: `connection 'crm' (postgres at db.example:5432)`.
+/// A connection in messages: `connection 'crm' (postgres at db.example:5432)`.
 pub struct Target<'a>(pub &'a Connection);
 
 impl<'a> Target<'a> {
-    /// Names a connection that is to be used.
+    /// Names a connection that will be used.
     ///
     /// # Errors
     /// The connection is not enabled.
@@ -22,12 +22,12 @@ impl<'a> Target<'a> {
         Err(ExecutionError::permanent(ErrorCode::Connection, format!("{target} is not enabled: set `enabled: true` and apply it")))
     }
 
-    /// The step needs another kind of connection.
+    /// Returns the failure of a step that needs another kind of connection.
     pub(crate) fn is_no(&self, wanted: &str) -> ExecutionError {
         ExecutionError::permanent(ErrorCode::Definition, format!("{self} is no {wanted}: name one in the step"))
     }
 
-    /// Puts the connection before what is wrong.
+    /// Adds the connection to the front of an error's message.
     pub(crate) fn at(&self, error: ExecutionError) -> ExecutionError {
         ExecutionError { message: format!("{self}: {}", error.message), ..error }
     }
@@ -40,7 +40,8 @@ impl fmt::Display for Target<'_> {
     }
 }
 
-/// Host and port of an address, and nothing of it that may be a credential. `ports`: those that a scheme stands for, beside HTTP's.
+/// Returns host and port of an address, without any part that may be a credential. `ports` has default ports by scheme, besides those of
+/// HTTP.
 pub(crate) fn host_and_port(url: &str, ports: &[(&str, u16)]) -> String {
     let Ok(url) = Url::parse(url) else { return "an address that cannot be read".to_owned() };
     let of_scheme = || ports.iter().find(|(scheme, _)| *scheme == url.scheme()).map(|(_, port)| *port);

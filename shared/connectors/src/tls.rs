@@ -1,4 +1,4 @@
-//! Which servers a connection trusts, and what a step says when TLS cannot be begun.
+//! The certificates that a connection trusts, and the advice if TLS cannot be started.
 
 use super::{Target, connector_of};
 use forebay_contract::connection::{Connection, ServerTrust};
@@ -8,7 +8,7 @@ use rustls::ClientConfig;
 use std::error::Error;
 use std::fmt::Display;
 
-/// What a certificate must be that `trust` names.
+/// Returns the TLS configuration that trusts the certificates of `trust`.
 ///
 /// # Errors
 /// `Connection`: no authority in it can be read.
@@ -21,8 +21,8 @@ pub(super) fn client_config(target: &Target<'_>, trust: &ServerTrust) -> Result<
     config_of(target, trusted)
 }
 
-/// The same for a server beside the connection's own, such as that of its access tokens: a certificate is that of one server, but an
-/// authority vouches for this one too.
+/// Returns the TLS configuration for a server other than the connection's, such as its token endpoint: a certificate belongs to one server,
+/// but an authority is trusted for this one too.
 pub(super) fn client_config_beside(target: &Target<'_>, trust: &ServerTrust) -> Result<ClientConfig, ExecutionError> {
     let trusted = match trust {
         ServerTrust::Authority(authorities) => Trusted::ByMachineOrAuthorities(authorities),
@@ -35,18 +35,19 @@ fn config_of(target: &Target<'_>, trusted: Trusted<'_>) -> Result<ClientConfig, 
     trusted.client_config().map_err(|error| ExecutionError::permanent(ErrorCode::Connection, format!("{target}: {error}")))
 }
 
-/// The server with which TLS was to begin.
+/// The server of a failed TLS handshake.
 #[derive(Clone, Copy)]
 pub(super) enum Server<'a> {
-    /// That of an address in a step.
+    /// The server of an address in a step.
     OfUrl,
-    /// The connection's own.
+    /// The server of the connection.
     Of(&'a Connection),
-    /// Another one that the connection needs, such as that of its access tokens.
+    /// Another server that the connection needs, such as its token endpoint.
     Beside(&'a Connection),
 }
 
-/// The failure where TLS could not be begun: why, and what to do. `named`: how messages name the server. `None`: it was not TLS.
+/// Returns the failure if TLS could not be started: the reason, and the remedy. `named` is the name of the server in messages. `None`: TLS
+/// was not the cause.
 pub(super) fn refused(named: &impl Display, server: Server<'_>, error: &(dyn Error + 'static)) -> Option<ExecutionError> {
     let failure = TlsFailure::in_error(error)?;
     let advice = match &failure {
@@ -57,7 +58,7 @@ pub(super) fn refused(named: &impl Display, server: Server<'_>, error: &(dyn Err
     let message = format!("{named}: TLS could not be begun: {failure}; {advice}");
     Some(match failure {
         TlsFailure::Certificate(_) => ExecutionError::permanent(ErrorCode::Unreachable, message),
-        // A balancer answers so while the server behind it is away.
+        // A load balancer answers like this while the server behind it is away.
         TlsFailure::NotTls | TlsFailure::Refused(_) | TlsFailure::NothingInCommon | TlsFailure::Broken => {
             ExecutionError::transient(ErrorCode::Unreachable, message)
         }
@@ -96,7 +97,7 @@ fn on_certificate(server: Server<'_>, remedy: Remedy) -> String {
     }
 }
 
-/// The setting for a server that speaks no TLS, or not from the first byte.
+/// Returns the setting for a server without TLS, or without TLS from the first byte.
 fn in_clear(server: Server<'_>) -> &'static str {
     match server {
         Server::OfUrl => "`http://`",

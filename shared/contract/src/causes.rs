@@ -1,26 +1,29 @@
-//! What errors say, with their causes.
+//! The texts of errors with their causes.
 
 use std::error::Error;
 
-/// The causes of an error, from the outermost. One whose text stands at the end of the text before it is left out: some errors of
+/// Returns an error and its sources, from the outermost.
+pub fn error_chain<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
+}
+
+/// Returns the texts of the causes of an error, from the outermost. One whose text stands at the end of the text before it is left out: some errors of
 /// libraries repeat their cause.
 #[must_use]
 pub fn causes(error: &(dyn Error + 'static)) -> Vec<String> {
     let mut told = error.to_string();
     let mut causes = Vec::new();
-    let mut source = error.source();
-    while let Some(cause) = source {
+    for cause in error_chain(error).skip(1) {
         let text = cause.to_string();
         if !told.ends_with(&text) {
             causes.push(text.clone());
             told = text;
         }
-        source = cause.source();
     }
     causes
 }
 
-/// An error and its [`causes`] in one line.
+/// Returns an error and its [`causes`] in one line.
 #[must_use]
 pub fn with_causes(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();

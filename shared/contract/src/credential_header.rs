@@ -1,6 +1,6 @@
-//! Headers that carry credentials, for documents that are stored in clear: definitions and alerts.
+//! Headers with credentials, which documents that are stored in clear must not contain: definitions and alert rules.
 
-/// Names in lower case.
+/// The names in lower case.
 const CREDENTIALS: [&str; 10] = [
     "authorization",
     "proxy-authorization",
@@ -14,7 +14,7 @@ const CREDENTIALS: [&str; 10] = [
     "private-token",
 ];
 
-/// The problem text about such a header.
+/// The text of the problem.
 pub(crate) const STORED_IN_CLEAR: &str = "is a credential, and would be stored in clear: use an http connection, which is stored encrypted";
 
 /// Returns whether a header is known to carry a credential.

@@ -1,21 +1,21 @@
-//! Durations as people write them in definitions, settings and on the command line: `500ms`, `30s`, `15m`, `2h`, `14d`.
+//! Durations in definitions, settings and on the command line: `500ms`, `30s`, `15m`, `2h`, `14d`.
 
 use std::time::Duration;
 
-/// The reason for which a text is not a valid duration; the Display names the text and the form that was meant.
+/// The reason for which a text is not a valid duration; its Display contains the text and the valid form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("'{text}' is not a valid duration: write a whole number and a unit, such as 500ms, 30s, 15m, 2h or 14d")]
 pub struct DurationError {
     text: String,
 }
 
-/// Units, longest spelling of a shared prefix first: `ms` must be tried before `m` and `s`.
+/// Units; `ms` must be tried before `m` and `s`.
 const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
 /// Parses `<whole number><unit>`, unit one of `ms`, `s`, `m`, `h`, `d`.
 ///
 /// # Errors
-/// [`DurationError`] for anything else, an overflow included.
+/// [`DurationError`] for any other text, and for an overflow.
 pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     let error = || DurationError { text: text.chars().take(64).collect() };
     let text = text.trim();
@@ -42,8 +42,8 @@ pub fn format_duration(duration: Duration) -> String {
     "0s".to_owned()
 }
 
-/// Shows a duration that was measured, computed or said by somebody else to people, by its two largest units: `250 ms`, `1.5 s`, `3 min 20 s`,
-/// `2 h 43 min`, `3 d 4 h`. What is smaller is dropped.
+/// Returns a measured or computed duration for people, with its two largest units: `250 ms`, `1.5 s`, `3 min 20 s`, `2 h 43 min`, `3 d 4
+/// h`. Smaller units are dropped.
 #[must_use]
 pub fn show_duration(duration: Duration) -> String {
     let (seconds, millis) = (duration.as_secs(), duration.subsec_millis());

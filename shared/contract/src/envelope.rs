@@ -1,5 +1,5 @@
-//! The envelope: an accepted call as it travels on the broker. The body of the message is the HTTP body byte for byte;
-//! everything else is in the message's properties and headers, whose names stand here.
+//! The envelope: an accepted call as a message of the broker. The body of the message is the HTTP body byte for byte; everything else is in
+//! the message's properties and headers, whose names are defined here.
 
 use crate::definition::Schedule;
 use crate::id::ExecutionId;
@@ -11,17 +11,17 @@ use serde_json::{Map, Value};
 use std::time::Duration;
 use uuid::Uuid;
 
-/// The version that this code writes. A worker understands every version from 1 to this one.
+/// The version that is written. A worker reads every version from 1 to this one.
 pub const ENVELOPE_VERSION: u32 = 1;
 
-/// The method of a call by another integration, in the place of one of HTTP. Its body is JSON.
+/// The method of a call by another integration, instead of an HTTP method. Its body is JSON.
 pub const CALL_METHOD: &str = "CALL";
 
-/// Message header names. They are few on purpose: each entry of the header table costs the broker and both clients about as
-/// much as 200 bytes of body, so what only Forebay reads is one JSON text.
+/// Message header names. They are few, since each entry of the header table costs the broker and both clients about as much as 200 bytes of
+/// body; so the fields that only Forebay reads are one JSON text.
 pub mod header {
-    /// Everything of the call but its body, as JSON (text): `envelope` (its version), `tenant`, `integration`, `integrationId`, `version`,
-    /// `receivedAt`, `deadline`, `attempts`, `once`, `resumes`, `dueAt`, `callDepth`, `caller` and `request`.
+    /// Everything of the call except its body, as JSON (text): `envelope` (its version), `tenant`, `integration`, `integrationId`,
+    /// `version`, `receivedAt`, `deadline`, `attempts`, `once`, `resumes`, `dueAt`, `callDepth`, `caller` and `request`.
     pub const CALL: &str = "forebay-call";
     /// W3C trace context (text).
     pub const TRACEPARENT: &str = "traceparent";
@@ -29,7 +29,7 @@ pub mod header {
     pub const TRACESTATE: &str = "tracestate";
 }
 
-/// What a mapping sees as `.request` and `.query`: everything of the call but its body.
+/// The call without its body, which mappings see as `.request` and `.query`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Request {
     /// Such as `POST`.
@@ -42,12 +42,12 @@ pub struct Request {
     /// Declared query parameters in their types.
     #[serde(default, deserialize_with = "crate::json::object")]
     pub query: Map<String, Value>,
-    /// Header names in lower case with their values in the order of the call; credentials are left out.
+    /// Header names in lower case with their values, in the order of the call; credentials are left out.
     pub headers: Vec<(String, String)>,
 }
 
 impl Request {
-    /// The first value of a header; the name in lower case.
+    /// Returns the first value of a header; the name is in lower case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
@@ -59,12 +59,12 @@ impl Request {
 pub struct TraceContext {
     /// `00-<trace id>-<span id>-<flags>`.
     pub traceparent: String,
-    /// Vendors' state; may be absent.
+    /// Vendor-specific state; may be absent.
     pub tracestate: Option<String>,
 }
 
 impl TraceContext {
-    /// The id of the trace, if it is sampled: of another one nobody keeps anything.
+    /// Returns the id of the trace, if it is sampled; no spans of other traces are stored.
     #[must_use]
     pub fn sampled_id(&self) -> Option<u128> {
         let mut parts = self.traceparent.split('-');
@@ -74,10 +74,10 @@ impl TraceContext {
     }
 }
 
-/// One accepted call.
+/// An accepted call.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Envelope {
-    /// Also the message id, and the correlation id of the reply.
+    /// The id of the execution; also the message id, and the correlation id of the reply.
     pub execution_id: ExecutionId,
     /// The tenant.
     pub tenant: Name,
@@ -95,11 +95,11 @@ pub struct Envelope {
     pub content_encoding: Option<String>,
     /// The body, byte for byte.
     pub body: Bytes,
-    /// The time at which the ingress had read the call.
+    /// The time at which the ingress had received the call.
     pub received_at: UnixMicros,
     /// The time after which an execution that has not begun must not begin; absent: it always runs.
     pub deadline: Option<UnixMillis>,
-    /// The queue on which the caller's ingress waits for the reply; absent: nobody waits.
+    /// The queue on which the caller's ingress waits for the reply; absent: the caller does not wait.
     pub reply_to: Option<String>,
     /// The trace that the call belongs to.
     pub trace: Option<TraceContext>,
@@ -110,17 +110,18 @@ pub struct Envelope {
     pub claim_token: Option<i64>,
     /// True if the execution was deferred by a `wait`, and resumes from its checkpoints.
     pub resumes: bool,
-    /// The time at which a scheduled run was due; absent: it was called.
+    /// The time at which a scheduled run was due; absent: it is not one.
     pub due_at: Option<UnixMillis>,
     /// Number of executions that called one another before this one; 0: no execution called it.
     pub call_depth: u32,
-    /// Id of the API key that called; the outcome is for this key. Absent: no API key called (an open endpoint, a signed call, a schedule,
+    /// Id of the API key of the caller, which may read the outcome. Absent: the call had none (an open endpoint, a signed call, a schedule,
     /// a person, another execution).
     pub caller: Option<Uuid>,
 }
 
 impl Envelope {
-    /// A call that is received now: its first message, for which nobody waits. Its content type and encoding are those of its headers.
+    /// Creates the envelope of a call that is received now, without a waiting caller. Its content type and encoding are those of its
+    /// headers.
     #[must_use]
     pub fn new(
         execution_id: ExecutionId,
@@ -153,7 +154,7 @@ impl Envelope {
         }
     }
 
-    /// Returns a run of a schedule that is, or was, due at `due`: its first message, for which nobody waits.
+    /// Creates the envelope of a scheduled run that was due at `due`, without a waiting caller.
     #[must_use]
     pub fn of_schedule(
         execution_id: ExecutionId,
@@ -174,10 +175,10 @@ impl Envelope {
         Self { due_at: Some(due), ..Self::new(execution_id, path, integration_id, version, request, body) }
     }
 
-    /// Time that is left for the execution to begin: zero when it is too late. `None`: it may begin at any time, or has begun.
+    /// Returns the time within which the execution must begin: zero if it is too late. `None`: it may begin at any time, or has begun.
     #[must_use]
     pub fn time_to_begin(&self) -> Option<Duration> {
-        // One that goes on after a wait has begun in time.
+        // An execution that resumes after a wait has begun in time.
         let deadline = self.deadline.filter(|_| !self.resumes)?;
         Some(deadline.since(UnixMillis::now()))
     }
@@ -186,7 +187,7 @@ impl Envelope {
     #[must_use]
     pub fn new_claim_token() -> i64 {
         let mut bytes = [0; 8];
-        // Without random bytes, messages differ by their time at least.
+        // Without random bytes, messages at least differ by their time.
         getrandom::fill(&mut bytes).map_or_else(|_| UnixMicros::now().get(), |()| i64::from_be_bytes(bytes))
     }
 }

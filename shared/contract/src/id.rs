@@ -1,7 +1,7 @@
 //! Execution ids: 16 bytes that are unique and begin with the time, then an 8-byte tag keyed by the installation.
 //!
-//! The tag proves that this installation issued the id for this integration, so that `GET .../executions/{id}` can say
-//! "queued" for an execution that no worker has touched yet without a row in the database, and 404 for an id that was never issued.
+//! The tag proves that this installation issued the id for this integration. So `GET .../executions/{id}` can answer "queued" for an
+//! execution that has no row in the database yet, and 404 for an id that was never issued.
 
 use crate::unix_time::UnixMillis;
 use hmac::{Hmac, Mac};
@@ -13,16 +13,16 @@ use uuid::Uuid;
 const UNIQUE_BYTES: usize = 16;
 const TAG_BYTES: usize = 8;
 const ID_BYTES: usize = UNIQUE_BYTES + TAG_BYTES;
-/// Random bytes that a thread keeps in store.
+/// Random bytes that each thread has in reserve.
 const POOL_BYTES: usize = 1000;
-/// 192 bits in symbols of 5 bits.
+/// Length of the text: 192 bits in symbols of 5 bits.
 const TEXT_LENGTH: usize = 39;
 
 /// An execution's id. Its text is 39 lower-case base32hex symbols; ids sort by the time at which they were issued.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ExecutionId([u8; ID_BYTES]);
 
-/// The text is not of an id's form.
+/// The text does not have the form of an id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("'{text}' is no execution id: an id has {TEXT_LENGTH} of the characters 0-9 a-v")]
 pub struct ExecutionIdError {
@@ -30,7 +30,7 @@ pub struct ExecutionIdError {
 }
 
 impl ExecutionId {
-    /// The part stored as the primary key: 48 bits of Unix time in milliseconds, then 80 random bits.
+    /// Returns the part that is stored as the primary key: 48 bits of Unix time in milliseconds, then 80 random bits.
     #[must_use]
     pub fn unique(&self) -> Uuid {
         let mut bytes = [0; UNIQUE_BYTES];
@@ -45,26 +45,26 @@ impl ExecutionId {
     }
 }
 
-/// Issues and checks ids; one a process, from the installation's key.
+/// Issues and checks ids with the installation's key; one per process.
 #[derive(Clone)]
 pub struct IdIssuer {
-    /// The MAC with its key schedule done, cloned for each use.
+    /// The MAC with its key schedule computed, cloned for each use.
     mac: Hmac<Sha256>,
 }
 
 impl IdIssuer {
-    /// An issuer keyed by the installation's secret of any length (32 random bytes are made by the store's first migration).
+    /// Creates an issuer with the installation's key, of any length (the first migration of the store makes 32 random bytes).
     #[must_use]
     pub fn new(key: &[u8]) -> Self {
-        // HMAC takes a key of any length (RFC 2104), so the error of the general trait cannot occur; an empty MAC key is the fallback.
+        // HMAC accepts a key of any length (RFC 2104), so the error of the general trait cannot occur; an empty MAC key is the fallback.
         let mac = Hmac::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&Default::default()));
         Self { mac }
     }
 
-    /// A new id for the integration.
+    /// Issues a new id for the integration.
     ///
     /// # Errors
-    /// When the operating system gives no random bytes.
+    /// The operating system provides no random bytes.
     pub fn issue(&self, integration: Uuid) -> Result<ExecutionId, getrandom::Error> {
         let millis = u64::try_from(UnixMillis::now().get()).unwrap_or_default();
         let mut unique = [0; UNIQUE_BYTES];
@@ -73,7 +73,7 @@ impl IdIssuer {
         Ok(self.with_tag(unique, integration))
     }
 
-    /// Returns the id that is always the same for an integration, a time and a name, such as that of a due run.
+    /// Returns an id that is always the same for an integration, a time and a name, such as that of a due run.
     #[must_use]
     pub fn derive(&self, integration: Uuid, time: UnixMillis, name: &str) -> ExecutionId {
         let millis = u64::try_from(time.get()).unwrap_or_default();
@@ -85,7 +85,7 @@ impl IdIssuer {
         self.with_tag(unique, integration)
     }
 
-    /// The id whose unique part is known, as it is read back from the store.
+    /// Returns the id with a known unique part, as it is read from the store.
     #[must_use]
     pub fn restore(&self, unique: Uuid, integration: Uuid) -> ExecutionId {
         self.with_tag(unique.into_bytes(), integration)
@@ -113,10 +113,11 @@ impl IdIssuer {
     }
 }
 
-/// Random bytes of the operating system, asked for many ids at once: a system call an id would be felt on the way of every call.
+/// Fills `bytes` with random bytes of the operating system, which are read for many ids at once: a system call for each id would be
+/// noticeable in each call.
 fn random(bytes: &mut [u8]) -> Result<(), getrandom::Error> {
     thread_local! {
-        /// The bytes, and how many of them are used.
+        /// The bytes, and the number of them that are used.
         static POOL: RefCell<([u8; POOL_BYTES], usize)> = const { RefCell::new(([0; POOL_BYTES], POOL_BYTES)) };
     }
     POOL.with_borrow_mut(|(pool, used)| {

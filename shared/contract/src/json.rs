@@ -1,15 +1,15 @@
-//! The one reader of JSON that is stored, sent on or shown: a number keeps the text that it was written with.
+//! The only reader of JSON that is stored, forwarded or shown: numbers keep their text.
 //!
-//! serde_json keeps the digits, but it writes `1E5` as `1e+5` and takes `-0` for 0.
+//! serde_json keeps the digits, but writes `1E5` as `1e+5` and reads `-0` as 0.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Number, Value};
 
-/// Reads one JSON value of UTF-8.
+/// Reads a JSON value from UTF-8.
 ///
 /// # Errors
-/// As serde_json: not JSON, not UTF-8, or deeper than 128 levels.
+/// Those of serde_json: not JSON, not UTF-8, or deeper than 128 levels.
 pub fn read_json(text: &[u8]) -> serde_json::Result<Value> {
     let value = serde_json::from_slice(text)?;
     if !has_rewritten_number(text) {
@@ -18,26 +18,25 @@ pub fn read_json(text: &[u8]) -> serde_json::Result<Value> {
     verbatim(serde_json::from_slice(text)?)
 }
 
-/// An object of these members. `json!` would read the numbers in them once more, and write `1E5` as `1e+5`.
+/// Creates an object from these members. `json!` would parse the numbers in them again, and write `1E5` as `1e+5`.
 #[must_use]
 pub fn object_of<const N: usize>(members: [(&str, Value); N]) -> Value {
     Value::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
-/// A field of a stored type that holds a value: `#[serde(deserialize_with = "forebay_contract::json::value")]`.
+/// Reads a field that contains a value: `#[serde(deserialize_with = "forebay_contract::json::value")]`.
 ///
 /// # Errors
-/// As [`read_json`].
+/// Those of [`read_json`].
 pub fn value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
     let raw = Box::<RawValue>::deserialize(deserializer)?;
     read_json(raw.get().as_bytes()).map_err(serde::de::Error::custom)
 }
 
-/// As [`value`], of a document that a person or a program writes: a field that is given twice is refused, as it is in YAML, since one of
-/// the two would be dropped.
+/// Reads a document that a person or a program has written. A repeated field is refused, as in YAML, since one of the two would be ignored.
 ///
 /// # Errors
-/// As [`value`], and the name that is given twice.
+/// Those of [`value`], and a repeated name.
 pub fn document<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
     let raw = Box::<RawValue>::deserialize(deserializer)?;
     match repeated_name(&raw) {
@@ -47,10 +46,10 @@ pub fn document<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::
     }
 }
 
-/// As [`document`], of a field that may be absent.
+/// Reads a document that may be absent.
 ///
 /// # Errors
-/// As [`document`].
+/// Those of [`document`].
 pub fn optional_document<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     document(deserializer).map(|value| Some(value).filter(|value| !value.is_null()))
 }
@@ -77,18 +76,18 @@ fn repeated_name(raw: &RawValue) -> serde_json::Result<Option<String>> {
     Ok(None)
 }
 
-/// As [`value`], of a field that may be absent; null counts as absent.
+/// Reads a field that may be absent; null counts as absent.
 ///
 /// # Errors
-/// As [`read_json`].
+/// Those of [`read_json`].
 pub fn optional_value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     value(deserializer).map(|value| Some(value).filter(|value| !value.is_null()))
 }
 
-/// As [`value`], of an object.
+/// Reads a field that contains an object.
 ///
 /// # Errors
-/// As [`read_json`], and a value that is no object.
+/// Those of [`read_json`], and a value that is not an object.
 pub fn object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
     match value(deserializer)? {
         Value::Object(members) => Ok(members),
@@ -96,17 +95,17 @@ pub fn object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, 
     }
 }
 
-/// As [`value`], of a list.
+/// Reads a field that contains a list.
 ///
 /// # Errors
-/// As [`read_json`].
+/// Those of [`read_json`].
 pub fn values<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Value>, D::Error> {
     let raw = Vec::<Box<RawValue>>::deserialize(deserializer)?;
     raw.iter().map(|raw| read_json(raw.get().as_bytes()).map_err(serde::de::Error::custom)).collect()
 }
 
-/// The JSON number that `text` is: as JSON has it, or with a leading `+`, leading zeros or a bare point (`.5`, `5.`). The digits are
-/// kept. `None` where it is no number.
+/// Returns the JSON number of `text`: in the form of JSON, or with a leading `+`, leading zeros or a bare point (`.5`, `5.`). The digits
+/// are kept. `None` if it is not a number.
 #[must_use]
 pub fn number(text: &str) -> Option<Number> {
     let (sign, unsigned) = match text.strip_prefix('-') {
@@ -128,7 +127,7 @@ pub fn number(text: &str) -> Option<Number> {
     Some(Number::from_string_unchecked(format!("{sign}{whole}{point}{fraction}{exponent}")))
 }
 
-/// True where serde_json would write a number in `json` another way: one with an exponent, or the integer `-0`.
+/// Returns true if serde_json would write a number of `json` in another form: one with an exponent, or the integer `-0`.
 fn has_rewritten_number(json: &[u8]) -> bool {
     let (mut at, mut previous) = (0, 0);
     while let Some(&byte) = json.get(at) {
@@ -144,7 +143,7 @@ fn has_rewritten_number(json: &[u8]) -> bool {
     false
 }
 
-/// Where the closing quote of the string that begins at `start` is.
+/// Returns the place of the closing quote of the string that begins at `start`.
 fn end_of_string(json: &[u8], start: usize) -> usize {
     let mut at = start + 1;
     while let Some(found) = json.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
@@ -175,7 +174,7 @@ fn verbatim(raw: &RawValue) -> serde_json::Result<Value> {
     }
 }
 
-/// The members of an object in their order.
+/// The members of an object, in order.
 struct Members<'t>(Vec<(String, &'t RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {

@@ -1,4 +1,4 @@
-//! Labels: what an execution is found by, such as the number of a work order.
+//! Labels by which executions are found, such as the number of a work order.
 
 use crate::name::is_name;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -6,50 +6,50 @@ use serde_json::Value;
 use std::fmt;
 use std::str::FromStr;
 
-/// The name of a label whose mapping gives a value without one.
+/// The name of a label if the mapping returns a value without a name.
 pub const DEFAULT_LABEL: &str = "label";
 /// Maximum labels of one execution.
 pub const MAX_LABELS: usize = 8;
-/// Longest value, in characters; a longer one is cut, where it is stored and where it is searched for.
+/// Maximum characters of a value; a longer one is cut, both when it is stored and when it is searched for.
 const MAX_VALUE_CHARS: usize = 200;
 
-/// The reason for which there is no such label.
+/// The reason for which a label is not valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LabelError {
-    /// The name.
+    /// The name is not valid.
     #[error("'{0}' is no name of a label: use 1 to 64 of the characters A-Z a-z 0-9 _ -")]
     Name(String),
-    /// The value.
+    /// The value is not valid.
     #[error("the label '{0}' must be a text, a number, true or false, not {1}")]
     Value(String, &'static str),
-    /// Nothing to search for.
+    /// The label to search for is empty.
     #[error("the label '{0}' has no value")]
     Empty(String),
-    /// The whole.
+    /// The output of the mapping is not valid.
     #[error("the mapping must give an object of labels, a text or a number, and gave {0}")]
     Shape(&'static str),
-    /// Too many.
+    /// There are too many labels.
     #[error("the mapping gave {0} labels; at most {MAX_LABELS} are kept")]
     Many(usize),
-    /// No `=`.
+    /// The text has no `=`.
     #[error("'{0}' is not of the form NAME=VALUE, such as workOrder=4711")]
     Form(String),
 }
 
-/// A name and a value, written as `name=value`.
+/// A label: a name and a value, written as `name=value`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Label {
-    /// `name=value`, as it is stored.
+    /// The stored form, `name=value`.
     text: String,
-    /// Where the `=` is.
+    /// The place of the `=`.
     equals: usize,
 }
 
 impl Label {
-    /// A label; a value that is too long is cut, and control characters in it become U+FFFD.
+    /// Creates a label; a value that is too long is cut, and its control characters become U+FFFD.
     ///
     /// # Errors
-    /// A name that is none, or an empty value.
+    /// A name that is not valid, or an empty value.
     pub fn new(name: &str, value: &str) -> Result<Self, LabelError> {
         if !is_name(name) {
             return Err(LabelError::Name(name.chars().take(80).collect()));
@@ -61,28 +61,28 @@ impl Label {
         Ok(Self { text: format!("{name}={value}"), equals: name.len() })
     }
 
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.text[..self.equals]
     }
 
-    /// The value.
+    /// Returns the value.
     #[must_use]
     pub fn value(&self) -> &str {
         &self.text[self.equals + 1..]
     }
 
-    /// `name=value`.
+    /// Returns `name=value`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The labels that the output of a `label` mapping stands for. What is null or an empty text is none.
+    /// Returns the labels in the output of a `label` mapping. Null or an empty text is no label.
     ///
     /// # Errors
-    /// An output of another shape: no label is made of it.
+    /// An output of another form; then there are no labels.
     pub fn all_of(output: &Value) -> Result<Vec<Self>, LabelError> {
         let given: Vec<(&str, &Value)> = match output {
             Value::Object(members) => members.iter().map(|(name, value)| (name.as_str(), value)).collect(),
@@ -108,7 +108,7 @@ impl Label {
     }
 }
 
-/// The value of a label as it is stored, for a search that names no label.
+/// Returns the value of a label in its stored form, for a search without a name.
 #[must_use]
 pub fn label_value(text: &str) -> String {
     text.chars().take(MAX_VALUE_CHARS).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()

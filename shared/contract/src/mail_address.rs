@@ -1,17 +1,17 @@
-//! Addresses of mail: one notion of them for steps, connections and alerts.
+//! Email addresses, for steps, connections and alert rules.
 
 use email_address::{EmailAddress, Options};
 use std::fmt;
 use std::net::IpAddr;
 
-/// One address that a mail server can take, with the name that is shown for it.
+/// An address that a mail server accepts, with its display name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MailAddress {
     name: Option<String>,
     address: String,
 }
 
-/// The reason for which a text is no [`MailAddress`].
+/// The reason for which a text is not a [`MailAddress`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("'{text}' is no address of mail: {problem}; write one such as ann@example.com or 'Ann <ann@example.com>'")]
 pub struct MailAddressError {
@@ -20,7 +20,7 @@ pub struct MailAddressError {
 }
 
 impl MailAddress {
-    /// From its parts; the name is plain text, without quotes of its own.
+    /// Creates an address from its parts; the name is plain text, without quotes.
     ///
     /// # Errors
     /// An address that is not `local@domain` (RFC 5321, section 4.1.2), and a name with a control character.
@@ -45,10 +45,10 @@ impl MailAddress {
         Ok(Self { name, address: address.to_owned() })
     }
 
-    /// From `ann@example.com`, `Ann Lee <ann@example.com>` or `"Lee, Ann" <ann@example.com>`: exactly one address.
+    /// Reads `ann@example.com`, `Ann Lee <ann@example.com>` or `"Lee, Ann" <ann@example.com>`: exactly one address.
     ///
     /// # Errors
-    /// As [`MailAddress::new`], and a comma, a bracket or a quote where none belongs.
+    /// Those of [`MailAddress::new`], and a comma, a bracket or a quote that is not allowed at its place.
     pub fn parse(text: &str) -> Result<Self, MailAddressError> {
         let text = text.trim();
         let wrong = |problem: &str| MailAddressError { text: text.escape_debug().to_string(), problem: problem.to_owned() };
@@ -58,27 +58,27 @@ impl MailAddress {
         Self::new(Some(&name), address.trim())
     }
 
-    /// The name that is shown, if there is one.
+    /// Returns the display name, if there is one.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
-    /// `local@domain`.
+    /// Returns `local@domain`.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
     }
 }
 
-/// A sentence of the library as a part of ours: `Invalid character.` is `invalid character`.
+/// Returns a sentence of the library as a part of ours: `Invalid character.` becomes `invalid character`.
 fn in_a_sentence(text: &str) -> String {
     let mut characters = text.trim_end_matches('.').chars();
     characters.next().map(|first| first.to_lowercase().chain(characters).collect()).unwrap_or_default()
 }
 
-/// A name as it is meant: a quoted string without its quotes, or words without what has a meaning in addresses (RFC 5322, section
-/// 3.2.3). A dot is let through, as everybody writes it.
+/// Decodes a name: a quoted string without its quotes, or words without characters that have a meaning in addresses (RFC 5322, section
+/// 3.2.3). A dot is accepted, since it is common.
 fn unquoted(name: &str) -> Result<String, &'static str> {
     let Some(rest) = name.strip_prefix('"') else {
         let is_special = |character: char| "()<>[]:;@\\,\"".contains(character);
@@ -102,7 +102,7 @@ fn unquoted(name: &str) -> Result<String, &'static str> {
 }
 
 impl fmt::Display for MailAddress {
-    /// In a form that [`MailAddress::parse`] reads.
+    /// Writes the form that [`MailAddress::parse`] reads.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.name {
             None => f.write_str(&self.address),

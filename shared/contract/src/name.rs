@@ -4,19 +4,19 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// The reason for which a text is no name.
+/// The reason for which a text is not a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("'{text}' is no name: use 1 to 64 of the characters A-Z a-z 0-9 _ -")]
 pub struct NameError {
     text: String,
 }
 
-/// A tenant's or an integration's name: `[A-Za-z0-9_-]{1,64}`. Cheap to clone.
+/// The name of a tenant or an integration: `[A-Za-z0-9_-]{1,64}`. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Name(Arc<str>);
 
 impl Name {
-    /// The name as text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -31,7 +31,7 @@ impl FromStr for Name {
     }
 }
 
-/// The rule of all names that people give.
+/// Returns true for a valid name.
 pub(crate) fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
@@ -48,7 +48,7 @@ impl fmt::Debug for Name {
     }
 }
 
-/// `tenant/name`, the way an integration is named on the command line and in logs.
+/// `tenant/name`, as integrations are named on the command line and in logs.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct IntegrationPath {
     /// The tenant.
@@ -63,13 +63,13 @@ impl fmt::Display for IntegrationPath {
     }
 }
 
-/// The reason for which a text is no [`IntegrationPath`].
+/// The reason for which a text is not an [`IntegrationPath`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IntegrationPathError {
-    /// No slash, or more than one.
+    /// It has no slash, or more than one.
     #[error("'{0}' is not of the form TENANT/NAME, such as t37ed/CreateWorkOrder")]
     Form(String),
-    /// A part is no name.
+    /// A part is not a name.
     #[error(transparent)]
     Name(#[from] NameError),
 }

@@ -1,4 +1,4 @@
-//! What an execution produced: for the caller who waits, for the store, for the history.
+//! The outcome of an execution: for a waiting caller, for the store, for the history.
 
 use crate::unix_time::UnixMicros;
 use bytes::Bytes;
@@ -7,19 +7,19 @@ use serde_json::Value;
 use std::fmt;
 use std::time::Duration;
 
-/// Where an execution stands.
+/// The status of an execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ExecutionStatus {
-    /// Accepted, not yet started.
+    /// Received, not yet started.
     Queued,
     /// Started.
     Running,
-    /// Ended well.
+    /// Ended successfully.
     Succeeded,
     /// Ended with an error.
     Failed,
-    /// Never started, since its caller had gone with a 504 by then.
+    /// Never started: its deadline passed, and the caller received 504.
     Expired,
 }
 
@@ -27,7 +27,7 @@ impl ExecutionStatus {
     /// All, in the order of an execution's life.
     pub const ALL: [Self; 5] = [Self::Queued, Self::Running, Self::Succeeded, Self::Failed, Self::Expired];
 
-    /// The word used in the API, the command and the store.
+    /// Returns the word of the API, the command and the store.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -65,29 +65,29 @@ pub struct ExecutionError {
     /// The step, or the part of the definition (`input`, `respond`, `by`), in which it failed; absent: none of them.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub step: Option<String>,
-    /// What was wrong, and what to do, for the caller and the developer; holds no secret.
+    /// The problem and the remedy, for the caller and the developer; contains no secret.
     pub message: String,
-    /// True if another attempt may go better.
+    /// True if another attempt may succeed.
     pub transient: bool,
-    /// How long the remote system asks to be left alone (`Retry-After`); known to the attempt that met it only.
+    /// The pause that the remote system requests (`Retry-After`); known only to the attempt that received it.
     #[serde(skip)]
     pub retry_after: Option<Duration>,
 }
 
 impl ExecutionError {
-    /// A failure that the same input meets again, in no step yet.
+    /// Creates a failure that the same input causes again, without a step yet.
     #[must_use]
     pub fn permanent(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { code, step: None, message: message.into(), transient: false, retry_after: None }
     }
 
-    /// A failure that another attempt may not meet, in no step yet.
+    /// Creates a failure that another attempt may avoid, without a step yet.
     #[must_use]
     pub fn transient(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { transient: true, ..Self::permanent(code, message) }
     }
 
-    /// Names the step or part of the definition in which it happened, where that is not known yet.
+    /// Sets the step or part of the definition in which it happened, if it is not set yet.
     #[must_use]
     pub fn in_step(mut self, step: &str) -> Self {
         self.step.get_or_insert_with(|| step.to_owned());
@@ -104,36 +104,36 @@ impl fmt::Display for ExecutionError {
     }
 }
 
-/// Kinds of failure.
+/// The kind of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ErrorCode {
     /// A mapping or template failed on this input.
     Mapping,
-    /// The body could not be read as what its Content-Type says.
+    /// The body is not valid for its Content-Type.
     Body,
     /// A remote system answered with an error.
     Remote,
     /// A remote system could not be reached or did not answer in time.
     Unreachable,
-    /// The execution or a step took longer than it may.
+    /// The execution or a step exceeded its timeout.
     Timeout,
-    /// A bound on memory, stack or size was reached.
+    /// A limit of memory, stack or size was reached.
     Limit,
-    /// The worker that ran it went away again and again.
+    /// The worker that ran it stopped repeatedly.
     Crashed,
-    /// The definition's version is unknown to the store.
+    /// The version of the definition is not in the store.
     Definition,
-    /// A condition of the workflow does not hold (`assert`), or the workflow ended itself as failed (`stop`).
+    /// A condition of the workflow does not hold (`assert`), or the workflow failed itself (`stop`).
     Refused,
     /// A connection is missing, not enabled, or its credentials are not accepted.
     Connection,
-    /// A defect of Forebay.
+    /// A bug in Forebay.
     Internal,
 }
 
 impl ErrorCode {
-    /// All, in the order in which they are described here.
+    /// All, in the order of their description.
     pub const ALL: [Self; 11] = [
         Self::Mapping,
         Self::Body,
@@ -148,7 +148,7 @@ impl ErrorCode {
         Self::Internal,
     ];
 
-    /// The stable word.
+    /// Returns the stable word.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -178,30 +178,30 @@ impl std::str::FromStr for ErrorCode {
     }
 }
 
-/// The answer that `respond` made.
+/// The response of an execution.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
-    /// 200 to 599.
+    /// The status, 200 to 599.
     pub status: u16,
-    /// Names in lower case; `content-type` included when there is a body.
+    /// Headers, with names in lower case; they include `content-type` if there is a body.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Bytes,
 }
 
-/// How an execution ended.
+/// The end of an execution.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
-    /// Ended well with an answer.
+    /// Succeeded, with a response.
     Succeeded(Response),
-    /// Ended with an error.
+    /// Failed.
     Failed(ExecutionError),
-    /// Was not started.
+    /// Expired: it was not started.
     Expired,
 }
 
 impl Ending {
-    /// The status that this ending gives the execution.
+    /// Returns the status of the execution after this end.
     #[must_use]
     pub fn status(&self) -> ExecutionStatus {
         match self {
@@ -215,50 +215,50 @@ impl Ending {
 /// The stored output of a step, so that no later attempt repeats the step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// The step's id; inside a loop with the item before it, such as `lines[3]/send`.
+    /// The step's id; in a loop the item is before it, such as `lines[3]/send`.
     pub path: String,
     /// Its output as JSON.
     pub output: Vec<u8>,
 }
 
-/// One step as it went, for the history.
+/// The record of a step, for the history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StepRecord {
     /// The step's id.
     pub id: String,
-    /// How it went.
+    /// Its result.
     pub status: StepStatus,
     /// The time at which it began.
     pub started_at: UnixMicros,
-    /// Microseconds that it took.
+    /// Its duration in microseconds.
     pub took: i64,
-    /// Its output; kept where diagnostics ask for it.
+    /// Its output, if diagnostics store it.
     #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "crate::json::optional_value")]
     pub output: Option<Value>,
     /// The reason for which it failed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub error: Option<String>,
-    /// What is worth knowing of its retries, such as a pause shorter than the remote system asked for.
+    /// A remark on its retries, such as a pause shorter than the remote system requested.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub note: Option<String>,
 }
 
-/// How a step went.
+/// The status of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StepStatus {
-    /// Ended well.
+    /// Ended successfully.
     Succeeded,
     /// Ended with an error.
     Failed,
-    /// Its `when` said no.
+    /// Skipped: its `when` was false.
     Skipped,
-    /// The execution is deferred until a time.
+    /// Waiting: the execution is deferred until a time.
     Waiting,
 }
 
 impl StepStatus {
-    /// The word used in the API and the command.
+    /// Returns the word of the API and the command.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

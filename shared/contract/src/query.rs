@@ -5,7 +5,7 @@ use crate::json;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
-/// One declared parameter that a call got wrong.
+/// A problem of a declared parameter in a call.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QueryError {
     /// A required parameter is absent.
@@ -23,25 +23,25 @@ pub enum QueryError {
         name: String,
         /// Its declared type.
         kind: &'static str,
-        /// What was sent, cut to 60 characters.
+        /// The value, cut to 60 characters.
         value: String,
     },
-    /// A declared parameter sent more than once: which one is meant cannot be known.
+    /// A declared parameter is repeated: the intended value is unknown.
     #[error("the query parameter '{name}' is given more than once; send it once")]
     Repeated {
         /// The parameter.
         name: String,
     },
-    /// Percent-encoding that is no UTF-8.
+    /// The percent-encoding is not UTF-8.
     #[error("the query parameter '{name}' is not valid UTF-8 after percent-decoding")]
     Encoding {
-        /// The parameter as it was sent.
+        /// The parameter as sent.
         name: String,
     },
 }
 
-/// Reads the declared parameters from a raw query string (without `?`). Parameters that are not declared are left out.
-/// `+` is a space, as HTML forms and most clients write it.
+/// Reads the declared parameters from a raw query string (without `?`). Parameters that are not declared are left out. `+` is a space, as
+/// in HTML forms and most clients.
 ///
 /// # Errors
 /// Every declared parameter that is missing, repeated or of the wrong type.
@@ -97,7 +97,7 @@ fn decode(text: &str) -> Option<String> {
     percent_decode_str(&spaced).decode_utf8().ok().map(|text| text.into_owned())
 }
 
-/// The value that a text stands for in the declared type; `None` when it stands for none.
+/// Returns the value of a text in the declared type; `None` if it has none.
 pub(crate) fn typed_value(kind: QueryKind, text: &str) -> Option<Value> {
     match kind {
         QueryKind::String => Some(Value::String(text.to_owned())),

@@ -1,8 +1,8 @@
-//! A text that must not reach a log.
+//! Secret texts, which must not be logged.
 
 use std::fmt;
 
-/// A text that is never printed: Debug and Display write `***`.
+/// A secret text: Debug and Display write `***`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -13,10 +13,39 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The text itself. What calls this answers for where it goes.
+    /// Returns the text itself. The caller is responsible for keeping it secret.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+/// Writes and reads a secret as its text, for fields of documents that only the owner of the secret receives:
+/// `#[serde(with = "forebay_contract::exposed_secret")]`.
+pub mod exposed_secret {
+    use super::Secret;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    /// Writes the text.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(secret.expose())
+    }
+
+    /// Reads the text.
+    ///
+    /// # Errors
+    /// The value is not a text.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+        String::deserialize(deserializer).map(Secret)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Points in time, as records and messages have them: microseconds and milliseconds of Unix time.
+//! Points in time in records and messages: microseconds and milliseconds of Unix time.
 
 use serde::{Deserialize, Serialize};
 use std::ops::{Add, Sub};
@@ -15,7 +15,7 @@ pub struct UnixMicros(i64);
 pub struct UnixMillis(i64);
 
 impl UnixMicros {
-    /// Later than every other time.
+    /// The latest time.
     pub const MAX: Self = Self(i64::MAX);
 
     /// Returns the time at this number of microseconds.
@@ -60,7 +60,7 @@ impl UnixMicros {
         Self(self.0.saturating_sub(self.0.rem_euclid(1_000_000)))
     }
 
-    /// Returns the time as RFC 3339 in UTC, with as many digits of the second as it has: `2026-01-31T06:00:00.5Z`. Empty for a time after
+    /// Returns the time as RFC 3339 in UTC, with as many digits of the second as needed: `2026-01-31T06:00:00.5Z`. Empty for a time after
     /// the year 9999.
     #[must_use]
     pub fn rfc3339(self) -> String {

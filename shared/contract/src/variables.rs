@@ -1,36 +1,36 @@
-//! The variables of an execution, step by step: what diagnostics record while they are switched on.
+//! The variables of an execution before and after each step, which diagnostics record.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// The variables before and after each step. Each value stands there once, since most of them go through the whole workflow.
+/// The variables before and after each step. Each value is stored once, since most variables do not change during the workflow.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct VariableLog {
-    /// Every value that a variable had.
+    /// All values of variables.
     #[serde(deserialize_with = "crate::json::values")]
     pub values: Vec<Value>,
-    /// Of each step record, in the same order.
+    /// The variables of each step record, in the same order.
     pub steps: Vec<StepVariables>,
 }
 
-/// The variables around one step: `input`, `item` and `index` inside a loop, `steps.<id>`; each with the place of its value.
+/// The variables around one step: `input`, `item` and `index` in a loop, `steps.<id>`; each with the index of its value.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct StepVariables {
-    /// When it began.
+    /// At its begin.
     pub before: BTreeMap<String, u32>,
-    /// When it had ended.
+    /// At its end.
     pub after: BTreeMap<String, u32>,
 }
 
 impl VariableLog {
-    /// The variables before the step record at this place.
+    /// Returns the variables before the step record at this index.
     #[must_use]
     pub fn before(&self, step: usize) -> Option<Map<String, Value>> {
         self.steps.get(step).map(|step| self.named(&step.before))
     }
 
-    /// The variables after the step record at this place.
+    /// Returns the variables after the step record at this index.
     #[must_use]
     pub fn after(&self, step: usize) -> Option<Map<String, Value>> {
         self.steps.get(step).map(|step| self.named(&step.after))

@@ -14,7 +14,7 @@ fn rows() -> Vec<(String, String)> {
     section.lines().filter(|line| line.starts_with("| `")).map(row).collect()
 }
 
-/// The value that a row is about: the headers of its step, the default of its query parameter, its schedule's input, or its fields.
+/// Returns the value of a row: the headers of its step, the default of its query parameter, its schedule's input, or its fields.
 fn read(part: &str) -> Result<String, String> {
     let trigger = if part.starts_with("trigger:") { "" } else { "trigger: { webhook: {} }\n" };
     let document = documents(&format!("tenant: t\nname: n\n{trigger}{part}\n")).map_err(|error| error.to_string())?.remove(0);

@@ -5,16 +5,16 @@ use forebay_contract::Name;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 
-/// Bytes that an execution may hold whatever the others hold: a small one never waits for memory.
+/// Memory below which an execution never waits, however much the others hold, in bytes.
 const SMALL: isize = 256 * 1024;
 
-/// The memory that the pieces of work of one execution allocated and have not freed.
+/// The memory that the work of one execution allocated and has not freed.
 #[derive(Debug)]
 pub(crate) struct Account {
     pub(super) tenant: Name,
     pub(super) is_suspect: bool,
     held: AtomicIsize,
-    /// Pieces of work on threads aside that have not ended.
+    /// Pieces of work on other threads that have not ended.
     aside: AtomicUsize,
 }
 
@@ -31,22 +31,22 @@ impl Account {
         result
     }
 
-    /// Counts bytes.
+    /// Adds bytes.
     pub(super) fn add(&self, bytes: isize) {
         self.held.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Whose it is.
+    /// Returns the tenant.
     pub(crate) fn tenant(&self) -> &Name {
         &self.tenant
     }
 
-    /// Bytes.
+    /// Returns the bytes.
     pub(super) fn held(&self) -> isize {
         self.held.load(Ordering::Relaxed)
     }
 
-    /// A piece of work for a thread aside.
+    /// Wraps a piece of work for another thread.
     pub(crate) fn aside(self: Arc<Self>, work: impl FnOnce()) -> impl FnOnce() {
         let aside = Aside::of(self);
         move || {
@@ -55,18 +55,18 @@ impl Account {
         }
     }
 
-    /// Returns whether it works on a thread aside.
+    /// Returns true if it works on another thread.
     pub(super) fn is_busy_aside(&self) -> bool {
         self.aside.load(Ordering::Relaxed) > 0
     }
 
-    /// Returns whether it goes on however little memory is free.
+    /// Returns true if it continues however little memory is free.
     pub(super) fn is_small(&self) -> bool {
         !self.is_suspect && self.held() <= SMALL
     }
 }
 
-/// Counts a piece of work aside until this is dropped.
+/// Counts a piece of work on another thread until this is dropped.
 struct Aside(Arc<Account>);
 
 impl Aside {

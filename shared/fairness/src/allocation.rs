@@ -7,12 +7,13 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicIsize, Ordering};
 
 thread_local! {
-    /// Bytes allocated less bytes freed by this thread, and the part of it that the process does not know. Either may be negative: a
-    /// value may be freed by another thread than the one that made it. Const and without a destructor, so that reading it never allocates.
+    /// Bytes allocated less bytes freed by this thread, and the part of it that is not reported to the process. Either may be negative: a
+    /// value may be freed by another thread than the one that allocated it. Const and without a destructor, so that reading it never
+    /// allocates.
     static COUNT: Count = const { Count { held: Cell::new(0), unreported: Cell::new(0) } };
 }
 
-/// The part of a thread's count that the process does not know yet is smaller than this, in bytes.
+/// Maximum bytes of a thread's count that are not reported to the process.
 const REPORT: isize = 64 * 1024;
 
 /// Bytes that all threads hold, less what they have not reported.
@@ -23,9 +24,9 @@ struct Count {
     unreported: Cell<isize>,
 }
 
-/// Counts what a thread holds, and leaves the work to `A`.
+/// Counts the memory that a thread holds; `A` allocates.
 ///
-/// Each binary that runs mappings sets it, else the memory limit of a mapping bounds only single large values:
+/// Each binary that runs mappings must set it, since otherwise the memory limit of a mapping bounds only single large values:
 ///
 /// ```
 /// #[global_allocator]
@@ -36,14 +37,14 @@ struct Count {
 pub struct CountingAllocator<A = System>(A);
 
 impl CountingAllocator<System> {
-    /// Counts over the system's allocator.
+    /// Counts allocations of the system's allocator.
     pub const fn system() -> Self {
         CountingAllocator(System)
     }
 }
 
 impl<A> CountingAllocator<A> {
-    /// Counts over `allocator`.
+    /// Counts allocations of `allocator`.
     pub const fn over(allocator: A) -> Self {
         CountingAllocator(allocator)
     }
@@ -87,19 +88,20 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for CountingAllocator<A> {
     }
 }
 
-/// Bytes that this thread holds by the count; 0 for ever where the allocator is not set.
+/// Returns the counted bytes that this thread holds; always 0 if the allocator is not set.
 #[inline]
 #[must_use]
 pub fn held() -> isize {
     COUNT.with(|count| count.held.get())
 }
 
-/// Bytes that the process holds by the count, give or take 64 KiB a thread; 0 for ever where the allocator is not set.
+/// Returns the counted bytes that the process holds, up to 64 KiB per thread; always 0 if the allocator is not set.
 pub(crate) fn process_held() -> isize {
     PROCESS.load(Ordering::Relaxed)
 }
 
-/// Reports the rest of this thread's count. A thread that ends calls it, else the rest is missing from the process's count for good.
+/// Reports the rest of this thread's count. A thread calls it at its end, since otherwise the rest is permanently missing from the
+/// process's count.
 pub fn report_rest() {
     COUNT.with(|count| PROCESS.fetch_add(count.unreported.take(), Ordering::Relaxed));
 }

@@ -1,10 +1,10 @@
-//! The processor and the memory of a process, shared out between tenants.
+//! Fair sharing of the processor and the memory of a process between tenants.
 //!
-//! Everything that an execution computes between two waits is one piece of work: mappings, formats, bodies, records. A piece is done in a
-//! turn of its tenant ([`by_turns`]). What its pieces allocate and do not free is counted as the execution's memory, whatever it is for.
-//! Work that takes long goes to slow threads ([`run_fairly`]), which tenants share by turns too.
+//! Everything that an execution computes between two waits is one piece of work: mappings, formats, bodies, records. A piece runs in a turn
+//! of its tenant ([`by_turns`]). Memory that its pieces allocate and do not free counts as the execution's, whatever it is used for. Long
+//! work runs on slow threads ([`run_fairly`]), which tenants also use in turns.
 //!
-//! Memory is counted only where the binary sets the counting allocator ([`memory_is_counted`] tells):
+//! Memory is counted only if the binary sets the counting allocator (see [`memory_is_counted`]):
 //!
 //! ```
 //! #[global_allocator]
@@ -30,51 +30,51 @@ use forebay_contract::Name;
 use std::sync::Arc;
 
 tokio::task_local! {
-    /// The execution for which the current task works by turns.
+    /// The execution for which the current task works in turns.
     static CURRENT: Arc<Account>;
 }
 
-/// Does the work of one execution, each piece of it in a turn of its tenant. Inside of such work it changes nothing.
+/// Runs the work of one execution, each piece of it in a turn of its tenant. Nested calls have no effect.
 ///
-/// `is_suspect`: the execution may have killed a worker. Of such executions one runs at a time.
+/// `is_suspect`: the execution may have ended a worker. Only one such execution runs at a time.
 pub async fn by_turns<T>(tenant: &Name, is_suspect: bool, work: impl Future<Output = T>) -> T {
-    // A task that waited for a turn while it held one could wait for itself.
+    // A task that holds a turn and waits for another could wait for itself.
     if current().is_some() {
         return work.await;
     }
     Turns::of_process().give(tenant, is_suspect, work).await
 }
 
-/// Sets how many bytes this process may hold before executions that hold many of them wait for others to end. Without a call: no bound.
+/// Sets the bytes that this process may hold before executions that hold many of them wait for others to end. Without a call there is no
+/// limit.
 pub fn set_memory_budget(bytes: usize) {
     Turns::of_process().set_budget(bytes);
 }
 
-/// Bytes that this process may hold before executions that hold many of them wait. Without a bound: `isize::MAX`.
+/// Returns the bytes that this process may hold before executions that hold many of them wait. Without a limit: `isize::MAX`.
 #[must_use]
 pub fn memory_budget() -> usize {
     Turns::of_process().budget()
 }
 
-/// Bytes that this process may still hold before executions wait for memory; negative: it holds more than that.
+/// Returns the bytes that this process may still hold before executions wait for memory; negative: the limit is exceeded.
 #[must_use]
 pub fn free_memory() -> isize {
     Turns::of_process().free_memory()
 }
 
-/// The tenant for whose execution the current task works by turns; `None` outside of [`by_turns`].
+/// Returns the tenant for whose execution the current task works in turns; `None` outside of [`by_turns`].
 #[must_use]
 pub fn current_tenant() -> Option<Name> {
     current().map(|account| account.tenant().clone())
 }
 
-/// The execution for which the current task works by turns.
+/// Returns the execution for which the current task works in turns.
 fn current() -> Option<Arc<Account>> {
     CURRENT.try_with(Arc::clone).ok()
 }
 
-/// Stack of a thread that does work of tenants, in bytes.
+/// Stack of a thread that runs work of tenants, in bytes.
 ///
-/// A mapping stops when it has used a quarter of it. The rest is for what happens between two checks, for unwinding and for dropping
-/// what was built.
+/// A mapping stops when it has used a quarter of it. The rest is for code between two checks, for unwinding and for dropping values.
 pub const STACK_BYTES: usize = 16 * 1024 * 1024;

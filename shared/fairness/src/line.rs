@@ -1,14 +1,14 @@
-//! A line in which tenants take turns.
+//! A queue in which tenants take turns.
 
 use forebay_contract::Name;
 use std::collections::{HashMap, VecDeque};
 
-/// Items that wait: first in, first out within a tenant, and one of each tenant after the other.
+/// Waiting items: first in, first out within a tenant, and tenants in turn.
 pub struct Line<T> {
     tenants: HashMap<Name, VecDeque<T>>,
-    /// Tenants of which an item waits, the next one first.
+    /// Tenants with waiting items, the next one first.
     order: VecDeque<Name>,
-    /// Items of all tenants.
+    /// Number of items of all tenants.
     len: usize,
 }
 
@@ -19,7 +19,7 @@ impl<T> Default for Line<T> {
 }
 
 impl<T> Line<T> {
-    /// Adds an item behind those of its tenant.
+    /// Adds an item after those of its tenant.
     pub fn push(&mut self, tenant: &Name, item: T) {
         let items = self.tenants.entry(tenant.clone()).or_default();
         if items.is_empty() {
@@ -29,7 +29,7 @@ impl<T> Line<T> {
         self.len += 1;
     }
 
-    /// Takes the first item of the next tenant whose first item is wanted. That tenant comes last then.
+    /// Takes the first item of the next tenant whose first item is wanted. That tenant is last then.
     pub fn next(&mut self, is_wanted: impl Fn(&Name, &T) -> bool) -> Option<(Name, T)> {
         let first_is_wanted =
             |tenant: &Name| self.tenants.get(tenant).and_then(VecDeque::front).is_some_and(|item| is_wanted(tenant, item));
@@ -46,19 +46,19 @@ impl<T> Line<T> {
         Some((tenant, item))
     }
 
-    /// Returns whether nothing waits.
+    /// Returns true if nothing waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.order.is_empty()
     }
 
-    /// Items of all tenants.
+    /// Returns the number of items of all tenants.
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Items of one tenant.
+    /// Returns the number of items of one tenant.
     pub(crate) fn len_of(&self, tenant: &Name) -> usize {
         self.tenants.get(tenant).map_or(0, VecDeque::len)
     }

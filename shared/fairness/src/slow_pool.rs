@@ -1,8 +1,8 @@
-//! Threads for mappings that outgrew their try on an async thread, and for large bodies, shared fairly between tenants.
+//! Threads for mappings that exceeded their short attempt on an async thread, and for large bodies, shared fairly between tenants.
 //!
-//! A mapping is a tenant's own code, so one tenant can fill any queue. Tenants take turns, one tenant never holds every
-//! thread, and each has its own bound of waiting runs: what one tenant writes delays that tenant. On Linux these threads have a
-//! lower priority than the others.
+//! A mapping is code of a tenant, so one tenant can fill any queue. Tenants take turns, one tenant never holds every thread, and each has
+//! its own limit of waiting runs: slow mappings of a tenant delay that tenant. On Linux these threads have a lower priority than the
+//! others.
 
 use crate::Line;
 use forebay_contract::Name;
@@ -13,12 +13,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::oneshot;
 
-/// Runs of one tenant that may wait at a time. With 2 s a run and one thread this is already minutes of work.
+/// Maximum waiting runs of one tenant. With 2 s per run and one thread this is already minutes of work.
 const MAX_WAITING_OF_A_TENANT: usize = 256;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Why a job was not taken; the Display is for the caller.
+/// The reason for which a job was not accepted; the Display is for the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 enum Refused {
     #[error(
@@ -29,10 +29,11 @@ enum Refused {
     NoThread,
 }
 
-/// Runs `work` on one of the threads. Where this is dropped, work that has not begun is not done.
+/// Runs `work` on one of the threads. If the future is dropped, work that has not begun is not done.
 ///
 /// # Errors
-/// [`ErrorCode::Limit`], transient: too much of this tenant waits already, or no thread could be started. Another one: it panics.
+/// [`ErrorCode::Limit`], transient: too much work of this tenant waits already, or no thread could be started. Another one if `work`
+/// panics.
 pub async fn run_fairly<T: Send + 'static>(tenant: &Name, work: impl FnOnce() -> T + Send + 'static) -> Result<T, ExecutionError> {
     let (answer, answered) = oneshot::channel();
     let job = move || {
@@ -49,7 +50,7 @@ pub async fn run_fairly<T: Send + 'static>(tenant: &Name, work: impl FnOnce() ->
     }
 }
 
-/// A panic: a defect of Forebay, kept to the execution that met it.
+/// Returns the failure of a panic: a bug in Forebay, which fails only this execution.
 #[must_use]
 pub fn panicked(payload: &(dyn std::any::Any + Send)) -> ExecutionError {
     let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
@@ -71,14 +72,14 @@ struct Shared {
 #[derive(Default)]
 struct State {
     waiting: Line<Job>,
-    /// Jobs that run, by tenant.
+    /// Number of running jobs, by tenant.
     running: HashMap<Name, usize>,
     threads: usize,
     idle: usize,
 }
 
 impl SlowPool {
-    /// The pool of this process: one tenant can use all cores, and one more thread is there for the others.
+    /// Returns the pool of this process: one tenant can use all cores, and one additional thread is available to the others.
     fn of_process() -> &'static Self {
         static POOL: OnceLock<SlowPool> = OnceLock::new();
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
@@ -89,9 +90,9 @@ impl SlowPool {
         Self(Arc::new(Shared { max_threads, state: Mutex::default(), work: Condvar::new() }))
     }
 
-    /// Hands over a job. It must not unwind: what can panic is caught inside it.
+    /// Submits a job. It must not unwind: it catches panics itself.
     ///
-    /// Memory that it allocates counts for the execution that hands it over.
+    /// Memory that it allocates counts for the execution that submits it.
     fn submit(&self, tenant: &Name, job: Job) -> Result<(), Refused> {
         let job: Job = match crate::current() {
             Some(account) => Box::new(account.aside(job)),
@@ -120,14 +121,14 @@ impl SlowPool {
     }
 }
 
-/// Lowers the priority of this thread on Linux. Where all cores are busy, executions that wait for an answer then do not wait for slow
-/// mappings, and neither do a broker and a database on the same machine.
+/// Lowers the priority of this thread on Linux. If all cores are busy, executions with waiting callers then do not wait for slow mappings,
+/// and neither do a broker and a database on the same machine.
 fn lower_priority() {
     #[cfg(target_os = "linux")]
     {
-        /// A third of the usual weight (`sched_prio_to_weight` of Linux).
+        /// A third of the default weight (`sched_prio_to_weight` of Linux).
         const NICE: i32 = 5;
-        // Linux counts niceness by thread. Where that is forbidden, the thread works like the others.
+        // On Linux niceness is per thread. If it is forbidden, the thread has the same priority as the others.
         let _ = rustix::process::nice(NICE);
     }
 }
@@ -156,7 +157,7 @@ impl Shared {
 }
 
 impl State {
-    /// The first job of the next tenant that is below its share of the threads.
+    /// Returns the first job of the next tenant that is below its share of the threads.
     fn next(&mut self, max_of_tenant: usize) -> Option<(Name, Job)> {
         let running = |tenant: &Name| self.running.get(tenant).copied().unwrap_or_default();
         let (tenant, job) = self.waiting.next(|tenant, _| running(tenant) < max_of_tenant)?;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-/// How long this thread has run on a processor, from an unspecified start. Where threads share the cores with others, that is less
-/// than what a clock on the wall says. On systems other than Linux it is the time on the wall.
+/// Returns the time that this thread has run on a processor, from an unspecified start. If threads share the cores with others, it is less
+/// than wall time. On systems other than Linux it is wall time.
 ///
-/// On Linux it is a system call, of about 0.2 µs.
+/// On Linux it is a system call of about 0.2 µs.
 #[must_use]
 pub fn thread_time() -> Duration {
     #[cfg(target_os = "linux")]

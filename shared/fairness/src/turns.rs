@@ -1,10 +1,11 @@
-//! Turns: as many pieces of work run at once as there are cores. Of those that wait, each tenant's first one comes next, so a tenant
-//! with a thousand executions under way delays another's piece of work by one piece, and not by a thousand. A tenant of which no piece
-//! runs does not wait for that one either, while there are fewer than twice as many turns: the operating system shares the cores out.
+//! Turns: as many pieces of work run in parallel as there are cores. Of the waiting ones, the first one of each tenant is next in turn, so
+//! a tenant with a thousand executions delays a piece of another tenant by one piece, and not by a thousand. A tenant without a running
+//! piece need not wait for that one either, while there are fewer than twice as many turns: the operating system shares the cores.
 //!
-//! A piece of an execution that holds much memory also waits until its tenant holds no more than is free of the budget; so one tenant
-//! can hold half of it at most. When none of these may go on, one execution at a time goes on nevertheless, until it ends: what does not
-//! fit waits, and is done in the end. One that stands still (its remote system is slow) lets another go on, until twice the budget is held.
+//! A piece of an execution that holds much memory also waits until its tenant holds at most as much as is free of the budget; so one tenant
+//! can hold at most half of it. If none of these may continue, one execution at a time continues nevertheless, until it ends: work that
+//! does not fit waits, and is done in the end. If that execution is idle (its remote system is slow), another one may continue, until twice
+//! the budget is held.
 
 use super::CURRENT;
 use super::account::Account;
@@ -20,15 +21,15 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
 
-/// How often an execution that waits for memory looks again: memory is also freed by others than executions.
+/// Interval at which an execution that waits for memory checks again: memory is also freed by others than executions.
 const REVIEW_INTERVAL: Duration = Duration::from_millis(100);
-/// An execution that goes on although there is no memory, and does nothing for so long, lets another one go on too, while the process
-/// holds less than [`HARD_LIMIT`] budgets. Past that, the others wait until it ends: its steps have timeouts.
+/// Time after which an execution that continues without free memory counts as idle: then another one may continue too, while the process
+/// holds less than [`HARD_LIMIT`] budgets. Beyond that, the others wait until it ends: its steps have timeouts.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// Budgets past which no further execution goes on because another one stands still.
+/// Multiple of the budget above which no further execution continues because another one is idle.
 const HARD_LIMIT: isize = 2;
-/// Turns for each core, of which those past the first one are for tenants that have none.
+/// Turns per core; those beyond the first one are for tenants without a turn.
 const TURNS_PER_CORE: usize = 2;
 
 /// The turns of a process. Cheap to clone.
@@ -38,7 +39,7 @@ pub(super) struct Turns(Arc<Mutex<State>>);
 /// A turn of an execution; it ends when this is dropped.
 struct Turn(Option<(Turns, Arc<Account>)>);
 
-/// An execution under way; it ends when this is dropped.
+/// A running execution; it ends when this is dropped.
 struct UnderWay {
     turns: Turns,
     account: Arc<Account>,
@@ -46,9 +47,9 @@ struct UnderWay {
 
 struct State {
     cores: usize,
-    /// Turns of all tenants.
+    /// Number of turns of all tenants.
     turns: usize,
-    /// Bytes that the process may hold.
+    /// The budget in bytes.
     budget: isize,
     held: fn() -> isize,
     tenants: HashMap<Name, Tenant>,
@@ -56,11 +57,11 @@ struct State {
     waiting: Line<Waiter>,
     /// Pieces that wait for memory.
     short: Line<Waiter>,
-    /// The execution that goes on although there is no memory.
+    /// The execution that continues without free memory.
     alone: Option<Alone>,
 }
 
-/// Executions under way and turns of one tenant.
+/// Running executions and turns of one tenant.
 #[derive(Default)]
 struct Tenant {
     under_way: Vec<Arc<Account>>,
@@ -78,13 +79,13 @@ struct Alone {
 }
 
 impl Turns {
-    /// The turns of this process.
+    /// Returns the turns of this process.
     pub(super) fn of_process() -> &'static Self {
         static TURNS: OnceLock<Turns> = OnceLock::new();
         TURNS.get_or_init(|| Self::new(std::thread::available_parallelism().map_or(1, usize::from), isize::MAX, process_held))
     }
 
-    /// `held`: gives the bytes that the process holds.
+    /// Creates turns; `held` returns the bytes that the process holds.
     fn new(cores: usize, budget: isize, held: fn() -> isize) -> Self {
         let (tenants, waiting, short) = (HashMap::new(), Line::default(), Line::default());
         Self(Arc::new(Mutex::new(State { cores, turns: 0, budget, held, tenants, waiting, short, alone: None })))
@@ -98,13 +99,13 @@ impl Turns {
         usize::try_from(self.state().budget).unwrap_or(usize::MAX)
     }
 
-    /// Bytes of the budget that are not held.
+    /// Returns the bytes of the budget that are not held.
     pub(super) fn free_memory(&self) -> isize {
         let state = self.state();
         state.budget.saturating_sub((state.held)())
     }
 
-    /// Does the work of one execution.
+    /// Runs the work of one execution.
     pub(super) async fn give<T>(&self, tenant: &Name, is_suspect: bool, work: impl Future<Output = T>) -> T {
         let account = Arc::new(Account::new(tenant, is_suspect));
         let _under_way = self.begin(account.clone());
@@ -130,7 +131,7 @@ impl Turns {
         UnderWay { turns: self.clone(), account }
     }
 
-    /// A turn that is free, or the place in the tenant's line.
+    /// Returns a free turn, or a place in the tenant's queue.
     fn take(&self, account: &Arc<Account>) -> Result<Turn, oneshot::Receiver<Turn>> {
         let mut state = self.state();
         let may_go_on = state.may_go_on(account);
@@ -148,7 +149,7 @@ impl Turns {
         Err(granted)
     }
 
-    /// Lets go on what may by now.
+    /// Lets pieces continue that may by now.
     fn review(&self) {
         self.state().review(self);
     }
@@ -174,7 +175,7 @@ impl Waiting {
         loop {
             match pin!(&mut self.granted).poll(context) {
                 Poll::Ready(Ok(turn)) => return Poll::Ready(turn),
-                // The sender is dropped only with these turns.
+                // The sender is dropped only together with these turns.
                 Poll::Ready(Err(_)) => return Poll::Pending,
                 Poll::Pending => {}
             }
@@ -218,10 +219,10 @@ impl State {
         self.change(&account.tenant, |tenant| tenant.turns -= 1);
     }
 
-    /// Moves those that have memory by now to the line for a turn, and serves that line.
+    /// Moves pieces that have memory by now to the queue for a turn, and serves that queue.
     fn review(&mut self, turns: &Turns) {
         let mut short = std::mem::take(&mut self.short);
-        // One that is given up would keep the others waiting.
+        // One whose future was dropped would block the others.
         while let Some((tenant, waiter)) = short.next(|_, waiter| waiter.turn.is_closed() || self.may_go_on(&waiter.account)) {
             self.waiting.push(&tenant, waiter);
         }
@@ -239,7 +240,7 @@ impl State {
         self.waiting = waiting;
     }
 
-    /// Returns whether an execution goes on although there is no memory, and no other one may.
+    /// Returns true if an execution continues without free memory, and no other one may.
     fn is_anybody_busy_alone(&self) -> bool {
         let is_past_limit = (self.held)() > self.budget.saturating_mul(HARD_LIMIT);
         let is_busy = |alone: &Alone| is_past_limit || alone.last_turn.elapsed() < IDLE || alone.account.is_busy_aside();
@@ -252,7 +253,7 @@ impl State {
         }
         let turn = self.begin_turn(turns, &waiter.account);
         if let Err(mut unwanted) = waiter.turn.send(turn) {
-            // Nobody waits for it any more. Taken apart, since its drop would take the lock that is held here.
+            // Nobody waits for it any more. Taken out, since its drop would take the lock that is held here.
             drop(unwanted.0.take());
             self.end_turn(&waiter.account);
         }
@@ -308,7 +309,7 @@ mod tests {
         static HELD: Cell<isize> = const { Cell::new(0) };
     }
 
-    /// Turns of a process on so many cores that may hold 10 MB.
+    /// Returns turns of a process on so many cores that may hold 10 MB.
     fn turns(cores: usize) -> Turns {
         Turns::new(cores, 10_000_000, || HELD.get())
     }
@@ -321,13 +322,13 @@ mod tests {
         Arc::new(Account::new(&name(tenant), false))
     }
 
-    /// A task that writes its label.
+    /// Starts a task that writes its label.
     fn spawn(turns: &Turns, tenant: &'static str, label: &'static str, done: &Done) -> tokio::task::JoinHandle<()> {
         let (turns, done) = (turns.clone(), done.clone());
         tokio::spawn(async move { turns.give(&name(tenant), false, async { done.lock().push(label) }).await })
     }
 
-    /// A task that comes to hold so many bytes, writes its label, and ends when told.
+    /// Starts a task that allocates so many bytes, writes its label, and ends when told.
     fn hold(turns: &Turns, tenant: &'static str, label: &'static str, bytes: usize, done: &Done) -> oneshot::Sender<()> {
         let (turns, done) = (turns.clone(), done.clone());
         let (end, ended) = oneshot::channel();
@@ -374,11 +375,11 @@ mod tests {
     #[test]
     fn a_tenant_without_a_turn_waits_for_none_of_another_while_there_are_fewer_than_two_for_each_core() {
         let turns = turns(2);
-        // Tenant, and whether it has a turn at once.
+        // Tenant, and whether it gets a turn at once.
         let steps = [("a", true), ("a", true), ("a", false), ("b", true), ("b", false), ("c", true), ("d", false), ("a", false)];
         let results = steps.map(|(tenant, _)| turns.take(&account(tenant)));
         assert_eq!(results.each_ref().map(Result::is_ok), steps.map(|(_, at_once)| at_once));
-        // One of the first tenant's ends: of those that wait, the one that has none comes next.
+        // One turn of the first tenant ends: of the waiting pieces, that of the tenant without a turn is next.
         let [first, _second, mut a, _b, mut b, _c, mut d, _] = results;
         drop(first);
         let granted = [&mut a, &mut b, &mut d].map(|waiting| waiting.as_mut().err().unwrap().try_recv().ok());
@@ -433,7 +434,7 @@ mod tests {
         settle().await;
         let second = hold(&turns, "a", "a2", 4_000_000, &done);
         settle().await;
-        // It goes on by itself, since no other execution does so.
+        // It continues, since no other execution does so without free memory.
         assert_eq!(*done.lock(), ["a1", "a2"]);
         let third = hold(&turns, "a", "a3", 1_000_000, &done);
         settle().await;

@@ -1,4 +1,4 @@
-//! How long mappings take: `cargo bench -p forebay-mapping`. Prints microseconds a run, the best of several rounds.
+//! Duration of mappings: `cargo bench -p forebay-mapping`. Prints microseconds per run, the best of several rounds.
 #![allow(missing_docs, clippy::print_stdout)]
 
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use forebay_mapping::{Limits, Mapping, MappingError, Value, parse_json, to_json}
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator::system();
 
-/// An order of about 2 KB becomes a work order: conversions, a list, sums, texts, dates, a lookup.
+/// Converts an order of about 2 KB to a work order: conversions, a list, sums, texts, dates, a lookup.
 const ORDER: &str = r#"
 .body.order as $order | {
   id: $order.id,
@@ -49,7 +49,7 @@ fn order() -> Value {
     parse_json(text.as_bytes()).unwrap_or_default()
 }
 
-/// The same program in jaq as it is: its own values, no meter.
+/// Runs the same program in plain jaq: with its own values, without the meter.
 fn without_bounds(input: &str) {
     use jaq_core::load::{Arena, File, Loader};
     use jaq_core::{Compiler, Ctx, Vars, data, unwrap_valr};

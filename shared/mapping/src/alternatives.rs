@@ -1,7 +1,7 @@
-//! jq's patterns that the parser does not know, written in words that it knows before it reads them.
+//! Patterns of jq that the parser does not support, rewritten to supported ones before parsing.
 //!
-//! `{$a: PATTERN}` is `{a: $a, a: PATTERN}`. Of alternatives, `T as P ?// Q | BODY`, all variables of all patterns are there in the
-//! body, null where their pattern was not taken; the next pattern is tried when one does not fit, or when the body fails with it:
+//! `{$a: PATTERN}` is `{a: $a, a: PATTERN}`. With alternatives, `T as P ?// Q | BODY`, the body has all variables of all patterns; those of
+//! patterns that were not used are null. The next pattern is tried if one does not match, or if the body fails with it:
 //!
 //! ```text
 //! T as $whole | . as $input | def body($p; $q): BODY;
@@ -14,18 +14,18 @@ const WHOLE: &str = "$forebay_alternatives_of";
 const INPUT: &str = "$forebay_alternatives_input";
 const BODY: &str = "forebay_alternatives_body";
 
-/// `tokens` without such patterns. What is none, as alternatives in `reduce`, is left for the parser to refuse.
+/// Returns `tokens` without such patterns. Others, such as alternatives in `reduce`, are left for the parser to refuse.
 pub(super) fn rewritten<'s>(tokens: Vec<Token<&'s str>>) -> Vec<Token<&'s str>> {
     let mut rest: Vec<Token<&'s str>> = Vec::with_capacity(tokens.len());
     for token in tokens {
-        // What stands after `as` or `?//` is a pattern; what stands after the operator `//` and is not one has no `$name:` in it.
+        // The text after `as` or `?//` is a pattern. The text after the operator `//` may not be one; then it has no `$name:`.
         let is_pattern = rest.last().is_some_and(|before| matches!(before, Token("as", Tok::Word) | Token("//", Tok::Sym)));
         rest.push(if is_pattern { named(inside(token)) } else { inside(token) });
     }
-    // From the end, so that what a body holds is done before the body is moved.
+    // From the end, so that the content of a body is rewritten before the body is moved.
     for start in (0..rest.len()).rev() {
         let Some(patterns) = patterns_at(&rest[start..]) else { continue };
-        // `as P`, `?`, `//` and `Q` for each further one, and `|`.
+        // `as P`, then `?`, `//` and `Q` for each further pattern, and `|`.
         let body_start = start + 3 * patterns;
         let body_end = body_start + body_length(&rest[body_start..]);
         let after = rest.split_off(body_end);
@@ -37,7 +37,7 @@ pub(super) fn rewritten<'s>(tokens: Vec<Token<&'s str>>) -> Vec<Token<&'s str>> 
     rest
 }
 
-/// A pattern without `$name: PATTERN`, at any depth.
+/// Returns a pattern without `$name: PATTERN`, at any depth.
 fn named<'s>(token: Token<&'s str>) -> Token<&'s str> {
     let tokens = match token {
         Token(text, Tok::Block(tokens)) if !text.starts_with('(') => (text, tokens),
@@ -78,7 +78,7 @@ fn inside(token: Token<&str>) -> Token<&str> {
     Token(text, tok)
 }
 
-/// How many patterns begin at `as P ?// Q |`, where there is more than one.
+/// Returns the number of patterns that begin at `as P ?// Q |`, if there are several.
 fn patterns_at(tokens: &[Token<&str>]) -> Option<usize> {
     let is = |at: usize, text: &str| tokens.get(at).is_some_and(|token| token.0 == text && !matches!(token.1, Tok::Str(_)));
     let is_pattern = |at: usize| match tokens.get(at) {
@@ -97,7 +97,7 @@ fn patterns_at(tokens: &[Token<&str>]) -> Option<usize> {
     (patterns > 1 && is(at, "|")).then_some(patterns)
 }
 
-/// How many tokens a body has: to the end of the brackets, of the branch or of the definition that it stands in.
+/// Returns the number of tokens of a body: it ends with the brackets, the branch or the definition around it.
 fn body_length(tokens: &[Token<&str>]) -> usize {
     let (mut branches, mut definitions) = (0_usize, 0_usize);
     for (index, Token(text, tok)) in tokens.iter().enumerate() {
@@ -128,7 +128,7 @@ fn alternatives<'s>(found: Vec<Token<&'s str>>, body: Vec<Token<&'s str>>) -> Ve
     tokens.extend(body);
     tokens.push(symbol(";"));
     let last = patterns.len() - 1;
-    // Each pattern but the last is tried, and the next ones stand in its `catch`, whose input is the error.
+    // Each pattern except the last is tried; the next ones are in its `catch`, whose input is the error.
     let mut built: Vec<Token<&'s str>> = Vec::new();
     for (index, (pattern, names)) in patterns.into_iter().zip(&names).enumerate().rev() {
         let mut taken = if index == 0 { Vec::new() } else { vec![variable(INPUT), symbol("|")] };
@@ -147,7 +147,7 @@ fn alternatives<'s>(found: Vec<Token<&'s str>>, body: Vec<Token<&'s str>>) -> Ve
     tokens
 }
 
-/// The variables that a pattern binds; the expressions in it, which stand in parentheses, bind none.
+/// Returns the variables that a pattern binds; expressions in it, which are in parentheses, bind none.
 fn names_in<'s>(tokens: &[Token<&'s str>]) -> Vec<&'s str> {
     let mut names = Vec::new();
     for token in tokens {
@@ -160,7 +160,7 @@ fn names_in<'s>(tokens: &[Token<&'s str>]) -> Vec<&'s str> {
     names
 }
 
-/// `(a; b)`; nothing for none.
+/// Returns `(a; b)`; `None` for no arguments.
 fn arguments<'s>(arguments: impl Iterator<Item = Token<&'s str>>) -> Option<Token<&'s str>> {
     let mut tokens: Vec<Token<&'s str>> = arguments.flat_map(|argument| [symbol(";"), argument]).skip(1).collect();
     if tokens.is_empty() {

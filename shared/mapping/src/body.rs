@@ -1,4 +1,4 @@
-//! From the bytes of a body to the value that mappings see as `.body`.
+//! Converts the bytes of a body to the value that mappings see as `.body`.
 
 use crate::format::{read_csv, read_form, read_multipart, xml_value};
 use crate::{Limits, MappingError, Value, metered, parse_json};
@@ -6,26 +6,26 @@ use data_encoding::BASE64;
 use forebay_contract::body::{BodyError, BodyKind, Charset, Reading, decode_body, required_boundary, utf16_hint, xml_text};
 use std::time::Duration;
 
-/// Maximum memory of the value of one body: 24 times the largest body, which the densest JSON needs.
+/// Maximum memory of the value of one body: 24 times the largest body, which is enough for the densest JSON.
 const MAX_MEMORY: usize = 384 * 1024 * 1024;
-/// Processor time; bodies are read at 50 MB/s and more.
+/// Maximum processor time; bodies are read at 50 MB/s and more.
 const MAX_TIME: Duration = Duration::from_secs(10);
-/// Reading recurses over the levels of a value only.
+/// Stack for reading, which recurses only over the levels of a value.
 const STACK_BYTES: usize = 1024 * 1024;
 
 /// A body as mappings see it.
 pub struct ReadBody {
     /// `.body`.
     pub value: Value,
-    /// `.request.raw`, where it was asked for: the bytes without a Content-Encoding.
+    /// `.request.raw`, if it is wanted: the bytes without a Content-Encoding.
     pub raw: Option<Value>,
 }
 
-/// Reads a body as what its Content-Type, or the rule, says: JSON as it is, XML, CSV, forms and `multipart/form-data` by the rules of
+/// Reads a body by its Content-Type, or by the rule: JSON unchanged, XML, CSV, forms and `multipart/form-data` by the rules of
 /// `shared/mapping/src/format`, text as a string, anything else as `{ base64, contentType, size }`. An empty body is `null`.
 ///
 /// # Errors
-/// As [`forebay_contract::body::check_body`]. And a body whose value takes too much memory.
+/// Those of [`forebay_contract::body::check_body`], and a body whose value takes too much memory.
 pub fn read_body(
     reading: Reading<'_>,
     content_type: Option<&str>,
@@ -35,7 +35,7 @@ pub fn read_body(
     read_body_and_raw(reading, content_type, content_encoding, bytes, false).map(|read| read.value)
 }
 
-/// As [`read_body`], with the bytes themselves if they are wanted.
+/// Reads a body as [`read_body`] does, with the bytes themselves if they are wanted.
 pub fn read_body_and_raw(
     reading: Reading<'_>,
     content_type: Option<&str>,
@@ -60,10 +60,10 @@ pub fn read_body_and_raw(
     Ok(ReadBody { value, raw: raw(&bytes) })
 }
 
-/// What mappings see as `.body`, as JSON: what a schema is held against.
+/// Returns `.body` as JSON, for validation by a schema.
 ///
 /// # Errors
-/// As [`forebay_contract::body::check_body`].
+/// Those of [`forebay_contract::body::check_body`].
 pub fn body_value(
     reading: Reading<'_>,
     content_type: Option<&str>,
@@ -99,7 +99,7 @@ fn beyond_bounds(kind: &'static str, error: &MappingError) -> BodyError {
     BodyError::Malformed { kind, detail }
 }
 
-/// What a body is that nothing is promised about.
+/// Returns the value of a body of unknown type.
 pub fn binary(content_type: Option<&str>, bytes: &[u8]) -> Value {
     let size = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
     Value::object([

@@ -1,4 +1,4 @@
-//! The tables of docs/your-data.md about bodies: each line is executed, by the check of the ingress and by the reader of the worker.
+//! The tables of docs/your-data.md about bodies: each line is checked with the check of the ingress and the reader of the worker.
 
 use crate::body::read_body;
 use forebay_contract::body::{BodyRule, Reading, check_body};
@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 const DOCUMENT: &str = include_str!("../../../docs/your-data.md");
 
-/// What stands between backticks; `none` is no value.
+/// Returns the text between backticks; `none` is no value.
 fn code(cell: &str) -> Option<&str> {
     cell.strip_prefix('`').and_then(|cell| cell.strip_suffix('`'))
 }
@@ -35,7 +35,7 @@ fn bytes(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// `content_type: text/csv, separator: ";"`.
+/// Reads `content_type: text/csv, separator: ";"`.
 fn rule(text: &str) -> BodyRule {
     let field = |name: &str| {
         let (_, rest) = text.split_once(&format!("{name}: "))?;

@@ -1,4 +1,4 @@
-//! `without_paths($paths)`: a value less what is at each of the paths.
+//! `without_paths($paths)`: a value without the parts at these paths.
 
 use std::ops::Range;
 
@@ -7,7 +7,8 @@ use jaq_core::{Error, ValR};
 use super::meter::{reserve, tick};
 use super::value::{Members, Repr, Value, bounds, described};
 
-/// A path that leads nowhere is passed over. Every path points into the value as it is given: none shifts what another points at.
+/// Removes the parts. A path that does not exist is skipped. All paths refer to the original value: removing one part does not shift the
+/// others.
 pub(super) fn without_paths(value: Value, paths: &Value) -> ValR<Value> {
     let not_paths = || Error::str(format_args!("paths must be an array of arrays, not {}", described(paths)));
     let paths: Option<Vec<&[Value]>> = paths.as_array().ok_or_else(not_paths)?.iter().map(Value::as_array).collect();
@@ -16,7 +17,7 @@ pub(super) fn without_paths(value: Value, paths: &Value) -> ValR<Value> {
 
 fn without(value: Value, mut paths: Vec<&[Value]>) -> ValR<Value> {
     tick(1);
-    // Those with the same first step stand together, and the shortest of them first.
+    // Paths with the same first step are adjacent, the shortest first.
     paths.sort();
     if paths.iter().any(|path| path.is_empty()) {
         return Ok(Value::NULL);
@@ -74,7 +75,7 @@ fn without(value: Value, mut paths: Vec<&[Value]>) -> ValR<Value> {
     }
 }
 
-/// Which items of `part` of an array `path` begins with, each with the rest of the path; several for a slice.
+/// Finds the items of `part` of an array with which `path` begins, each with the rest of the path; several for a slice.
 fn places<'p>(path: &'p [Value], part: Range<usize>, found: &mut Vec<(usize, &'p [Value])>) -> Result<(), Error<Value>> {
     let Some((step, rest)) = path.split_first() else { return Ok(()) };
     if let Some(index) = step.as_f64() {

@@ -1,26 +1,26 @@
-//! What can go wrong: when a program is compiled, and when it runs.
+//! Errors of compiling and running programs.
 
 use std::fmt;
 use std::time::Duration;
 
-/// Why a mapping or a template was refused: the place in its source and what was wrong there.
+/// The reason for which a mapping or a template was refused, and the place in its source.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct CompileError {
-    /// Line of the source, counted from 1.
+    /// Line of the source, from 1.
     pub line: usize,
-    /// Column in that line in characters, counted from 1.
+    /// Column in that line in characters, from 1.
     pub column: usize,
-    /// The source from that place on, cut at the end of the line or after 40 characters. Empty at the end of the source.
+    /// The source from that place, cut at the end of the line or after 40 characters. Empty at the end of the source.
     pub snippet: String,
-    /// What was wrong, without the place.
+    /// The problem, without the place.
     pub message: String,
 }
 
-/// Longest `snippet`, in characters.
+/// Maximum characters of `snippet`.
 const SNIPPET_CHARACTERS: usize = 40;
 
 impl CompileError {
-    /// An error at byte `offset` of `source`; an offset past the end means the end.
+    /// Creates an error at byte `offset` of `source`; an offset beyond the end means the end.
     pub(super) fn at(source: &str, offset: usize, message: impl Into<String>) -> Self {
         let mut offset = offset.min(source.len());
         while !source.is_char_boundary(offset) {
@@ -44,10 +44,10 @@ impl fmt::Display for CompileError {
     }
 }
 
-/// Why a mapping or a template gave no value.
+/// The reason for which a mapping or a template returned no value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MappingError {
-    /// The program ended in an error: `error(...)`, or an operation on a value that does not fit it.
+    /// The program ended in an error: `error(...)`, or an operation that its value does not support.
     #[error("{message}")]
     Failed {
         /// The error's text; values in it are shortened.
@@ -59,7 +59,7 @@ pub enum MappingError {
     /// The program gave more than one output.
     #[error("the mapping gave at least {seen} outputs; it must give exactly one. Put `[ ... ]` around it for an array, or `first(...)`")]
     ManyOutputs {
-        /// How many outputs were seen before the run was given up.
+        /// Number of outputs before the run was stopped.
         seen: usize,
     },
     /// The program used more processor time than allowed.
@@ -89,34 +89,34 @@ pub enum MappingError {
         /// The limit that was reached.
         limit: u32,
     },
-    /// The caller withdrew the run through [`Limits::cancel`](super::Limits::cancel).
+    /// The caller cancelled the run through [`Limits::cancel`](super::Limits::cancel).
     #[error("the mapping was cancelled")]
     Cancelled,
-    /// A template's expression gave null.
+    /// An expression of a template returned null.
     #[error("`${{{expression}}}` is null. Use `// \"...\"` inside it for a default")]
     NullInTemplate {
         /// The expression, as written.
         expression: String,
     },
-    /// A template's expression gave a value that cannot stand where it is inserted.
+    /// An expression of a template returned a value that cannot be inserted at its place.
     #[error("`${{{expression}}}` gave {problem}")]
     NotInsertable {
         /// The expression, as written.
         expression: String,
-        /// What it gave, and why it does not fit.
+        /// The value, and the reason for which it does not fit.
         problem: String,
     },
-    /// The engine itself failed; a report is worth an issue.
+    /// The engine itself failed, which is a bug.
     #[error("the mapping engine failed: {message}")]
     Internal {
-        /// What it said.
+        /// Its error text.
         message: String,
     },
 }
 
 impl MappingError {
-    /// True when the run was stopped by one of its [`Limits`](super::Limits) and may succeed with larger ones: run inline with
-    /// small limits first, and again on a thread of its own when this is true.
+    /// True if the run was stopped by one of its [`Limits`](super::Limits) and may succeed with larger ones. A caller runs inline with
+    /// small limits first, and again on another thread if this is true.
     pub fn is_limit(&self) -> bool {
         matches!(self, Self::Time { .. } | Self::Memory { .. } | Self::Stack)
     }

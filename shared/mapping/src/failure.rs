@@ -1,9 +1,9 @@
-//! Failures within a run. The caller adds the step or the part of the definition.
+//! Failures of mappings and runs. The caller adds the step or the part of the definition.
 
 use crate::MappingError;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 
-/// The whole execution ran into its deadline.
+/// The execution reached its deadline.
 pub fn deadline_reached() -> ExecutionError {
     ExecutionError::transient(
         ErrorCode::Timeout,
@@ -11,7 +11,7 @@ pub fn deadline_reached() -> ExecutionError {
     )
 }
 
-/// The worker withdrew the execution.
+/// The worker cancelled the execution.
 pub fn withdrawn() -> ExecutionError {
     ExecutionError::transient(
         ErrorCode::Crashed,
@@ -19,7 +19,7 @@ pub fn withdrawn() -> ExecutionError {
     )
 }
 
-/// The failure of a mapping. `part` is its field, such as `when` or `headers.X-Site`; empty where the step's id is enough.
+/// Returns the failure of a mapping. `part` is its field, such as `when` or `headers.X-Site`; empty if the step's id is enough.
 pub fn of_mapping(part: &str, error: MappingError) -> ExecutionError {
     let message = if part.is_empty() { error.to_string() } else { format!("{part}: {error}") };
     match error {

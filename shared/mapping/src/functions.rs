@@ -1,4 +1,4 @@
-//! The functions written in Rust that take the place of jaq's: they answer to the meter, or are faster, or follow jq.
+//! Functions in Rust that replace those of jaq: they call the meter, or are faster, or follow jq.
 
 use jaq_core::native::{Filter, bome, unary, v};
 use jaq_core::{Bind, Cv, Error, RunPtr, ValR, ValT as _, ValXs};
@@ -10,7 +10,7 @@ use super::value::{Repr, Value, described, is_nan, number_from_text, parse_text,
 
 type Function = Filter<RunPtr<Metered>>;
 
-/// Name, arguments and code of each.
+/// Returns name, arguments and code of each.
 pub(super) fn functions() -> Vec<Function> {
     let takes_filter = || -> Box<[Bind]> { [Bind::Fun(())].into() };
     vec![
@@ -84,7 +84,8 @@ fn has(value: &Value, key: &Value) -> ValR<Value> {
     }
 }
 
-/// Strings: is a part; arrays: each item is contained in some item; objects: each member is contained in the member of the same name.
+/// For strings: `part` is a substring; arrays: each item is contained in some item; objects: each member is contained in the member of the
+/// same name.
 fn contains(value: &Value, part: &Value) -> Result<bool, Error<Value>> {
     tick(1);
     match (&value.repr, &part.repr) {
@@ -114,7 +115,7 @@ fn contains(value: &Value, part: &Value) -> Result<bool, Error<Value>> {
     }
 }
 
-/// Inside of arrays and objects, other kinds are just not contained.
+/// Within arrays and objects, values of other kinds are not contained, without an error.
 fn same_kind_contains(value: &Value, part: &Value) -> Result<bool, Error<Value>> {
     if value.kind() == part.kind() { contains(value, part) } else { Ok(false) }
 }
@@ -140,7 +141,7 @@ fn indices(value: &Value, part: &Value) -> ValR<Value> {
     }
 }
 
-/// Where `part` begins, also where it overlaps itself, in characters.
+/// Returns the positions of `part`, including overlapping ones, in characters.
 fn text_positions(text: &str, part: &str) -> Value {
     let mut positions = Vec::new();
     for (index, (offset, _)) in text.char_indices().enumerate() {
@@ -159,7 +160,7 @@ fn binary_search(value: &Value, wanted: &Value) -> ValR<Value> {
     Ok(Value::from(place.map_or_else(|place| -1 - place as isize, |place| place as isize)))
 }
 
-/// The sum of the items or members; null where there are none.
+/// Returns the sum of the items or members; null if there are none.
 fn add(value: Value) -> ValR<Value> {
     let mut sum = Value::NULL;
     for item in value.values() {
@@ -201,7 +202,7 @@ fn append(text: &mut String, part: &str) {
     text.push_str(part);
 }
 
-/// `path(f)`, and the pairs of path and value for `path_value(f)`. The input is marked, so that each step further is counted.
+/// Returns `path(f)`, or the pairs of path and value for `path_value(f)`. The input is marked, so that each further step is counted.
 fn paths<'a>(mut cv: Cv<'a, Metered>, with_value: bool) -> ValXs<'a, Value> {
     let (filter, context) = cv.0.pop_fun();
     let mut input = cv.1;
@@ -217,7 +218,7 @@ fn paths<'a>(mut cv: Cv<'a, Metered>, with_value: bool) -> ValXs<'a, Value> {
     }))
 }
 
-/// Checks that `times` the length of a text still fits in memory, before jaq makes such a text.
+/// Checks that `times` the length of a text fits into memory, before jaq creates such a text.
 fn room_for(value: Value, times: &Value) -> Value {
     let times = times.as_i64().and_then(|times| usize::try_from(times).ok()).unwrap_or(1);
     reserve(value.as_str().map_or(0, str::len).saturating_mul(times));

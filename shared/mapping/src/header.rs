@@ -1,25 +1,25 @@
-//! Header templates of steps and answers: which names may be set, and what the rendered values must be.
+//! Header templates of steps and responses: permitted names, and rules for rendered values.
 
 use crate::paced::{Budget, Paced};
 use crate::{Template, Value};
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use http::HeaderValue;
 
-/// One header that a definition sets.
+/// A header of a definition.
 pub struct HeaderTemplate {
-    /// As it is written, for messages.
+    /// The name as written, for messages.
     pub written: String,
-    /// In lower case.
+    /// The name in lower case.
     pub name: String,
-    /// Gives the value.
+    /// The template of the value.
     pub value: Paced<Template>,
 }
 
-/// Headers that belong to the connection or follow from the body: one set by hand would break the message.
+/// Headers that belong to the connection or follow from the body: setting one by hand would corrupt the message.
 const OF_THE_CONNECTION: [&str; 9] =
     ["connection", "content-length", "expect", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"];
 
-/// Why a definition may not set the header, if it may not; the name in lower case.
+/// Returns the reason for which a definition may not set the header, if there is one; `name` is in lower case.
 pub fn refusal(name: &str, in_request: bool) -> Option<String> {
     if OF_THE_CONNECTION.contains(&name) {
         return Some(format!("'{name}' belongs to the connection and is set by Forebay; remove it"));
@@ -28,7 +28,7 @@ pub fn refusal(name: &str, in_request: bool) -> Option<String> {
     is_host.then(|| "'host' follows from the url; remove it, or change the url".to_owned())
 }
 
-/// The headers with their values, names in lower case, in the order of the definition.
+/// Renders the headers: names in lower case with their values, in the order of the definition.
 pub async fn render_headers(headers: &[HeaderTemplate], context: &Value, budget: &Budget) -> Result<Vec<(String, String)>, ExecutionError> {
     let mut rendered = Vec::with_capacity(headers.len() + 1);
     for header in headers {
@@ -50,7 +50,7 @@ pub fn content_type_of(headers: &[(String, String)]) -> Option<&str> {
     headers.iter().find(|(name, _)| name == "content-type").map(|(_, value)| value.as_str())
 }
 
-/// Sets the Content-Type in the place of the one that is there.
+/// Sets the Content-Type, and replaces an existing one.
 pub fn set_content_type(headers: &mut Vec<(String, String)>, content_type: String) {
     match headers.iter_mut().find(|(name, _)| name == "content-type") {
         Some((_, value)) => *value = content_type,
@@ -58,11 +58,11 @@ pub fn set_content_type(headers: &mut Vec<(String, String)>, content_type: Strin
     }
 }
 
-/// Headers as an object; the values of a repeated one are joined as RFC 9110, section 5.2, joins them.
+/// Returns headers as an object; values of a repeated header are joined as in RFC 9110, section 5.2.
 pub fn header_values<'h>(headers: impl Iterator<Item = (&'h str, &'h str)>) -> Value {
     let mut joined: Vec<(&str, String)> = Vec::with_capacity(headers.size_hint().0);
     for (name, value) in headers {
-        // Calls have a few dozen headers at most, by the limits of the servers: a search is cheaper than a map.
+        // Servers limit calls to a few dozen headers, so a search is cheaper than a map.
         match joined.iter_mut().find(|(known, _)| *known == name) {
             Some((_, values)) => {
                 values.push_str(", ");

@@ -1,10 +1,9 @@
-//! Mappings: jq programs, compiled once and run with hard bounds.
+//! Mappings: jq programs, compiled once and run with hard limits.
 //!
-//! Nothing that a program does may stop the process or hold it up (invariant 4 of the design), so each run has a deadline, a budget
-//! of memory, a budget of stack, and can be cancelled: see [`Limits`]. Programs touch nothing but their input: there are no files, no
-//! environment, no printing.
+//! A program must not stop or delay the process (invariant 4 of the design), so each run has a deadline, a memory limit, a stack limit, and
+//! can be cancelled: see [`Limits`]. Programs can only access their input: no files, no environment, no output.
 //!
-//! - A [`Mapping`] is a program; it gives one [`Value`].
+//! - A [`Mapping`] is a program; it returns one [`Value`].
 //! - A [`Template`] is text with programs inside: `/orders/${ .input.id }`.
 //!
 //! A thread that runs mappings has [`STACK_BYTES`] of stack (or uses [`Limits::inline`]), and the binary sets the

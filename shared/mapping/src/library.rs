@@ -1,4 +1,4 @@
-//! The functions that a program can call: which definitions and natives there are, and what is said of those that there are not.
+//! The functions that a program can call: definitions and natives, and the explanations for missing ones.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
@@ -11,7 +11,7 @@ use jaq_core::{Native, RunPtr};
 use super::program::Metered;
 use super::{functions, natives, objects, patterns, walk};
 
-/// Definitions of jaq that are natives of ours, because they are faster so or must answer to the meter.
+/// Definitions of jaq that are replaced by our natives, which are faster or call the meter.
 const REPLACED_DEFINITIONS: &[(&str, usize)] = &[
     ("type", 0),
     ("isboolean", 0),
@@ -25,7 +25,7 @@ const REPLACED_DEFINITIONS: &[(&str, usize)] = &[
     ("totype", 2),
     ("join", 1),
     ("add", 0),
-    // What acts on the process is not there at all.
+    // Functions that act on the process are not available.
     ("halt", 0),
     ("halt_error", 0),
     ("halt_error", 1),
@@ -34,8 +34,8 @@ const REPLACED_DEFINITIONS: &[(&str, usize)] = &[
     ("debug", 1),
 ];
 
-/// Natives of jaq that are left out: they act on the process, depend on the machine, can loop for long out of reach of the meter, or
-/// are replaced by ours of the same name.
+/// Natives of jaq that are left out: they act on the process, depend on the machine, can loop for long without the meter, or are replaced
+/// by ours of the same name.
 const LEFT_OUT_NATIVES: &[&str] = &[
     "env",
     "halt",
@@ -61,10 +61,10 @@ const LEFT_OUT_NATIVES: &[&str] = &[
     "decode_base64",
 ];
 
-/// Natives of jaq that library.jq calls after a check of their input.
+/// Natives of jaq that library.jq calls after it has checked their input.
 const RENAMED_NATIVES: &[(&str, &str)] = &[("ltrimstr", "ltrimstr_of_string"), ("rtrimstr", "rtrimstr_of_string")];
 
-/// Names that people know from jq, and why they are not here.
+/// Names that exist in jq, and the reasons for which they are missing.
 const ABSENT: &[(&str, &str)] = &[
     ("env", "a mapping cannot read the environment of the process; put settings in a connection or in the definition"),
     ("$ENV", "a mapping cannot read the environment of the process; put settings in a connection or in the definition"),
@@ -87,14 +87,14 @@ const ABSENT: &[(&str, &str)] = &[
     ("yn", "it can loop for long"),
 ];
 
-/// Names longer than this are not compared with those that exist.
+/// Maximum characters of a name that is compared with existing ones.
 const MAX_COMPARED_LENGTH: usize = 64;
 
 type Definition = Def<&'static str>;
 
 struct Library {
     definitions: Vec<Definition>,
-    /// Index of each definition's name; several have the same name with other arguments.
+    /// Indexes of the definitions of each name; several have the same name with other numbers of arguments.
     by_name: HashMap<&'static str, Vec<usize>>,
 }
 
@@ -109,7 +109,7 @@ fn library() -> &'static Library {
             REPLACED_DEFINITIONS.contains(&signature) || ours_by_name.contains(&signature)
         };
         let theirs = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs()).filter(|definition| !is_replaced(definition));
-        // Under names of their own, for library.jq, which checks the count first; jaq's definitions call them as they are.
+        // Under other names for library.jq, which checks the count first; definitions of jaq call the original ones.
         let counted = parsed("def limit_of($n; f): limit($n; f); def skip_of($n; f): skip($n; f);");
         let definitions: Vec<_> = counted.into_iter().chain(theirs).chain(ours).collect();
         let mut by_name: HashMap<_, Vec<_>> = HashMap::new();
@@ -120,9 +120,9 @@ fn library() -> &'static Library {
     })
 }
 
-/// The definitions that `program` needs, directly or through others, in the order in which they build on one another.
+/// Returns the definitions that `program` needs, directly or through others, in the order of their dependencies.
 ///
-/// jaq compiles all that it is given, and keeps it with the program: 150 KiB a mapping, were it always everything.
+/// jaq compiles all given definitions and stores them with the program: all of them would take 150 KiB for each mapping.
 pub(super) fn definitions_for<'s>(program: &Term<&'s str>) -> Vec<Def<&'s str>> {
     let library = library();
     let wanted = indices_needed(program);
@@ -130,7 +130,7 @@ pub(super) fn definitions_for<'s>(program: &Term<&'s str>) -> Vec<Def<&'s str>> 
     kept.map(|(_, definition)| definition.clone()).collect()
 }
 
-/// The definitions that `program` needs, by their indices.
+/// Returns the indexes of the definitions that `program` needs.
 fn indices_needed(program: &Term<&str>) -> HashSet<usize> {
     let mut wanted: HashSet<usize> = HashSet::new();
     let mut pending = indices_of_called(program);
@@ -142,8 +142,8 @@ fn indices_needed(program: &Term<&str>) -> HashSet<usize> {
     wanted
 }
 
-/// False when `program` can call a function whose result is another each time. A definition of the program's own that has the name
-/// of such a function counts as one.
+/// False if `program` can call a function with a different result each time. A definition in the program with the name of such a function
+/// also counts.
 pub(super) fn is_deterministic(program: &Term<&str>) -> bool {
     let definitions = indices_needed(program).into_iter().map(|index| &library().definitions[index].body);
     !definitions.chain([program]).any(calls_not_deterministic)
@@ -159,7 +159,7 @@ fn calls_not_deterministic(term: &Term<&str>) -> bool {
     found
 }
 
-/// The definitions with the name of a function that `term` calls.
+/// Returns the definitions with the name of a function that `term` calls.
 fn indices_of_called(term: &Term<&str>) -> Vec<usize> {
     let mut indices = Vec::new();
     walk::each_term(term, &mut |term| {
@@ -170,7 +170,7 @@ fn indices_of_called(term: &Term<&str>) -> Vec<usize> {
     indices
 }
 
-/// The functions that are written in Rust: jaq's, less what is left out, and ours.
+/// Returns the natives: those of jaq that are not left out, and ours.
 pub(super) fn natives() -> impl Iterator<Item = Fun<Metered>> {
     let theirs = jaq_core::funs::<Metered>().chain(jaq_std::funs::<Metered>());
     let theirs = theirs.filter(|(name, ..)| !LEFT_OUT_NATIVES.contains(name)).map(|(name, arguments, function)| {
@@ -181,7 +181,7 @@ pub(super) fn natives() -> impl Iterator<Item = Fun<Metered>> {
     theirs.chain(ours.map(|(name, arguments, run): Filter<RunPtr<Metered>>| (name, arguments, Native::<Metered>::new(run))))
 }
 
-/// Why `name` is not known, and what may have been meant.
+/// Returns the reason for which `name` is unknown, with similar names.
 pub(super) fn explain_undefined(name: &str, undefined: &Undefined) -> String {
     if let Some((_, reason)) = ABSENT.iter().find(|(absent, _)| *absent == name) {
         return format!("`{name}` does not exist here: {reason}");
@@ -217,10 +217,10 @@ fn explain_function(name: &str, arity: usize) -> String {
     }
 }
 
-/// How many characters must be put in, taken out or changed to make `right` of `left`.
+/// Returns the number of characters that must be inserted, removed or changed to make `right` from `left`.
 fn edits(left: &str, right: &str) -> usize {
     let right: Vec<char> = right.chars().collect();
-    // A name is as long as a program may be, and no known one is longer than this.
+    // A name may be as long as a program, but known names are not longer than this.
     let mut row: Vec<usize> = (0..=right.len()).collect();
     for (index, character) in left.chars().take(200).enumerate() {
         let mut diagonal = index;

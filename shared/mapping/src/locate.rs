@@ -1,7 +1,7 @@
-//! Where in a program an error of a run arose: the smallest part that fails with the same words, and the value that it was given.
+//! Finds the place of an error in a program: the smallest part that fails with the same message, and its input.
 //!
-//! The interpreter knows no places. So the program is taken apart and its parts are run again, which is for a person who tries a
-//! mapping, never for an execution.
+//! The interpreter has no places. So the program is split and its parts are run again. It is used for people who try a mapping, never for
+//! executions.
 
 use jaq_core::load::Lexer;
 use jaq_core::load::lex::{StrPart, Tok, Token};
@@ -12,7 +12,7 @@ use super::program::Mapping;
 use super::shape::offset_of;
 use super::value::{Value, shortened};
 
-/// Parts that are run at most.
+/// Maximum runs of parts.
 const MAX_RUNS: usize = 300;
 /// A name that no author uses.
 const INPUT: &str = "$forebay_input";
@@ -20,20 +20,21 @@ const INPUT: &str = "$forebay_input";
 /// The place of an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Located {
-    /// Line of the source, counted from 1.
+    /// Line of the source, from 1.
     pub line: usize,
-    /// Column in that line in characters, counted from 1.
+    /// Column in that line in characters, from 1.
     pub column: usize,
     /// The part that failed, cut at the end of its line or after 40 characters.
     pub snippet: String,
-    /// What the part was given, or gave where that does not fit, as the beginning of its JSON text; absent where it is the whole input.
+    /// The input of the part, or its output if that does not fit, as the beginning of its JSON text; absent: the whole input.
     pub value: Option<String>,
 }
 
 impl Mapping {
-    /// Finds where the run over `input` that ended in `error` failed. `None` where it cannot be told, as for a limit.
+    /// Finds the place at which the run over `input` ended in `error`. `None` if it cannot be found, as for a limit.
     ///
-    /// Runs parts of the program again, up to some hundred times: on a thread that may block, with [`STACK_BYTES`](super::STACK_BYTES).
+    /// Runs parts of the program again, up to some hundred times, so it needs a thread that may block, with
+    /// [`STACK_BYTES`](super::STACK_BYTES).
     #[must_use]
     pub fn locate(&self, input: &Value, error: &MappingError) -> Option<Located> {
         let source = self.source();
@@ -59,26 +60,26 @@ impl Mapping {
 }
 
 impl Located {
-    /// `piece` stands at `offset` of `source`.
+    /// Returns the place of `piece` at `offset` of `source`.
     pub(crate) fn at(source: &str, offset: usize, piece: &str) -> Self {
         let CompileError { line, column, snippet, .. } = CompileError::at(source, offset, "");
         let piece = piece.lines().next().unwrap_or_default();
         Self { line, column, snippet: if piece.len() < snippet.len() { piece.to_owned() } else { snippet }, value: None }
     }
 
-    /// The whole of a text, from its first character that is no blank.
+    /// Returns a whole text as place, from its first character that is not blank.
     pub fn whole(source: &str) -> Self {
         let text = source.trim();
         Self::at(source, source.len() - source.trim_start().len(), text)
     }
 
-    /// With the value that does not fit.
+    /// Adds the value that does not fit.
     pub fn with(self, value: &Value) -> Self {
         Self { value: Some(shortened(value)), ..self }
     }
 }
 
-/// A part of the program: what it is run on is what `before` gives.
+/// A part of the program, whose input is the output of `before`.
 struct Part<'t, 's> {
     tokens: &'t [Token<&'s str>],
     /// Empty, or a program that ends with `|`.
@@ -93,7 +94,7 @@ struct Search<'a, 's> {
 }
 
 impl<'s> Search<'_, 's> {
-    /// The smallest part in a part that fails.
+    /// Returns the smallest part within a part that fails.
     fn narrowed<'t>(&mut self, part: Part<'t, 's>) -> Part<'t, 's> {
         let mut part = part;
         while let Some(inner) = self.inside(&part) {
@@ -115,7 +116,7 @@ impl<'s> Search<'_, 's> {
         matches!(result, Some(Err(MappingError::Failed { message })) if message == self.message)
     }
 
-    /// The first value on which the part fails.
+    /// Returns the first value for which the part fails.
     fn given(&mut self, part: &Part<'_, 's>, text: &str) -> Option<Value> {
         let before = &part.before;
         self.run(&format!("first({before} (. as {INPUT} | try ((({text}\n)) | empty) catch {INPUT}))"))?.ok()
@@ -131,7 +132,7 @@ impl<'s> Search<'_, 's> {
         Some(Part { tokens: found, before: before.to_owned() })
     }
 
-    /// A part of the part that fails in the same way.
+    /// Returns a part of the part that fails in the same way.
     fn inside<'t>(&mut self, part: &Part<'t, 's>) -> Option<Part<'t, 's>> {
         let tokens = part.tokens;
         if self.runs_left == 0 || tokens.first()?.0 == "def" {
@@ -164,8 +165,8 @@ impl<'s> Search<'_, 's> {
         self.link(tokens, &part.before)
     }
 
-    /// The first stage of the program's pipeline after which there are so many outputs, and the first value that it is given; `None`
-    /// instead of the whole input.
+    /// Returns the first stage of the program's pipeline after which there are this many outputs, and its first input; `None` stands for
+    /// the whole input.
     fn first_with_outputs<'t>(
         &mut self,
         tokens: &'t [Token<&'s str>],
@@ -187,7 +188,7 @@ impl<'s> Search<'_, 's> {
         None
     }
 
-    /// The stage of a pipeline that fails; the ones before it come into `before`.
+    /// Returns the stage of a pipeline that fails; the ones before it are added to `before`.
     fn stage<'t>(&mut self, stages: &[&'t [Token<&'s str>]], before: &str) -> Option<Part<'t, 's>> {
         let mut before = before.to_owned();
         for stage in stages {
@@ -200,7 +201,7 @@ impl<'s> Search<'_, 's> {
         None
     }
 
-    /// The link of a chain such as `.a.b[0]` that fails, or what is inside of its only link.
+    /// Returns the link of a chain such as `.a.b[0]` that fails, or the content of its only link.
     fn link<'t>(&mut self, tokens: &'t [Token<&'s str>], before: &str) -> Option<Part<'t, 's>> {
         let mut ends = Vec::new();
         for end in 1..=tokens.len() {
@@ -217,7 +218,7 @@ impl<'s> Search<'_, 's> {
                     if start == 0 {
                         return Some(Part { tokens: &tokens[..end], before: before.to_owned() });
                     }
-                    // The link alone is no program: the whole chain to here is the part, less what follows.
+                    // The link alone is not a program: the part is the chain up to here, without the rest.
                     return (end < tokens.len()).then(|| Part { tokens: &tokens[..end], before: before.to_owned() });
                 }
                 start = end;
@@ -239,7 +240,7 @@ impl<'s> Search<'_, 's> {
             [Token(_, Tok::Word), Token(_, Tok::Block(inner))] => {
                 let (_, inner) = inner.split_last()?;
                 let arguments = split(inner, |text| text == ";");
-                // `map`, `select` and their like run their argument on each item, others on the input itself.
+                // `map`, `select` and similar functions run their argument for each item, others for the input itself.
                 let of_items = format!("{before} .[] | ");
                 self.first_failing(before, &arguments).or_else(|| self.first_failing(&of_items, &arguments))
             }
@@ -255,13 +256,13 @@ impl<'s> Search<'_, 's> {
     }
 }
 
-/// Whether a stage is `... as $x`, which holds for all that follow.
+/// Returns true if a stage is `... as $x`, which applies to all later stages.
 fn binds(stage: &[Token<&str>]) -> bool {
     let starts_loop = stage.first().is_some_and(|token| matches!(token.0, "reduce" | "foreach"));
     !starts_loop && split(stage, |text| text == "as").len() > 1
 }
 
-/// A stage as it stands before the next one.
+/// Returns a stage as it is before the next one.
 fn passed_on(stage: &str, binds: bool) -> String {
     if binds { format!("{stage}\n | ") } else { format!("({stage}\n) | ") }
 }
@@ -270,7 +271,7 @@ fn is_operator(text: &str) -> bool {
     matches!(text, "and" | "or") || text.starts_with(|c| "=!<>+-*/%|".contains(c))
 }
 
-/// The parts between separators that stand outside of `if ... end`.
+/// Returns the parts between separators outside of `if ... end`.
 fn split<'t, 's>(tokens: &'t [Token<&'s str>], is_separator: impl Fn(&str) -> bool) -> Vec<&'t [Token<&'s str>]> {
     split_at_depth(tokens, 0, is_separator)
 }

@@ -1,8 +1,8 @@
 //! The meter of the run on this thread: time, memory, stack and cancellation.
 //!
-//! jaq has no way out of a running program for its host: an error could be caught by the program's own `try`. So the meter leaves
-//! by unwinding with a private payload, which [`metered`] catches. `resume_unwind` does not call the panic hook, so nothing is
-//! printed. The meter is looked at for each term evaluated ([`enter`]), for each element that a native function works on ([`tick`])
+//! jaq provides no way to stop a running program: an error could be caught by the program's own `try`. So the meter unwinds with a private
+//! payload, which [`metered`] catches. `resume_unwind` does not call the panic hook, so nothing is printed. The meter is asked for each
+//! evaluated term ([`enter`]), for each element in a native function ([`tick`]) and before each large allocation ([`reserve`]).
 //! and before each large allocation ([`reserve`]).
 
 use std::any::Any;
@@ -17,18 +17,18 @@ use super::limits::{Limits, MAX_DEPTH};
 use forebay_fairness::thread_held as held;
 use forebay_fairness::thread_time;
 
-/// Ticks between two looks at the clock: 512 terms take 20 to 60 µs in a release build.
+/// Ticks between two checks of the clock: 512 terms take 20 to 60 µs in a release build.
 const TICKS_PER_LOOK: i64 = 512;
 /// Copying this many bytes counts as one tick.
 const BYTES_PER_TICK: usize = 256;
-/// Bytes that are read, digested or encoded in a second, at worst.
+/// Minimum bytes that are read, digested or encoded per second.
 const SLOWEST_BYTES_PER_SECOND: f64 = if cfg!(debug_assertions) { 10e6 } else { 100e6 };
-/// Work of fewer seconds is done without asking how much time is left: it is about what is done between two looks.
+/// Maximum seconds of work that is done without a check of the remaining time: about the work between two checks.
 const UNASKED_SECONDS: f64 = 50e-6;
-/// Stack set aside for each step of a path, which jaq keeps in a list that is dropped recursively.
+/// Stack reserved for each step of a path, which jaq stores in a list that is dropped recursively.
 const STACK_PER_PATH_STEP: usize = 640;
 
-/// Why a run is given up; the payload of the unwinding.
+/// The reason for which a run is stopped; the payload of the unwinding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
     Time,
@@ -44,7 +44,7 @@ struct Run {
     time: Duration,
     deadline: Option<Instant>,
     cancel: Option<Arc<AtomicBool>>,
-    /// When the time was first asked for, on the wall and on the processor. Most runs end before that, and so pay for no clock.
+    /// The first check, in wall and processor time. Most runs end before it, and so do not read a clock.
     began: Cell<Option<(Instant, Duration)>>,
 }
 
@@ -57,7 +57,7 @@ impl Run {
         })
     }
 
-    /// Why the run is given up now, if it is.
+    /// Returns the reason for which the run must be stopped now, if there is one.
     fn is_over(&self) -> Option<Stop> {
         if self.cancel.as_ref().is_some_and(|cancel| cancel.load(Ordering::Relaxed)) {
             return Some(Stop::Cancelled);
@@ -67,7 +67,7 @@ impl Run {
         if self.deadline.is_some_and(|deadline| now >= deadline) {
             return Some(Stop::Deadline);
         }
-        // A thread has run no longer than what has passed on the wall, and that clock costs a tenth.
+        // A thread cannot have used more time than has passed, and the wall clock costs a tenth.
         let may_be_used = now.saturating_duration_since(wall) >= self.time;
         (may_be_used && thread_time().saturating_sub(processor) >= self.time).then_some(Stop::Time)
     }
@@ -82,17 +82,17 @@ impl Run {
     }
 }
 
-/// How much time a run has left, and why it is given up where that is not enough.
+/// The remaining time of a run, and the reason for which it is stopped if that is not enough.
 pub(super) struct TimeLeft {
     pub left: Duration,
     pub stop: Stop,
 }
 
-/// What is looked at for each term. Without a destructor, so that reaching it costs next to nothing.
+/// The values that are checked for each term. Without a destructor, so that accessing it costs almost nothing.
 struct Meter {
-    /// Ticks left until the next look. `i64::MAX` when nothing runs.
+    /// Ticks left until the next check. `i64::MAX` if nothing runs.
     fuel: Cell<i64>,
-    /// The lowest address that the stack may reach (it grows downwards). 0 when nothing runs.
+    /// The lowest address that the stack may reach (it grows downwards). 0 if nothing runs.
     stack_floor: Cell<usize>,
     /// Maximum bytes that the thread may hold, by the count of the allocator.
     held_limit: Cell<isize>,
@@ -112,7 +112,7 @@ thread_local! {
     };
 }
 
-/// Gives up the run on this thread.
+/// Stops the run on this thread.
 #[cold]
 pub(super) fn stop(reason: Stop) -> ! {
     resume_unwind(Box::new(reason))
@@ -124,7 +124,7 @@ pub(super) fn enter() {
     tick(1);
 }
 
-/// Called for each `units` of work in a native operation; a unit is about as much as comparing two numbers.
+/// Called for each `units` of work in a native operation; a unit is about one comparison of two numbers.
 #[inline]
 pub(crate) fn tick(units: usize) {
     let here = 0_u8;
@@ -146,7 +146,7 @@ fn spend(meter: &Meter, units: usize) {
     }
 }
 
-/// Called before `bytes` are allocated in one go, or copied.
+/// Called before `bytes` are allocated at once, or copied.
 #[inline]
 pub(crate) fn reserve(bytes: usize) {
     METER.with(|meter| {
@@ -184,7 +184,7 @@ fn look(meter: &Meter) {
     meter.fuel.set(if meter.stack_floor.get() == 0 { i64::MAX } else { TICKS_PER_LOOK });
 }
 
-/// Returns the time that is left where it is too short for work of `seconds` at worst that does not look at the meter.
+/// Returns the remaining time if it is too short for work of at most `seconds` without the meter.
 pub(super) fn time_missing(seconds: f64) -> Option<TimeLeft> {
     if seconds <= UNASKED_SECONDS {
         return None;
@@ -193,8 +193,8 @@ pub(super) fn time_missing(seconds: f64) -> Option<TimeLeft> {
     (seconds > time.left.as_secs_f64()).then_some(time)
 }
 
-/// Called before `bytes` are worked on by code that does not look at the meter: gives up where the time that is left is too short for
-/// them, so that a first try with little time does not overrun it by much.
+/// Called before code without the meter works on `bytes`: stops the run if the remaining time is too short, so that a first attempt with
+/// little time does not exceed it by much.
 pub(super) fn foresee(bytes: usize) {
     tick(bytes / BYTES_PER_TICK);
     if let Some(time) = time_missing(bytes as f64 / SLOWEST_BYTES_PER_SECOND) {
@@ -202,7 +202,7 @@ pub(super) fn foresee(bytes: usize) {
     }
 }
 
-/// Sets the meter for the length of its life, and puts back what was there before: runs may nest.
+/// Sets the meter during its lifetime, and restores the earlier state: runs may be nested.
 struct Armed {
     fuel: i64,
     stack_floor: usize,
@@ -240,7 +240,7 @@ impl Drop for Armed {
 
 /// Runs `work` within `limits`.
 ///
-/// Whatever `work` has built is dropped when it is given up, so nothing of it is left behind.
+/// If the run is stopped, everything that `work` has built is dropped.
 pub(crate) fn metered<T>(limits: &Limits, work: impl FnOnce() -> Result<T, MappingError>) -> Result<T, MappingError> {
     let armed = Armed::new(limits);
     let result = catch_unwind(AssertUnwindSafe(work));

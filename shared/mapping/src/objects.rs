@@ -1,7 +1,7 @@
 //! Object literals: `{a: F, b: G}` is a call of `object_2("a"; F; "b"; G)`.
 //!
-//! jaq makes an object for each member and merges them one after the other. Evaluating all members first and making one object
-//! takes half the time, gives the same outputs in the same order, and needs no more stack.
+//! jaq creates an object for each member and merges them one after another. Evaluating all members first and creating one object takes half
+//! the time, has the same outputs in the same order, and needs no more stack.
 
 use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::Term;
@@ -15,7 +15,7 @@ use super::value::{Members, Repr, Value, described};
 
 type Entry<'s> = (Term<&'s str>, Option<Term<&'s str>>);
 
-/// Name of the function for so many members, less one.
+/// Names of the functions, by the number of members less one.
 const NAMES: [&str; 16] = [
     "object_1",
     "object_2",
@@ -38,7 +38,7 @@ const NAMES: [&str; 16] = [
 /// Maximum members of a literal that becomes a call.
 pub(super) const MAX_MEMBERS: usize = NAMES.len();
 
-/// The call for a literal of `entries`, or the literal as it is where it is no such: `{}`, and a name that is calculated and given no
+/// Returns the call for a literal of `entries`, or the literal unchanged if a call is not equivalent: `{}`, and a computed name without a
 /// value (`{"a\(1)"}`), which is evaluated twice.
 pub(super) fn literal(entries: Vec<Entry<'_>>) -> Term<&str> {
     let is_plain = |(key, value): &Entry<'_>| value.is_some() || matches!(key, Term::Var(_)) || plain_text(key).is_some();
@@ -75,7 +75,7 @@ fn plain_text<'t>(term: &'t Term<&str>) -> Option<&'t str> {
     }
 }
 
-/// Name, arguments and code of each.
+/// Returns name, arguments and code of each.
 pub(super) fn functions() -> Vec<Filter<RunPtr<Metered>>> {
     const RUN: [RunPtr<Metered>; 16] = [
         object::<1>,
@@ -98,7 +98,7 @@ pub(super) fn functions() -> Vec<Filter<RunPtr<Metered>>> {
     NAMES.iter().zip(RUN).enumerate().map(|(index, (name, run))| (*name, v(2 * (index + 1)), run)).collect()
 }
 
-/// An object of the names and values that `cv` has as its arguments.
+/// Returns an object of the names and values in the arguments of `cv`.
 fn object<'a, const MEMBERS: usize>(mut cv: Cv<'a, Metered>) -> ValXs<'a, Value> {
     tick(MEMBERS);
     // The last argument comes first.

@@ -1,7 +1,7 @@
-//! Runs one mapping or template: a short try where the execution stands, then with the full budget on a slow thread.
+//! Runs a mapping or template: first a short attempt on the thread of the execution, then with all limits on a thread for slow mappings.
 //!
-//! Mappings are pure, so starting over is safe. The try keeps the common case (tens of microseconds) free of a change of thread;
-//! the slow threads keep a loop without an end away from the threads that serve everybody.
+//! Mappings are pure, so they can be run again. The short attempt avoids a change of thread in the common case (tens of microseconds); the
+//! threads for slow mappings keep endless loops away from the threads that all tenants use.
 
 use crate::failure;
 use crate::{Limits, Mapping, MappingError, Template, Value};
@@ -13,16 +13,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Longest part of a mapping's error text that goes on to the caller and the history.
+/// Maximum characters of a mapping's error text for the caller and the history.
 const MAX_MESSAGE_CHARS: usize = 2000;
 
-/// A try that took longer gives the thread to others before the next one begins.
+/// Duration of a short attempt after which the task yields before the next one.
 const YIELD_AFTER: Duration = Duration::from_micros(500);
 
-/// What one mapping may use, and until when.
+/// The limits of a mapping.
 #[derive(Clone)]
 pub struct Budget {
-    /// Whose code it is.
+    /// The tenant of the mapping.
     pub tenant: Name,
     /// End of the execution.
     pub deadline: Instant,
@@ -32,27 +32,27 @@ pub struct Budget {
     pub mapping_memory: usize,
 }
 
-/// A mapping or template together with what was learnt about its speed.
+/// A mapping or template, and whether it is known to be slow.
 pub struct Paced<P> {
     program: Arc<P>,
-    /// Set once a try ran out of time: further runs go straight to a slow thread, until one of them was fast.
+    /// Set when a short attempt has run out of time: later runs use a slow thread at once, until one of them was fast.
     is_slow: Arc<AtomicBool>,
 }
 
 impl<P> Paced<P> {
-    /// A program of which nothing is known yet.
+    /// Creates a program with unknown speed.
     pub fn new(program: P) -> Self {
         Self { program: Arc::new(program), is_slow: Arc::default() }
     }
 
-    /// The program itself.
+    /// Returns the program.
     pub fn program(&self) -> &P {
         &self.program
     }
 }
 
 impl Paced<Mapping> {
-    /// The mapping's output on a context.
+    /// Returns the mapping's output for a context.
     pub async fn output(&self, part: &str, context: &Value, budget: &Budget) -> Result<Value, ExecutionError> {
         let context = context.clone();
         self.evaluate(part, budget, move |mapping, limits| mapping.run(&context, limits)).await
@@ -60,7 +60,7 @@ impl Paced<Mapping> {
 }
 
 impl Paced<Template> {
-    /// The template's text on a context.
+    /// Returns the template's text for a context.
     pub async fn text(&self, part: &str, context: &Value, budget: &Budget) -> Result<String, ExecutionError> {
         let context = context.clone();
         self.evaluate(part, budget, move |template, limits| template.render(&context, limits)).await
@@ -68,7 +68,7 @@ impl Paced<Template> {
 }
 
 impl<P: Send + Sync + 'static> Paced<P> {
-    /// Runs `run` on the program. `part` names it in the error, as for [`failure::of_mapping`].
+    /// Runs `run` on the program. `part` is its name in errors, as in [`failure::of_mapping`].
     pub async fn evaluate<T, F>(&self, part: &str, budget: &Budget, run: F) -> Result<T, ExecutionError>
     where
         T: Send + 'static,
@@ -80,7 +80,7 @@ impl<P: Send + Sync + 'static> Paced<P> {
         }
         if !self.is_slow.load(Ordering::Relaxed) {
             let mut limits = Limits::inline();
-            // By the wall clock: where others have the cores, what takes long goes to the slow threads, which come after them.
+            // In wall time: if other threads use the cores, long runs continue on the slow threads, which have a lower priority.
             limits.deadline = Some(budget.deadline.min(started + limits.time));
             limits.time = limits.time.min(budget.mapping_time);
             limits.memory = limits.memory.min(budget.mapping_memory);
@@ -104,7 +104,7 @@ impl<P: Send + Sync + 'static> Paced<P> {
         T: Send + 'static,
         F: Fn(&P, &Limits) -> Result<T, MappingError> + Send + 'static,
     {
-        // Dropped with this future: the run then ends soon.
+        // When it is dropped with this future, the run ends soon.
         let withdrawal = Withdrawal(Arc::default());
         let limits = Limits {
             time: budget.mapping_time,
@@ -115,7 +115,7 @@ impl<P: Send + Sync + 'static> Paced<P> {
         };
         let (program, is_slow) = (self.program.clone(), self.is_slow.clone());
         let evaluate = move || {
-            // It may have waited for a thread for long.
+            // It may have waited for a thread for a long time.
             if limits.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Err(failure::deadline_reached());
             }

@@ -1,8 +1,8 @@
 //! Regular expressions.
 //!
-//! A search cannot be interrupted, and takes time in proportion to the size of the compiled expression times the length of the text.
-//! So before a search the product is compared with the time that is left, and between two searches the meter is looked at. The
-//! expressions that were compiled last are kept for each thread: `test("...")` over an array compiles once.
+//! A search cannot be interrupted, and takes time proportional to the size of the compiled expression times the length of the text. So
+//! before a search the product is compared with the remaining time, and between two searches the meter is asked. Each thread caches the
+//! most recent expressions: `test("...")` over an array compiles once.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -16,14 +16,14 @@ use super::meter::{self, reserve, tick};
 use super::program::Metered;
 use super::value::{Value, described};
 
-/// Sizes tried for a compiled expression, in bytes; larger is refused.
+/// Sizes that are tried for a compiled expression, in bytes; larger ones are refused.
 const SIZES: [usize; 5] = [1 << 10, 1 << 12, 1 << 14, 1 << 16, 1 << 18];
-/// How many bytes of a compiled expression times bytes of text are searched in a second, at worst.
+/// Minimum speed of a search: bytes of the compiled expression times bytes of text per second.
 const SPEED: f64 = if cfg!(debug_assertions) { 0.5e9 } else { 3e9 };
-/// Expressions kept for each thread, and the largest that is kept.
+/// Maximum cached expressions of each thread.
 const KEPT: usize = 32;
 const LARGEST_KEPT: usize = 1 << 14;
-/// Maximum groups in an expression: each makes every step of a search dearer.
+/// Maximum groups in an expression: each makes every step of a search slower.
 const MAX_GROUPS: usize = 40;
 const MAX_EXPRESSION_LENGTH: usize = 1 << 14;
 
@@ -31,18 +31,18 @@ struct Expression {
     text: String,
     flags: String,
     regex: Regex,
-    /// No less than the size of the compiled expression, in bytes.
+    /// At least the size of the compiled expression, in bytes.
     size: usize,
     global: bool,
     ignore_empty: bool,
 }
 
 thread_local! {
-    /// The last used is last.
+    /// The most recently used one is last.
     static EXPRESSIONS: RefCell<Vec<Rc<Expression>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Name, arguments and code of each.
+/// Returns name, arguments and code of each.
 pub(super) fn functions() -> Vec<Filter<RunPtr<Metered>>> {
     let two = || -> Box<[Bind]> { [Bind::Var(()), Bind::Var(())].into() };
     vec![
@@ -52,7 +52,7 @@ pub(super) fn functions() -> Vec<Filter<RunPtr<Metered>>> {
     ]
 }
 
-/// An array with, in order, the texts between the matches and the matches themselves, each if it is wanted.
+/// Returns an array with, in order, the texts between the matches and the matches, each if wanted.
 fn search(mut cv: Cv<'_, Metered>, between: bool, matches: bool) -> ValR<Value> {
     let flags = cv.0.pop_var();
     let pattern = cv.0.pop_var();
@@ -95,7 +95,7 @@ fn text_value(text: &str) -> Value {
     Value::string(text)
 }
 
-/// Counts characters up to a byte that only moves forward.
+/// Counts characters up to a byte, which only moves forward.
 struct Characters<'t> {
     text: &'t str,
     byte: usize,
@@ -110,8 +110,8 @@ impl Characters<'_> {
     }
 }
 
-/// `{offset, length, string, name}`; a group that took no part has no string, as in jq. `whole` is where the whole match starts, in
-/// bytes, and `start` the same in characters.
+/// Returns `{offset, length, string, name}`; a group that did not take part has no string, as in jq. `whole` is the start of the whole
+/// match in bytes, and `start` the same in characters.
 fn match_value(group: Option<std::ops::Range<usize>>, name: Option<&str>, text: &str, whole: usize, start: usize) -> Value {
     tick(8);
     let (offset, length, string) = match group {
@@ -189,7 +189,7 @@ fn compile(text: &str, flags: &str) -> Result<Expression, Error<Value>> {
     Ok(Expression { text, flags, regex, size, global, ignore_empty })
 }
 
-/// Gives up where one search may take longer than the time that is left.
+/// Stops the run if one search may take longer than the remaining time.
 fn check_time(expression: &Expression, text: &str) -> Result<(), Error<Value>> {
     let groups = 1 + expression.regex.captures_len() / 4;
     let Some(time) = meter::time_missing(expression.size as f64 * text.len() as f64 * groups as f64 / SPEED) else { return Ok(()) };

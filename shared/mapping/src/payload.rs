@@ -1,4 +1,4 @@
-//! From the output of a `body` mapping to the bytes of a request or an answer.
+//! Converts the output of a `body` mapping to the bytes of a request or a response.
 
 use crate::body::read_body;
 use crate::failure;
@@ -10,40 +10,40 @@ use crate::{Limits, Mapping, Value, metered, to_json};
 use bytes::Bytes;
 use data_encoding::BASE64;
 use forebay_contract::body::{BodyError, BodyKind, Charset, MediaType, Reading};
-use forebay_contract::definition::LARGEST_MAX_BYTES;
+use forebay_contract::definition::MAX_BODY_BYTES;
 use forebay_contract::outcome::{ErrorCode, ExecutionError, Response};
 use std::time::Duration;
 
-/// The Content-Type of a body for which a definition sets none.
+/// The default Content-Type of a body.
 pub const JSON: &str = "application/json";
 const BYTES: &str = "application/octet-stream";
-/// The mapping that gives a body as it came.
+/// The mapping that returns a body unchanged.
 const RAW: &str = ".request.raw";
 
-/// Maximum processor time of writing one body, which goes at some 50 MB/s.
+/// Maximum processor time of writing one body; the speed is about 50 MB/s.
 const MAX_TIME: Duration = Duration::from_secs(10);
-/// Writing recurses over the levels of a value only.
+/// Stack for writing, which recurses only over the levels of a value.
 const STACK_BYTES: usize = 1024 * 1024;
 
-/// A body that is ready to be sent.
+/// A body that can be sent.
 #[derive(Debug)]
 pub struct Payload {
     /// The body.
     pub bytes: Bytes,
-    /// The Content-Type to send: [`JSON`] where the definition sets none, and with the boundary for `multipart/form-data`.
+    /// The Content-Type: the default is [`JSON`]; for `multipart/form-data` it has the boundary.
     pub content_type: String,
 }
 
-/// The bytes of `output`, given the Content-Type that the definition sets.
+/// Converts `output` to bytes for the Content-Type of the definition.
 ///
-/// Without one, or with one of JSON, everything is JSON. With any other a string is sent as it is, in the charset that the
-/// Content-Type names. XML, CSV, forms and `multipart/form-data` are written by the rules of `shared/mapping/src/format`, but for what `.body`
-/// is of a body of unknown type (`{ base64, contentType, size }`), which stands for its bytes. For all other types `{ base64 }` does
-/// too, and everything else is JSON.
+/// Without one, or with a JSON type, everything is written as JSON. With any other type, a string is sent unchanged in the charset of the
+/// Content-Type. XML, CSV, forms and `multipart/form-data` are written by the rules of `shared/mapping/src/format`, except the form of
+/// `.body` of an unknown type (`{ base64, contentType, size }`), which is sent as its bytes. For all other types `{ base64 }` is also sent
+/// as its bytes, and everything else as JSON.
 ///
 /// # Errors
-/// A value that does not fit the type, a character that the charset has not, a charset that is not known, a `base64` that is none,
-/// and a body of more than 64 MiB.
+/// A value that does not fit the type, a character that the charset does not have, an unknown charset, an invalid `base64`, and a body of
+/// more than 64 MiB.
 pub async fn encode(output: Value, content_type: Option<&str>) -> Result<Payload, ExecutionError> {
     let content_type = content_type.unwrap_or(JSON);
     let kind = match BodyKind::of(Some(content_type)) {
@@ -55,11 +55,11 @@ pub async fn encode(output: Value, content_type: Option<&str>) -> Result<Payload
     encode_as(output, kind, content_type.to_owned()).await
 }
 
-/// The body that a mapping gives, as [`encode`] makes it. `.request.raw` alone is the bytes that came, unchanged, with the Content-Type
-/// that they came with where the definition sets none.
+/// Returns the body of a mapping, as [`encode`] does. `.request.raw` alone is the received bytes, unchanged, by default with the received
+/// Content-Type.
 ///
 /// # Errors
-/// As [`encode`], and a mapping that fails.
+/// Those of [`encode`], and a mapping that fails.
 pub async fn of_mapping(
     mapping: &Paced<Mapping>,
     content_type: Option<&str>,
@@ -75,8 +75,8 @@ pub async fn of_mapping(
     Ok(Payload { bytes: decoded(&output)?, content_type })
 }
 
-/// Receivers that follow the standards of JSON and forms read them as UTF-8, and others as their charset says: a charset that is not
-/// UTF-8 could only be misread.
+/// Refuses a charset other than UTF-8 for JSON and forms: receivers that follow the standards read them as UTF-8, and others by their
+/// charset, so it would be misread.
 fn check_charset(kind: &BodyKind, content_type: &str) -> Result<(), ExecutionError> {
     if !matches!(kind, BodyKind::Json(_) | BodyKind::Form(_)) || content_type == JSON {
         return Ok(());
@@ -91,7 +91,7 @@ fn check_charset(kind: &BodyKind, content_type: &str) -> Result<(), ExecutionErr
     }
 }
 
-/// As [`encode`], of a type that has been read.
+/// Converts `output` as [`encode`] does, for a parsed type.
 pub async fn encode_as(output: Value, kind: BodyKind, content_type: String) -> Result<Payload, ExecutionError> {
     if matches!(kind, BodyKind::Json(_)) {
         let bytes = weight::run(weight::is_large(&output), move || to_json(&output)).await?;
@@ -161,12 +161,12 @@ fn permanent(message: &str) -> ExecutionError {
     ExecutionError::permanent(ErrorCode::Mapping, message)
 }
 
-/// The answer of another integration as the output of the step that called it.
+/// Returns the response of another integration as the output of the step that called it.
 pub async fn answer_value(id: &str, response: Response) -> Result<Value, ExecutionError> {
     let Response { status, headers, body } = response;
     let shown = header_values(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     let content_type = content_type_of(&headers).map(str::to_owned);
-    let read = move || read_body(Reading::as_sent(LARGEST_MAX_BYTES), content_type.as_deref(), None, &body);
+    let read = move || read_body(Reading::as_sent(MAX_BODY_BYTES), content_type.as_deref(), None, &body);
     let body = weight::run(false, read).await?.map_err(|error| ExecutionError::permanent(ErrorCode::Body, error.to_string()))?;
     let members = [("executionId", Value::string(id)), ("status", Value::from(i64::from(status))), ("headers", shown), ("body", body)];
     Ok(Value::object(members))

@@ -1,4 +1,4 @@
-//! A mapping: one jq program, compiled once and run often.
+//! Mappings: jq programs, compiled once and run often.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,14 +15,14 @@ use super::meter;
 use super::value::{Value, json_size, shortened};
 use super::{alternatives, library, rewrite, shape};
 
-/// Stack of the thread that compiles; what the bounds of [`shape`] can need at most, in a debug build, is less than half of it.
+/// Stack of the thread that compiles; programs within the limits of [`shape`] need less than half of it in a debug build.
 const COMPILE_STACK_BYTES: usize = 192 * 1024 * 1024;
-/// Longest text of an error that the program makes, in bytes.
+/// Maximum bytes of an error text of the program.
 const MAX_FAILURE_BYTES: usize = 2000;
-/// How the main program is called in the prelude that is given to jaq.
+/// The name of the main program in the prelude for jaq.
 const MAIN: &str = "forebay_main_program";
 
-/// Tells jaq our value type, and that the meter is looked at for each term.
+/// Declares our value type to jaq, and that the meter is asked for each term.
 pub(super) struct Metered;
 
 #[derive(Clone, Copy)]
@@ -61,10 +61,10 @@ impl Mapping {
     /// Compiles `source`.
     ///
     /// # Errors
-    /// Not a jq program, an unknown name, or larger than a program may be.
+    /// A text that is not a jq program, an unknown name, or a program that is too large.
     pub fn compile(source: &str) -> Result<Mapping, CompileError> {
         shape::check_source(source)?;
-        // The parser and the compiler recurse; their depth is bounded, but not so low that any stack will do.
+        // The parser and the compiler recurse; their depth is bounded, but needs a large stack.
         let compiled = std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().name("compile mapping".into()).stack_size(COMPILE_STACK_BYTES);
             let thread = thread.spawn_scoped(scope, || compile(source)).map_err(|error| error.to_string())?;
@@ -74,18 +74,18 @@ impl Mapping {
         Ok(Mapping(Arc::new(compiled)))
     }
 
-    /// The program as it was written.
+    /// Returns the source.
     pub fn source(&self) -> &str {
         &self.0.source
     }
 
-    /// False when the program can call a function whose result is another each time, as `now` and `uuid`: what such a program gave
-    /// must be kept where it may not change when it runs again.
+    /// False if the program can call a function with a different result each time, such as `now` and `uuid`: its output must be stored if
+    /// it must not change when it runs again.
     pub fn is_deterministic(&self) -> bool {
         self.0.is_deterministic
     }
 
-    /// Runs the program over `input`, and gives its one output.
+    /// Runs the program on `input`, and returns its only output.
     ///
     /// # Errors
     /// No output or more than one, an error of the program, or a limit.
@@ -101,7 +101,7 @@ impl Mapping {
             second.map_err(failed)?;
             return Err(MappingError::ManyOutputs { seen: 2 });
         }
-        // Parts of a value are shared, so what it takes as JSON may be beyond all proportion to what it takes in memory.
+        // Parts of a value are shared, so its size as JSON may be far larger than its memory.
         if json_size(&output, limits.memory) > limits.memory {
             return Err(MappingError::Memory { limit: limits.memory });
         }
@@ -188,7 +188,7 @@ fn lex_error(source: &str, errors: &[lex::Error<&str>]) -> CompileError {
         lex::Expect::Token => "this cannot stand in a jq program".to_string(),
         other => format!("expected {}", other.as_str()),
     };
-    // What was never closed is more useful to point at than the end of the text.
+    // The place of an unclosed bracket is more useful than the end of the text.
     let place = match expected {
         lex::Expect::Delim(open) => open,
         _ => place,

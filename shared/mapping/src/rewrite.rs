@@ -1,12 +1,12 @@
-//! Changes to a parsed program before it is compiled, none of which changes what it means.
+//! Changes of a parsed program before it is compiled, which do not change its meaning.
 //!
-//! - Long lists (`a, b, c, ...`, objects, interpolated strings) are made into balanced trees. jaq compiles them to a chain, and the
-//!   stack that a run needs would grow with their length.
+//! - Long lists (`a, b, c, ...`, objects, interpolated strings) become balanced trees. jaq compiles them to a chain, and the stack of a run
+//!   would grow with their length.
 //! - An object literal becomes a call, see [`objects`].
-//! - A definition that takes a filter as an argument never ends in a tail call: `def f(g): BODY;` becomes `def f(g): BODY | .;`.
-//!   With tail calls it could wrap its argument again and again without using stack, and the chain of closures, which is dropped
-//!   recursively, would overflow the stack when it is dropped.
-//! - `$__loc__` becomes what it stands for.
+//! - A definition with a filter as an argument never ends in a tail call: `def f(g): BODY;` becomes `def f(g): BODY | .;`. With tail calls
+//!   it could wrap its argument repeatedly without using stack, and the chain of closures, which is dropped recursively, would overflow the
+//!   stack.
+//! - `$__loc__` is replaced by its value.
 
 use jaq_core::load::Arena;
 use jaq_core::load::lex::StrPart;
@@ -16,7 +16,7 @@ use jaq_core::path::{Part, Path};
 
 use super::objects;
 
-/// Longest string that is left a chain.
+/// Maximum length of a string that stays a chain.
 const MAX_CHAIN_LENGTH: usize = 16;
 
 /// Rewrites `term`, which was parsed from `source`.
@@ -108,7 +108,7 @@ impl<'s> Rewriter<'s, '_> {
         }
     }
 
-    /// `$__loc__`: the line where it stands. `name` is the slice of the source.
+    /// Returns `$__loc__`: the line of its place. `name` is the slice of the source.
     fn location(&self, name: &str) -> Term<&'s str> {
         let offset = (name.as_ptr() as usize).wrapping_sub(self.source.as_ptr() as usize).min(self.source.len());
         let line = self.source[..offset].matches('\n').count() + 1;
@@ -116,7 +116,7 @@ impl<'s> Rewriter<'s, '_> {
         Term::Obj(vec![(text("file"), Some(text("<mapping>"))), (text("line"), Some(Term::Num(line)))])
     }
 
-    /// `((a, b), c), ...` comes as a chain to the left, however long: it is taken apart in a loop.
+    /// Rebuilds `((a, b), c), ...`, a chain to the left of any length, which is split in a loop.
     fn list(&self, left: Term<&'s str>, right: Term<&'s str>) -> Term<&'s str> {
         let mut items = vec![right];
         let mut rest = left;

@@ -1,8 +1,8 @@
 //! Finds the structure of jq source without parsing it: strings, comments and brackets.
 //!
-//! A template needs it to find where `${ ... }` ends, and the compiler to refuse deep nesting before a recursive parser sees it.
+//! A template needs it to find the end of `${ ... }`, and the compiler to refuse deep nesting before a recursive parser reads it.
 
-/// What a place in the source is inside of.
+/// The innermost open part at a place in the source.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Inside {
     /// A bracket that closes with this byte.
@@ -11,21 +11,21 @@ enum Inside {
     String,
 }
 
-/// Walks over jq source.
+/// Scans jq source.
 pub(super) struct Scanner<'s> {
     source: &'s [u8],
     at: usize,
     inside: Vec<Inside>,
 }
 
-/// What [`Scanner::next`] came to.
+/// The result of [`Scanner::next`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
-    /// A bracket, or the `\(` of an interpolation, was opened at this offset; there are now so many open.
+    /// A bracket, or the `\(` of an interpolation, opens at this offset; the second number counts the open ones.
     Opened(usize, usize),
-    /// A closing brace at this offset that closes nothing: where it is inside `${`, the end of the expression.
+    /// A closing brace at this offset without an opening one: within `${` it ends the expression.
     Brace(usize),
-    /// The end, inside of something or not.
+    /// The end, whether or not all parts are closed.
     End,
 }
 
@@ -35,7 +35,7 @@ impl<'s> Scanner<'s> {
         Scanner { source: source.as_bytes(), at, inside: Vec::new() }
     }
 
-    /// The next event. A closing bracket that does not fit is passed over: the parser has better words for it.
+    /// Returns the next event. A closing bracket that does not match is skipped: the parser has a better error for it.
     pub(super) fn next(&mut self) -> Event {
         loop {
             let Some(byte) = self.source.get(self.at).copied() else { return Event::End };
@@ -71,7 +71,7 @@ impl<'s> Scanner<'s> {
         }
     }
 
-    /// A comment ends with its line, unless an odd number of backslashes stands before the end of it.
+    /// Skips a comment. It ends with its line, unless an odd number of backslashes is at its end.
     fn skip_comment(&mut self) {
         let mut backslashes = 0;
         while let Some(byte) = self.source.get(self.at).copied() {

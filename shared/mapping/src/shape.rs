@@ -1,7 +1,7 @@
-//! Bounds on the shape of a program.
+//! Limits of the shape of a program.
 //!
-//! The parser, the compiler and the interpreter recurse over a program, and not all of that is seen by the meter. So what they
-//! recurse over is bounded before they see it.
+//! The parser, the compiler and the interpreter recurse over a program, partly without the meter. So the depth of the recursion is limited
+//! before they run.
 
 use jaq_core::load::lex::{StrPart, Tok, Token};
 use jaq_core::load::parse::{BinaryOp, Pattern, Term};
@@ -10,26 +10,25 @@ use super::error::CompileError;
 use super::scan::{Event, Scanner};
 use super::walk::each_term;
 
-/// Longest source of a program or a template, in bytes.
+/// Maximum bytes of the source of a program or a template.
 pub const MAX_SOURCE_BYTES: usize = 64 * 1024;
-/// Maximum brackets inside one another.
+/// Maximum nesting of brackets.
 const MAX_NESTING: usize = 100;
-/// Maximum operators and keywords on one way from the outermost expression to an innermost one: how deep a parse can become without
-/// brackets.
+/// Maximum operators and keywords on a path from the outermost expression to an innermost one: the depth of a parse tree without brackets.
 const MAX_OPERATORS: usize = 2000;
-/// Maximum parts of one path: jaq recurses over them.
+/// Maximum parts of one path, over which jaq recurses.
 const MAX_PATH_PARTS: usize = 100;
-/// Maximum names that a program gives to variables, arguments and labels. Those in sight are kept in a list that is dropped recursively.
+/// Maximum names of variables, arguments and labels in a program. Visible ones are stored in a list that is dropped recursively.
 const MAX_NAMES: usize = 500;
 /// Maximum arguments of a definition.
 const MAX_ARGUMENTS: usize = 32;
 
-/// Where `part`, a slice of `source`, begins in it.
+/// Returns the offset of `part`, a slice of `source`.
 pub(super) fn offset_of(source: &str, part: &str) -> usize {
     (part.as_ptr() as usize).wrapping_sub(source.as_ptr() as usize).min(source.len())
 }
 
-/// The length and the nesting of brackets.
+/// Checks the length and the nesting of brackets.
 pub(super) fn check_source(source: &str) -> Result<(), CompileError> {
     if source.len() > MAX_SOURCE_BYTES {
         let message = format!("the program has {} bytes; at most {MAX_SOURCE_BYTES} are allowed", source.len());
@@ -47,7 +46,7 @@ pub(super) fn check_source(source: &str) -> Result<(), CompileError> {
     }
 }
 
-/// How deep a parse can become without brackets. Commas do not count: they are only a list, however long.
+/// Checks the depth of the parse tree without brackets. Commas do not count: they form a list, however long.
 pub(super) fn check_tokens(source: &str, tokens: &[Token<&str>]) -> Result<(), CompileError> {
     check_operators(source, tokens, 0)
 }
@@ -85,7 +84,7 @@ fn check_operators(source: &str, tokens: &[Token<&str>], above: usize) -> Result
     Ok(())
 }
 
-/// The length of paths, and how many names there are.
+/// Checks the length of paths, and the number of names.
 pub(super) fn check_term(source: &str, term: &Term<&str>) -> Result<(), CompileError> {
     let mut names = 0;
     let mut problem = None;
@@ -132,7 +131,7 @@ fn each_variable<'t, 's>(pattern: &'t Pattern<&'s str>, count: &mut dyn FnMut(&'
     }
 }
 
-/// Some text of the source that is in `term`, to point at.
+/// Returns a text of the source in `term`, for its place.
 fn first_text<'s>(term: &Term<&'s str>) -> &'s str {
     let mut found = "";
     each_term(term, &mut |term| {

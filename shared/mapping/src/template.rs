@@ -1,4 +1,4 @@
-//! A template: plain text with `${ jq }` inside, each inserted value encoded for its place.
+//! Templates: plain text with `${ jq }` inside; each inserted value is encoded for its place.
 
 use super::error::{CompileError, MappingError};
 use super::limits::{Limits, Remaining};
@@ -8,20 +8,21 @@ use super::scan::{Event, Scanner};
 use super::shape::MAX_SOURCE_BYTES;
 use super::value::{Repr, Value, described, text_of};
 
-/// How what is inserted is encoded. The text around it is never changed.
+/// The encoding of inserted values. The text around them is never changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
-    /// As it is; arrays and objects as JSON.
+    /// No encoding; arrays and objects as JSON.
     None,
-    /// For one segment of a URL's path: all but the unreserved characters of RFC 3986 are percent-encoded, `/` among them. Arrays and
-    /// objects are errors, and so is what would be the segment `.` or `..`.
+    /// For one segment of a URL's path: all characters except the unreserved ones of RFC 3986 are percent-encoded, including `/`. Arrays
+    /// and objects are errors, and so is a result that is the segment `.` or `..`.
     PathSegment,
     /// For the value of a query parameter: as for a path segment; arrays and objects are errors.
     QueryValue,
-    /// As it is, to be encoded together with the text around it; arrays and objects are errors.
+    /// No encoding, since it is encoded together with the text around it; arrays and objects are errors.
     Scalar,
-    /// For a whole address: each value as its place asks for. Before the path as it is, but after a literal `scheme://` only what
-    /// cannot leave the host and port; then as [`Encoding::PathSegment`], and after a literal `?` as [`Encoding::QueryValue`].
+    /// For a whole address: each value by its place. Before the path a value is not encoded, but after a literal `scheme://` only values
+    /// that cannot leave the host and port are allowed; then as [`Encoding::PathSegment`], and after a literal `?` as
+    /// [`Encoding::QueryValue`].
     Url,
     /// For a part of the host and port of an address: the characters `/ ? # @ \\` and blanks are errors.
     Authority,
@@ -38,27 +39,27 @@ pub struct Template {
     parts: Vec<Part>,
 }
 
-/// A piece of a template whose parts are told apart when it runs.
+/// A piece of a template for a caller that treats literal and inserted text differently.
 #[derive(Clone, Debug)]
 pub enum Piece {
-    /// As it was written.
+    /// Literal text.
     Text(String),
-    /// What an expression gave; never null.
+    /// The output of an expression; never null.
     Inserted(Value),
 }
 
 #[derive(Clone, Debug)]
 enum Part {
     Text(String),
-    /// With the offset at which it starts in the source.
+    /// An expression, with its offset in the source.
     Expression(Mapping, Encoding, usize),
 }
 
 impl Template {
-    /// Compiles `source`: text, `${ jq }`, and `$${` for a `${` that is text. A `$` before anything else is text.
+    /// Compiles `source`: text, `${ jq }`, and `$${` for a literal `${`. A `$` before anything else is literal.
     ///
     /// # Errors
-    /// An expression that is never closed, or does not compile; the place is in `source`.
+    /// An expression that is not closed, or does not compile; the place is in `source`.
     pub fn compile(source: &str, encoding: Encoding) -> Result<Template, CompileError> {
         if source.len() > MAX_SOURCE_BYTES {
             let message = format!("the template has {} bytes; at most {MAX_SOURCE_BYTES} are allowed", source.len());
@@ -66,7 +67,7 @@ impl Template {
         }
         let mut parts = Vec::new();
         let mut text = String::new();
-        // The template with each expression as `1`.
+        // The template with each expression replaced by `1`.
         let mut before = String::new();
         let mut at = 0;
         while let Some(found) = source[at..].find("${") {
@@ -100,22 +101,22 @@ impl Template {
         Ok(Template { source: source.to_string(), parts })
     }
 
-    /// The template as it was written.
+    /// Returns the source.
     pub fn source(&self) -> &str {
         &self.source
     }
 
-    /// True when there is no expression in it, so that it renders the same always.
+    /// True if it has no expression, so that it always renders the same.
     pub fn is_literal(&self) -> bool {
         self.parts.iter().all(|part| matches!(part, Part::Text(_)))
     }
 
-    /// False when an expression [is not](Mapping::is_deterministic).
+    /// False if an expression [is not](Mapping::is_deterministic).
     pub fn is_deterministic(&self) -> bool {
         self.parts.iter().all(|part| !matches!(part, Part::Expression(mapping, ..) if !mapping.is_deterministic()))
     }
 
-    /// The template with `1` in the place of each expression.
+    /// Returns the template with each expression replaced by `1`.
     pub fn with_ones(&self) -> String {
         let text = |part: &Part| match part {
             Part::Text(text) => text.clone(),
@@ -124,15 +125,15 @@ impl Template {
         self.parts.iter().map(text).collect()
     }
 
-    /// True when an expression stands first, so that nothing is known of the text before it runs.
+    /// True if it begins with an expression, so that the beginning of its text is unknown.
     pub fn starts_with_expression(&self) -> bool {
         matches!(self.parts.first(), Some(Part::Expression(..)))
     }
 
-    /// The text with what the expressions give for `input`. `limits` are for each expression, the time for all.
+    /// Renders the text for `input`. The limits are for each expression, the time for all of them.
     ///
     /// # Errors
-    /// An expression fails, gives null, or gives what cannot stand in its place.
+    /// An expression fails, returns null, or returns a value that cannot be inserted at its place.
     pub fn render(&self, input: &Value, limits: &Limits) -> Result<String, MappingError> {
         let mut rendered = String::new();
         let remaining = Remaining::of(limits);
@@ -151,10 +152,10 @@ impl Template {
         Ok(rendered)
     }
 
-    /// The text between the expressions, and what each expression gives, as it is.
+    /// Returns the literal text, and the output of each expression without encoding.
     ///
     /// # Errors
-    /// An expression fails, or gives null.
+    /// An expression fails, or returns null.
     pub fn pieces(&self, input: &Value, limits: &Limits) -> Result<Vec<Piece>, MappingError> {
         let mut pieces = Vec::with_capacity(self.parts.len());
         let remaining = Remaining::of(limits);
@@ -173,7 +174,7 @@ impl Template {
         Ok(pieces)
     }
 
-    /// The text between the expressions, with a `1` as the value of each expression.
+    /// Returns the literal text, with `1` as the output of each expression.
     pub fn pieces_with_ones(&self) -> Vec<Piece> {
         let piece = |part: &Part| match part {
             Part::Text(text) => Piece::Text(text.clone()),
@@ -182,8 +183,8 @@ impl Template {
         self.parts.iter().map(piece).collect()
     }
 
-    /// Finds where rendering over `input` failed, as [`Mapping::locate`] does: in the expression that fails, or that gave what does not
-    /// fit.
+    /// Finds the place at which rendering with `input` failed, as [`Mapping::locate`] does: in the expression that fails, or whose output
+    /// does not fit.
     #[must_use]
     pub fn locate(&self, input: &Value) -> Option<Located> {
         for part in &self.parts {
@@ -228,7 +229,7 @@ fn encoded(value: &Value, encoding: Encoding, expression: &str) -> Result<String
     }
 }
 
-/// The offset of the `}` that closes the expression that starts at `start`.
+/// Returns the offset of the `}` that closes the expression that starts at `start`.
 fn end_of_expression(source: &str, start: usize) -> Option<usize> {
     let mut scanner = Scanner::new(source, start);
     loop {
@@ -240,7 +241,7 @@ fn end_of_expression(source: &str, start: usize) -> Option<usize> {
     }
 }
 
-/// How a value is encoded that follows `before` in an address.
+/// Returns the encoding of a value that follows `before` in an address.
 fn place_in_url(before: &str) -> Encoding {
     let after_scheme = before.split_once("://").map(|(_, rest)| rest);
     if before.contains('?') {
@@ -254,7 +255,7 @@ fn place_in_url(before: &str) -> Encoding {
     }
 }
 
-/// A place in the expression that starts at `start` of `source`, as a place in `source`.
+/// Converts a place in the expression that starts at `start` of `source` to a place in `source`.
 fn moved(source: &str, start: usize, line: usize, column: usize) -> (usize, usize) {
     let before = &source[..start];
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -262,7 +263,7 @@ fn moved(source: &str, start: usize, line: usize, column: usize) -> (usize, usiz
     (line + before.matches('\n').count(), column)
 }
 
-/// The text with what HTML gives a meaning to written as entities, for elements and quoted attributes.
+/// Escapes a text for HTML elements and quoted attributes.
 #[must_use]
 pub fn html_escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());

@@ -1,10 +1,10 @@
-//! Walks over a parsed program.
+//! Visits the terms of a parsed program.
 
 use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Pattern, Term};
 use jaq_core::path::Part;
 
-/// Calls `visit` for `term` and for each term inside of it, outer ones first.
+/// Calls `visit` for `term` and for each term within it, outer ones first.
 pub(super) fn each_term<'t, 's>(term: &'t Term<&'s str>, visit: &mut dyn FnMut(&'t Term<&'s str>)) {
     visit(term);
     match term {

@@ -1,16 +1,16 @@
-//! How large a value is, and what follows from it: whether it may be kept, and on which thread it is worked on.
+//! Sizes of values: whether they may be stored, and on which thread they are processed.
 
 use crate::Value;
 use crate::failure;
 use forebay_contract::outcome::ExecutionError;
 use forebay_fairness::run_fairly;
 
-/// Bodies and values above this are read and written on a thread for blocking work: that runs at some 100 to 200 MB/s, and the
-/// threads of the executions must not stand still for longer than a change of thread costs.
+/// Bodies and values larger than this are read and written on a thread for blocking work, at about 100 to 200 MB/s: it would block the
+/// threads of executions for longer than a change of thread costs.
 const ASIDE_BYTES: usize = 128 * 1024;
 
-/// `budget` less the memory in bytes that the value would take if it shared nothing; `None` when that is more, which is found
-/// without a full walk.
+/// Returns `budget` less the memory in bytes that the value would take if it shared nothing; `None` if that is more, which is found without
+/// visiting all of it.
 pub fn spend(value: &Value, budget: usize) -> Option<usize> {
     const NODE: usize = size_of::<Value>();
     let mut left = budget.checked_sub(NODE)?;
@@ -29,20 +29,21 @@ pub fn spend(value: &Value, budget: usize) -> Option<usize> {
     Some(left)
 }
 
-/// Whether bytes of this number are worked on aside.
+/// Whether this number of bytes is processed on another thread.
 pub fn are_many(bytes: usize) -> bool {
     bytes > ASIDE_BYTES
 }
 
-/// Whether the value is worked on aside.
+/// Whether the value is processed on another thread.
 pub fn is_large(value: &Value) -> bool {
     spend(value, ASIDE_BYTES).is_none()
 }
 
-/// Runs `work` here, or aside: on a thread that tenants share by turns where a tenant is known, else on one for blocking work.
+/// Runs `work` here, or on another thread if `aside`: on one that tenants use in turns if a tenant is known, otherwise on one for blocking
+/// work.
 ///
 /// # Errors
-/// When it panics, or the runtime shuts down.
+/// It panics, or the runtime shuts down.
 pub async fn run<T: Send + 'static>(aside: bool, work: impl FnOnce() -> T + Send + 'static) -> Result<T, ExecutionError> {
     if !aside {
         return Ok(work());

@@ -15,7 +15,7 @@ const PAGE: &str = include_str!("../../../docs/your-data.md");
 const OF_MAPPINGS: &str = "| input | mapping | result |";
 const OF_PLACES: &str = "| where | written | shown |";
 
-/// The rows of the tables under `## section` that have this head, each as its cells.
+/// Returns the rows of the tables in `## section` with this head, each as its cells.
 fn rows(section: &str, head: &str) -> Vec<[String; 3]> {
     let text = PAGE.split("\n## ").find(|part| part.starts_with(section)).unwrap();
     let (mut rows, mut is_in_table) = (Vec::new(), false);
@@ -63,7 +63,7 @@ fn labelled(text: &str) -> String {
     Label::all_of(&Json::from(&parse_json(text.as_bytes()).unwrap())).unwrap()[0].value().to_owned()
 }
 
-/// Through the record that a worker writes and the store reads.
+/// Stores and reads a text with the record of a worker.
 fn in_history(text: &str) -> String {
     let output = Some(Json::from(&parse_json(text.as_bytes()).unwrap()));
     let record = StepRecord {
@@ -108,7 +108,7 @@ fn every_row_on_a_place_is_what_the_place_shows() {
     }
 }
 
-/// A table with another head would be executed by nothing.
+/// A table with another head would not be executed.
 #[test]
 fn no_table_on_numbers_and_dates_is_left_out() {
     for section in ["Numbers", "Dates"] {

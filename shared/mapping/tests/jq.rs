@@ -1,4 +1,4 @@
-//! jq as its manual has it: the examples of jq's manual are run, its functions are looked for, and docs/jq.md says what came of it.
+//! Compatibility with jq: the examples of jq's manual are run, and its functions are looked up; docs/jq.md has the results.
 //!
 //! With `FOREBAY_WRITE_DOCS=1` the table is written instead of compared.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a suite")]
@@ -13,22 +13,22 @@ use std::path::Path;
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator::system();
 
-/// Of jq's manual, version 1.8: see jq/README.md.
+/// The manual of jq 1.8: see jq/README.md.
 const MANUAL: &str = include_str!("jq/manual.json");
-/// Programs that are known to give something else, with what jq gives.
+/// Programs with known different results, and the results of jq.
 const DIFFERENCES: &str = include_str!("jq/differences.json");
 /// Names of jq's functions with their number of arguments, and its formats.
 const FUNCTIONS: &str = include_str!("jq/functions.json");
 const GENERATED: &str = "<!-- From here on written by shared/mapping/tests/jq.rs. -->";
 
-/// Where in the manual, the program, its input, and the outputs that jq gives.
+/// The place in the manual, the program, its input, and the outputs of jq.
 type Example = (String, String, String, Vec<String>);
 
-/// A program that gives something else here.
+/// A program with a different result.
 struct Difference {
     program: String,
     input: String,
-    /// The outputs of jq; absent where jq's manual has the example.
+    /// The outputs of jq; absent if jq's manual has the example.
     jq: Option<Vec<String>>,
     why: String,
 }
@@ -44,9 +44,9 @@ fn differences() -> Vec<Difference> {
     read.iter().map(difference).collect()
 }
 
-/// The outputs as an array, or what went wrong.
+/// Returns the outputs as an array, or the error.
 fn run(program: &str, input: &str) -> Result<String, String> {
-    // Alone first: an error of a compiler names what it expected, which must not be the bracket.
+    // Compiled alone first: an error must not refer to the added bracket.
     let mapping = Mapping::compile(program).and_then(|_| Mapping::compile(&format!("[{program}\n]")));
     let mapping = mapping.map_err(|error| error.message)?;
     let input = parse_json(input.as_bytes()).map_err(|error| error.to_string())?;
@@ -74,7 +74,7 @@ fn shown(given: Result<String, String>) -> String {
     }
 }
 
-/// What docs/jq.md says after the words of a person.
+/// Returns the generated part of docs/jq.md.
 fn table() -> String {
     let examples: Vec<Example> = serde_json::from_str(MANUAL).unwrap();
     let differences = differences();

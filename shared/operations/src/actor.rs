@@ -5,43 +5,43 @@ use forebay_store::{Grants, Principal, PrincipalKind, Role, Scope, TokenRow, Use
 use std::net::IpAddr;
 use uuid::Uuid;
 
-/// The reason for which somebody may not.
+/// The reason for which an actor is not allowed to do something.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
-    /// It sees nothing of the tenant, not even whether it exists: to be answered as what does not exist.
+    /// It may not see the tenant, or whether it exists: the response is that of something that does not exist.
     #[error("the tenant {tenant} does not exist")]
     Unknown {
         /// The tenant.
         tenant: Name,
     },
-    /// It sees the tenant, and its role there is too weak.
+    /// It may see the tenant, but its role there is too weak.
     #[error("this needs the role {needed} in {scope}")]
     Role {
         /// The weakest role that suffices.
         needed: Role,
-        /// Where.
+        /// The place, such as the tenant.
         scope: String,
     },
-    /// A person does this, not a token of theirs.
+    /// Only a person may do this, not a token.
     #[error("a token may not do this: sign in as a person")]
     Token,
 }
 
-/// Somebody with its rights, as they were when the request came.
+/// A principal with its rights at the time of the request.
 #[derive(Debug, Clone)]
 pub struct Actor {
-    /// Private: it is given by the checks alone, and every function of the store that changes something asks for it. So nothing is
-    /// changed by somebody who was not checked.
+    /// Private: only the checks return it, and every function of the store that changes something requires it. So no change is made without
+    /// a check.
     principal: Principal,
     grants: Grants,
 }
 
-/// The tenants that somebody sees.
+/// The tenants that an actor may see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Visible {
-    /// Every one.
+    /// Every tenant.
     All,
-    /// These, by name.
+    /// These tenants.
     Only(Vec<Name>),
 }
 
@@ -52,7 +52,7 @@ impl Visible {
         self.has_named(tenant.as_str())
     }
 
-    /// As [`Self::has`].
+    /// Returns true if the tenant of this name is among them.
     #[must_use]
     pub fn has_named(&self, tenant: &str) -> bool {
         match self {
@@ -61,7 +61,7 @@ impl Visible {
         }
     }
 
-    /// The tenant, where there is just one: listings ask the store for it alone.
+    /// Returns the tenant, if there is only one: listings then query the store for it alone.
     pub(crate) fn one(&self) -> Option<&Name> {
         match self {
             Self::Only(names) if names.len() == 1 => names.first(),
@@ -71,14 +71,14 @@ impl Visible {
 }
 
 impl Actor {
-    /// A person who is signed in.
+    /// Creates the actor of a signed-in person.
     #[must_use]
     pub fn user(user: &UserRow) -> Self {
         let principal = Principal { kind: PrincipalKind::User, name: user.name.clone(), user: Some(user.id), address: None };
         Self { principal, grants: user.grants.clone() }
     }
 
-    /// A program with a person's token: what the token says, and never more than the person has now.
+    /// Creates the actor of a program with a person's token: the rights of the token, and never more than the person has now.
     #[must_use]
     pub fn token(token: &TokenRow, owner: &UserRow) -> Self {
         let principal = Principal {
@@ -90,20 +90,20 @@ impl Actor {
         Self { principal, grants: owner.grants.narrowed(&token.scopes, token.role) }
     }
 
-    /// The person at a machine that reaches the database, who could change it without asking.
+    /// Creates the actor of the person at a machine that reaches the database, and could change it directly.
     #[must_use]
     pub fn host(name: &str) -> Self {
         Self { principal: Principal::from(name), grants: Grants::everywhere(Role::Administrator) }
     }
 
-    /// The same, with the address from which the request came, for the audit log.
+    /// Adds the address of the request, for the audit log.
     #[must_use]
     pub fn at(mut self, address: Option<IpAddr>) -> Self {
         self.principal.address = address;
         self
     }
 
-    /// The user behind it; `None`: the person at the host.
+    /// Returns the user; `None`: the person at the host.
     #[must_use]
     pub fn user_id(&self) -> Option<Uuid> {
         self.principal.user
@@ -123,24 +123,24 @@ impl Actor {
         if self.is_token() { Err(Denied::Token) } else { Ok(()) }
     }
 
-    /// For what everybody may do with what is their own.
+    /// Returns the principal, for operations on its own data, which need no role.
     pub(crate) fn principal(&self) -> &Principal {
         &self.principal
     }
 
-    /// For people.
+    /// Returns the name for people.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.principal.name
     }
 
-    /// What it may do.
+    /// Returns the roles.
     #[must_use]
     pub fn grants(&self) -> &Grants {
         &self.grants
     }
 
-    /// Returns true if it has this role in a tenant, or a stronger one: for what a page offers. Operations ask [`Self::may`].
+    /// Returns true if it has at least this role in a tenant: for pages, which show only permitted actions. Operations use [`Self::may`].
     #[must_use]
     pub fn has(&self, tenant: &Name, role: Role) -> bool {
         self.grants.role_in(tenant) >= Some(role)
@@ -169,7 +169,7 @@ impl Actor {
         }
     }
 
-    /// The tenants in which it has this role: what its listings show.
+    /// Returns the tenants in which it has at least this role, for listings.
     #[must_use]
     pub fn tenants(&self, needed: Role) -> Visible {
         if self.grants.role_everywhere() >= Some(needed) {

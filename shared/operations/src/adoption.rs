@@ -1,14 +1,14 @@
-//! An installation that moves deliberately: to another broker, queue prefix or number of shared queues.
+//! Adoption: an installation moves deliberately to another broker, queue prefix or number of shared queues.
 //!
-//! A move at the same broker must not leave messages in queues that nobody reads any more, and services may run while it is made:
+//! A move at the same broker must not leave messages in queues that are no longer read, and services may run during it:
 //!
 //! ```text
-//! look at the queues -> close -> wait until each service has noticed -> look again -> new place
-//!                                                                            \-> reopen, where messages wait
+//! check the queues -> close -> wait until each service has noticed -> check again -> new place
+//!                                                                           \-> reopen, if messages wait
 //! ```
 //!
-//! A closed installation has a place that differs only in its mark, which no broker has: no service uses the broker. Its broker has the
-//! exchange [`Installation::closed_name`] instead, so that a command which follows an interrupted one knows the broker again.
+//! A closed installation has a place that differs only in its mark, which no broker has, so that no service uses the broker. Its broker has
+//! the exchange [`Installation::closed_name`] instead, so that a command after an interrupted one recognizes the broker.
 
 use crate::actor::Actor;
 use crate::error::OperationError;
@@ -20,13 +20,13 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Maximum time after which no service uses a closed broker: it compares, and finishes what it was publishing by then.
+/// Maximum time until no service uses a closed broker: each service compares its settings, and completes its publishes.
 const NOTICED_WITHIN: Duration = COMPARE_INTERVAL.saturating_add(Duration::from_secs(5));
 
-/// How the installation stands, seen from this process, and what adopting its settings would change.
+/// The state of the installation, seen from this process, and the change that adopting its settings would make.
 #[derive(Debug, Clone)]
 pub struct Adoption {
-    /// Those of the database; `None`: nothing is registered.
+    /// The place in the database; `None`: none is registered.
     pub stored: Option<BrokerPlace>,
     /// The settings of this process.
     pub here: BrokerPlace,
@@ -34,29 +34,30 @@ pub struct Adoption {
     pub broker: String,
     /// True if that broker has the stored mark.
     pub is_marked: bool,
-    /// True if that broker was closed for a move that did not end: no service uses it.
+    /// True if that broker was closed for a move that did not complete: no service uses it.
     pub is_closed: bool,
-    /// Workers that gave a sign of life a moment ago.
+    /// Workers that reported recently.
     pub live_workers: usize,
 }
 
-/// An adoption that is done.
+/// A completed adoption.
 #[derive(Debug, Clone)]
 pub struct Adopted {
-    /// How the installation stands now.
+    /// The new state of the installation.
     pub now: Adoption,
     /// The reason for which an earlier mark is still at the broker; `None`: it is not.
     pub mark_left: Option<String>,
 }
 
 impl Adoption {
-    /// Returns true if the settings of this process are the installation's, and its broker too.
+    /// Returns true if the settings and the broker of this process are those of the installation.
     #[must_use]
     pub fn is_in_place(&self) -> bool {
         self.is_marked && self.agrees()
     }
 
-    /// Returns true if other queues of the same broker are used from then on. Services that still run are kept from the earlier ones first.
+    /// Returns true if other queues of the same broker are used from then on. Services that still run are stopped from using the earlier
+    /// ones first.
     #[must_use]
     pub fn is_move(&self) -> bool {
         self.stored.is_some() && !self.agrees() && (self.is_marked || self.is_closed)
@@ -69,32 +70,33 @@ impl Adoption {
 }
 
 impl InstallationCheck {
-    /// Looks at the database and the broker; changes nothing.
+    /// Reads the state from the database and the broker; changes nothing.
     ///
     /// # Errors
-    /// What the store and the broker say.
+    /// Those of the store and the broker.
     pub async fn adoption(&self) -> Result<Adoption, OperationError> {
         let stored = self.store.broker_place().await?;
-        let broker = Installation::place_of(&self.url)?;
+        let broker = self.broker.place();
         let live_workers = self.store.live_workers(WORKER_TTL).await?.len();
         let (is_marked, is_closed) = match &stored {
             Some(place) => {
-                let is_marked = Installation::is_marked(&self.url, &self.name, &mark_of(place)).await?;
-                (is_marked, !is_marked && Installation::is_marked(&self.url, &self.name, &closed_of(place)).await?)
+                let is_marked = self.broker.is_marked(&mark_of(place)).await?;
+                (is_marked, !is_marked && self.broker.is_marked(&closed_of(place)).await?)
             }
             None => (false, false),
         };
         Ok(Adoption { stored, here: self.here(), broker, is_marked, is_closed, live_workers })
     }
 
-    /// Makes the settings of this process the installation's: marks its broker, stores them, and removes an earlier mark from this broker.
+    /// Makes the settings of this process those of the installation: marks its broker, stores them, and removes an earlier mark from this
+    /// broker.
     ///
-    /// Where that leaves queues of this broker unread, the broker is closed to all services first. Calls that they accepted before they
-    /// noticed are in the queues by then, and the adoption is refused. A service that cannot reach the database meanwhile does not notice.
+    /// If queues of this broker would no longer be read, the broker is closed to all services first. Calls that they accepted before they
+    /// noticed are then in the queues, and the adoption is refused. A service that cannot reach the database does not notice.
     ///
     /// # Errors
-    /// [`OperationError::Refused`]: workers run with the other settings, or messages wait in queues that would be read no more; what the
-    /// store and the broker say. The settings from before count again then; the message says so where they could not be restored.
+    /// [`OperationError::Refused`]: workers run with the other settings, or messages wait in queues that would no longer be read; those of
+    /// the store and the broker. The earlier settings are then restored; if that failed, the message says so.
     pub async fn adopt(&self, actor: &Actor, adoption: &Adoption) -> Result<Adopted, OperationError> {
         let principal = actor.may_everywhere(Role::Administrator)?;
         let Some(stored) = adoption.stored.as_ref().filter(|_| !adoption.agrees()) else {
@@ -112,9 +114,9 @@ impl InstallationCheck {
         if adoption.is_marked {
             unread.refuse_messages().await?;
         }
-        // Also where it is closed already: by its new mark another command that is at it finds that it is not the only one.
+        // Also if it is closed already: by the new mark another command at the same time notices that it is not alone.
         let closed = BrokerPlace { mark: Uuid::new_v4(), ..stored.clone() };
-        Installation::mark_broker(&self.url, &self.name, &closed_of(&closed)).await?;
+        self.broker.add_mark(&closed_of(&closed)).await?;
         let moved = async {
             self.close(adoption, stored, &closed, principal).await?;
             tokio::time::sleep(NOTICED_WITHIN).await;
@@ -128,7 +130,7 @@ impl InstallationCheck {
         }
     }
 
-    /// Makes every service stop using the broker, as soon as it compares or connects.
+    /// Makes every service stop using the broker, at its next comparison or connection.
     async fn close(
         &self,
         adoption: &Adoption,
@@ -141,11 +143,12 @@ impl InstallationCheck {
         Ok(self.remove_marks(stored).await?)
     }
 
-    /// Gives the broker the mark of the closed place, so that services go on; nothing else of the place has changed. Returns the error to tell.
+    /// Gives the broker the mark of the closed place, so that services continue; nothing else of the place has changed. Returns the error
+    /// for the caller.
     async fn reopen(&self, closed: &BrokerPlace, error: OperationError) -> OperationError {
         let reopened = async {
-            Installation::mark_broker(&self.url, &self.name, &mark_of(closed)).await?;
-            Installation::remove_mark(&self.url, &self.name, &closed_of(closed)).await
+            self.broker.add_mark(&mark_of(closed)).await?;
+            self.broker.remove_mark(&closed_of(closed)).await
         };
         match reopened.await {
             Ok(()) => error,
@@ -164,9 +167,9 @@ impl InstallationCheck {
         principal: &Principal,
     ) -> Result<Adopted, OperationError> {
         let here = &adoption.here;
-        Installation::mark_broker(&self.url, &self.name, &mark_of(here)).await?;
+        self.broker.add_mark(&mark_of(here)).await?;
         self.store.replace_broker_place(here, instead_of, principal, &audit_event(AuditAction::InstallationAdopt, adoption, here)).await?;
-        // It is done from here on, whatever fails.
+        // From here on the adoption is complete, even if something fails.
         let is_here = adoption.is_marked || adoption.is_closed;
         let removed = match instead_of.filter(|_| is_here) {
             Some(earlier) => self.remove_marks(earlier).await,
@@ -178,7 +181,7 @@ impl InstallationCheck {
 
     async fn remove_marks(&self, place: &BrokerPlace) -> Result<(), BrokerError> {
         for name in [mark_of(place), closed_of(place)] {
-            Installation::remove_mark(&self.url, &self.name, &name).await?;
+            self.broker.remove_mark(&name).await?;
         }
         Ok(())
     }
@@ -200,7 +203,7 @@ fn closed_of(place: &BrokerPlace) -> String {
     Installation::closed_name(&place.queue_prefix, place.mark)
 }
 
-/// An error of the broker with its cause.
+/// Returns the text of an error of the broker with its cause.
 fn told(error: &BrokerError) -> String {
     forebay_contract::with_causes(error)
 }

@@ -1,4 +1,4 @@
-//! Alerts: rules of who is told when.
+//! Alert rules.
 
 use crate::Operations;
 use crate::actor::{Actor, Visible};
@@ -16,39 +16,39 @@ use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// An alert to store.
+/// An alert rule to store.
 #[derive(Debug, Clone)]
 pub struct NewAlert {
-    /// What it says.
+    /// The alert rule.
     pub alert: Alert,
-    /// What it was read from.
+    /// The document that it was read from.
     pub document: Value,
 }
 
-/// One alert against what is stored.
+/// An alert rule compared with the stored one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlannedAlert {
     /// Tenant and name.
     pub path: IntegrationPath,
-    /// What it watches for, such as `halted`.
+    /// The condition, such as `halted`.
     pub when: &'static str,
-    /// What storing it would do.
+    /// The change that storing it would make.
     pub change: Change,
-    /// Of an updated one: every field that changes.
+    /// Every field that changes, if it is updated.
     pub differences: Vec<Difference>,
-    /// Whether it was watched before; `None`: it is new.
+    /// Whether it was evaluated before; `None`: it is new.
     pub was_enabled: Option<bool>,
-    /// True if it is watched after.
+    /// True if it is evaluated after.
     pub enabled: bool,
-    /// What it names and what does not exist yet.
+    /// Names in it that do not exist yet.
     pub notes: Vec<String>,
 }
 
 impl NewAlert {
-    /// Of the right shape, with addresses that can be sent to.
+    /// Reads an alert rule: its fields and its addresses must be valid.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
+    /// All problems.
     pub fn read(document: Value) -> Result<Self, Vec<Problem>> {
         let alert = Alert::from_value(&document).map_err(|error| error.problems)?;
         check_alert(&alert)?;
@@ -57,10 +57,10 @@ impl NewAlert {
 }
 
 impl Operations {
-    /// The alerts that the person sees, with how they stand.
+    /// Returns the alert rules that the person may see, with their state.
     ///
     /// # Errors
-    /// A tenant that the person does not see; those of the store.
+    /// A tenant that the person may not see; those of the store.
     pub async fn list_alerts(&self, actor: &Actor, tenant: Option<&Name>) -> Result<Vec<AlertRow>, OperationError> {
         match visible(actor, tenant, Role::Viewer)? {
             Visible::All => Ok(self.store.list_alerts(None).await?),
@@ -77,10 +77,10 @@ impl Operations {
         Ok(self.store.alert(&path.tenant, &path.name).await?)
     }
 
-    /// Compares alerts with those that are stored; writes nothing.
+    /// Compares alert rules with the stored ones; writes nothing.
     ///
     /// # Errors
-    /// A tenant that the person does not see; those of the store.
+    /// A tenant that the person may not see; those of the store.
     pub async fn plan_alerts(&self, actor: &Actor, alerts: &[NewAlert]) -> Result<Vec<PlannedAlert>, OperationError> {
         let mut planned = Vec::with_capacity(alerts.len());
         for new in alerts {
@@ -95,10 +95,10 @@ impl Operations {
         Ok(planned)
     }
 
-    /// Stores those that differ from what is stored, in their order; what that did to each.
+    /// Stores those that differ from the stored ones, in order; returns the change of each.
     ///
     /// # Errors
-    /// A tenant in which the person may not change alerts; those of the store: those before the one that failed stay stored.
+    /// A tenant in which the person may not change alert rules; those of the store: the ones before the failed one stay stored.
     pub async fn apply_alerts(&self, actor: &Actor, alerts: &[NewAlert]) -> Result<Vec<PlannedAlert>, OperationError> {
         for new in alerts {
             actor.may(&new.alert.tenant, Role::Developer)?;
@@ -113,7 +113,7 @@ impl Operations {
         Ok(planned)
     }
 
-    /// Stores an alert, if its revision is still `expected` (0: there is none yet; `None`: whatever it is).
+    /// Stores an alert rule, if its revision is still `expected` (0: it does not exist yet; `None`: any).
     ///
     /// # Errors
     /// [`OperationError::Problems`]; [`StoreError::Changed`]; those of the store.
@@ -133,11 +133,11 @@ impl Operations {
         Ok(self.store.delete_alert(&path.tenant, &path.name, expected, principal).await?)
     }
 
-    /// Sends a message that is marked as a test on every way of the alert, such as `webhook`; those ways. What one of them does is no
-    /// matter to the others.
+    /// Sends a test notification by every notifier of the alert rule, such as `webhook`, and returns their names. A failure of one does not
+    /// affect the others.
     ///
     /// # Errors
-    /// [`OperationError::Refused`]: why it does not arrive, by each way where it does not; those of the store.
+    /// [`OperationError::Refused`]: the reason of each notifier that failed; those of the store.
     pub async fn test_alert(&self, actor: &Actor, path: &IntegrationPath) -> Result<Vec<&'static str>, OperationError> {
         actor.may(&path.tenant, Role::Operator)?;
         let row = self.store.alert(&path.tenant, &path.name).await?;
@@ -170,7 +170,7 @@ impl Operations {
         Ok(found)
     }
 
-    /// An alert may be there before what it names, but a misspelled name would never say a word.
+    /// Returns the names in an alert rule that do not exist. It may be stored before them, but a misspelled name would have no effect.
     async fn missing(&self, alert: &Alert) -> Result<Vec<String>, OperationError> {
         let (path, mut notes) = (alert.path(), Vec::new());
         if alert.integrations.is_some() {
@@ -198,7 +198,7 @@ impl Operations {
 }
 
 fn compare(stored: Option<&AlertRow>, new: &NewAlert) -> PlannedAlert {
-    // Read, so that a default that is written out is no difference.
+    // Both are read, so that a default that is written explicitly is not a difference.
     let change = match stored {
         None => Change::Created,
         Some(stored) if stored.alert == new.alert => Change::Unchanged,

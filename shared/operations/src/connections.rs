@@ -1,4 +1,4 @@
-//! Connections: compared, stored, tested. Of a secret nobody reads more than whether it stays the same.
+//! Connections: comparing, storing, testing. Of a secret only its equality with the stored one is shown.
 
 use crate::Operations;
 use crate::actor::Actor;
@@ -15,15 +15,15 @@ use std::collections::BTreeSet;
 /// A connection to store.
 #[derive(Debug, Clone)]
 pub struct NewConnection {
-    /// What it says.
+    /// The connection.
     pub connection: Connection,
-    /// What it was read from, every secret as text.
+    /// The document that it was read from, with every secret as text.
     pub document: Value,
-    /// Fields beyond those that always are secrets: those whose value came from a place of secrets.
+    /// Secret fields besides those that are always secret: their values came from variables or files.
     pub secret_fields: BTreeSet<Vec<String>>,
 }
 
-/// One connection against what is stored.
+/// A connection compared with the stored one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlannedConnection {
     /// Its tenant.
@@ -32,25 +32,25 @@ pub struct PlannedConnection {
     pub name: Name,
     /// Such as `http`.
     pub kind: &'static str,
-    /// What storing it would do.
+    /// The change that storing it would make.
     pub change: Change,
-    /// Every field that differs and is no secret.
+    /// Every field that differs and is not secret.
     pub differences: Vec<Difference>,
     /// Every secret, by path: `changed`, `unchanged`, `added`, `removed`.
     pub secrets: Vec<(String, &'static str)>,
-    /// Whether steps might use it before; `None`: it is new.
+    /// Whether steps could use it before; `None`: it is new.
     pub was_enabled: Option<bool>,
     /// True if steps may use it after.
     pub enabled: bool,
-    /// The reason for which it could not be compared with what is stored; then it counts as updated.
+    /// The reason for which it could not be compared with the stored one; then it counts as updated.
     pub unknown: Option<String>,
 }
 
 impl NewConnection {
-    /// Reads a document in which every secret stands as text.
+    /// Reads a document in which every secret is text.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
+    /// All problems.
     pub fn read(document: Value, secret_fields: BTreeSet<Vec<String>>) -> Result<Self, Vec<Problem>> {
         let nowhere =
             |_: SecretSource<'_>| Err("is looked up by the command, on the machine that has it: `forebay connections apply`".to_owned());
@@ -79,10 +79,10 @@ impl PlannedConnection {
 }
 
 impl Operations {
-    /// The connections that the person sees, never their secrets.
+    /// Returns the connections that the person may see, without their secrets.
     ///
     /// # Errors
-    /// A tenant that the person does not see; those of the store.
+    /// A tenant that the person may not see; those of the store.
     pub async fn list_connections(&self, actor: &Actor, tenant: Option<&Name>) -> Result<Vec<ConnectionRow>, OperationError> {
         let seen = visible(actor, tenant, Role::Viewer)?;
         let mut rows = self.store.list_connections(seen.one()).await?;
@@ -90,7 +90,7 @@ impl Operations {
         Ok(rows)
     }
 
-    /// What may be shown of one connection, with its document, of which the secrets are left out.
+    /// Returns one connection, with its document without secrets.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`OperationError::Refused`]: this process has no key; those of the store.
@@ -104,11 +104,11 @@ impl Operations {
         Ok((row, document))
     }
 
-    /// Compares connections with those that are stored; writes nothing. Where this process has no key that opens what is stored, that
-    /// stays unknown.
+    /// Compares connections with the stored ones; writes nothing. If this process has no key that decrypts a stored one, the result is
+    /// unknown.
     ///
     /// # Errors
-    /// A tenant in which the person may not change connections, since comparing guesses secrets; those of the store.
+    /// A tenant in which the person may not change connections, since comparing allows guessing secrets; those of the store.
     pub async fn plan_connections(&self, actor: &Actor, connections: &[NewConnection]) -> Result<Vec<PlannedConnection>, OperationError> {
         let mut planned = Vec::with_capacity(connections.len());
         for new in connections {
@@ -134,10 +134,10 @@ impl Operations {
         Ok(self.store.connection_document(tenant, name, self.keys()?).await?)
     }
 
-    /// Stores those that differ from what is stored, in their order; what that did to each.
+    /// Stores those that differ from the stored ones, in order; returns the change of each.
     ///
     /// # Errors
-    /// As for [`Self::plan_connections`]; those before the one that failed stay stored.
+    /// Those of [`Self::plan_connections`]; the ones before the failed one stay stored.
     pub async fn apply_connections(&self, actor: &Actor, connections: &[NewConnection]) -> Result<Vec<PlannedConnection>, OperationError> {
         if connections.is_empty() {
             return Ok(Vec::new());
@@ -153,11 +153,12 @@ impl Operations {
         Ok(planned)
     }
 
-    /// Stores a connection as a person has edited it, if its revision is still `expected` (0: there is none yet). A secret that was left
-    /// out stays as it is, as long as it is sent where it was sent before: else who may change the connection could read it.
+    /// Stores a connection after editing, if its revision is still `expected` (0: it does not exist yet). A secret that was left out stays,
+    /// as long as its destination is unchanged: otherwise everybody who may change the connection could read it.
     ///
     /// # Errors
-    /// [`StoreError::Changed`]; [`OperationError::Problems`], also for each secret that must be given again; as for [`Self::apply_connections`].
+    /// [`StoreError::Changed`]; [`OperationError::Problems`], also for each secret that must be given again; those of
+    /// [`Self::apply_connections`].
     pub async fn save_connection(&self, actor: &Actor, document: Value, expected: i32) -> Result<IntegrationPath, OperationError> {
         let named = |field: &str| document.get(field).and_then(Value::as_str).and_then(|text| text.parse::<Name>().ok());
         let mut document = document.clone();
@@ -179,10 +180,10 @@ impl Operations {
         Ok(IntegrationPath { tenant: new.connection.tenant, name: new.connection.name })
     }
 
-    /// Reaches the remote system of a connection, as a worker would; what was found there.
+    /// Connects to the remote system of a connection, as a worker would; returns its description.
     ///
     /// # Errors
-    /// [`OperationError::Refused`]: what is wrong, and what to do; those of the store.
+    /// [`OperationError::Refused`]: the problem, and the remedy; those of the store.
     pub async fn test_connection(&self, actor: &Actor, path: &IntegrationPath) -> Result<String, OperationError> {
         actor.may(&path.tenant, Role::Operator)?;
         if !self.store.connection_listed(&path.tenant, &path.name).await?.enabled {
@@ -194,7 +195,7 @@ impl Operations {
         self.engine.test(&connection).await.map_err(OperationError::Refused)
     }
 
-    /// Lets steps use a connection, or not.
+    /// Enables or disables a connection for steps.
     ///
     /// # Errors
     /// Those of the store.
@@ -214,7 +215,7 @@ impl Operations {
 }
 
 fn compare(before: Value, new: &NewConnection) -> PlannedConnection {
-    // Read, so that a default that is written out is no difference.
+    // Both are read, so that a default that is written explicitly is not a difference.
     let stored = Connection::from_stored(&before).ok();
     let is_same = stored.as_ref() == Some(&new.connection);
     let was_enabled = stored.is_none_or(|stored| stored.enabled);
@@ -237,12 +238,12 @@ fn compare(before: Value, new: &NewConnection) -> PlannedConnection {
     planned
 }
 
-/// Refuses secrets that were left out of a connection whose destination is another one now.
+/// Refuses secrets that were left out of a connection whose destination has changed.
 fn refuse_elsewhere(stored: &Value, kept: &[String], new: &Connection) -> Result<(), OperationError> {
     if kept.is_empty() {
         return Ok(());
     }
-    // A stored connection that cannot be read does not say for which destination its secrets are.
+    // The destination of a stored connection that cannot be read is unknown.
     let changed = match Connection::from_stored(stored) {
         Ok(stored) => stored.destination().differences(&new.destination()).join(", "),
         Err(_) => "the whole connection".to_owned(),
@@ -255,7 +256,7 @@ fn refuse_elsewhere(stored: &Value, kept: &[String], new: &Connection) -> Result
     Err(OperationError::Problems(kept.iter().map(problem).collect()))
 }
 
-/// Puts secrets that were left out of a document back in, where the object around them is still there; the paths of those.
+/// Inserts secrets that were left out of a document, if the object around them still exists; returns their paths.
 fn keep_secrets(stored: &Value, document: &mut Value) -> Vec<String> {
     let mut kept = Vec::new();
     for field in Connection::secret_fields(stored) {

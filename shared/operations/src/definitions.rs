@@ -12,14 +12,14 @@ use forebay_workflow::Program;
 use serde_json::Value;
 use std::sync::Arc;
 
-/// One definition against what is stored.
+/// A definition compared with the stored one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Planned {
-    /// What applying it would do.
+    /// The change that applying it would make.
     pub applied: Applied,
-    /// Of an updated one: every field that changes.
+    /// Every field that changes, if it is updated.
     pub differences: Vec<Difference>,
-    /// Of an updated one that says the same in other words: the lines of its text that differ, each after `- ` or `+ `.
+    /// The lines of its text that differ, each after `- ` or `+ `, if it is updated without a change of fields.
     pub text_differences: Vec<String>,
     /// Whether it accepted calls before; `None`: it is new.
     pub was_enabled: Option<bool>,
@@ -30,23 +30,23 @@ pub struct Planned {
 /// An older version that is the newest again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RolledBack {
-    /// What that did.
+    /// The change.
     pub applied: Applied,
-    /// The version that it says the same as.
+    /// The version with the same definition.
     pub same_as: i32,
 }
 
-/// Of the right shape, and every mapping and template compiles.
+/// Checks that the fields are valid, and that every mapping and template compiles.
 ///
 /// # Errors
-/// Everything that is wrong.
+/// All problems.
 pub fn check_definition(document: &Value) -> Result<Definition, Vec<Problem>> {
     let definition = Definition::from_value(document).map_err(|error| error.problems)?;
     Program::check(&definition)?;
     Ok(definition)
 }
 
-/// Warnings of a definition that is valid and may do harm: each with its path and a remedy.
+/// Returns warnings about a valid definition that may cause harm: each with its path and a remedy.
 #[must_use]
 pub fn definition_warnings(definition: &Definition) -> Vec<String> {
     let schema = definition.trigger.webhook().and_then(|webhook| webhook.schema.as_ref());
@@ -58,10 +58,10 @@ pub fn definition_warnings(definition: &Definition) -> Vec<String> {
 }
 
 impl Operations {
-    /// The integrations that the person sees, by tenant and name.
+    /// Returns the integrations that the person may see, by tenant and name.
     ///
     /// # Errors
-    /// A tenant that the person does not see; those of the store.
+    /// A tenant that the person may not see; those of the store.
     pub async fn list_integrations(&self, actor: &Actor, tenant: Option<&Name>) -> Result<Vec<IntegrationRow>, OperationError> {
         let seen = visible(actor, tenant, Role::Viewer)?;
         let mut rows = self.store.list_integrations(seen.one()).await?;
@@ -69,7 +69,7 @@ impl Operations {
         Ok(rows)
     }
 
-    /// The current version of an integration.
+    /// Returns the current version of an integration.
     ///
     /// # Errors
     /// [`OperationError::NotFound`]; those of the store.
@@ -79,10 +79,10 @@ impl Operations {
         found.into_iter().next().ok_or_else(|| OperationError::NotFound(format!("the integration {path}")))
     }
 
-    /// The current versions of these integrations, where they exist, by tenant and name.
+    /// Returns the current versions of these integrations, if they exist, by tenant and name.
     ///
     /// # Errors
-    /// A tenant that the person does not see; those of the store.
+    /// A tenant that the person may not see; those of the store.
     pub async fn current_versions(&self, actor: &Actor, paths: &[IntegrationPath]) -> Result<Vec<StoredVersion>, OperationError> {
         for path in paths {
             actor.may(&path.tenant, Role::Viewer)?;
@@ -90,7 +90,7 @@ impl Operations {
         Ok(self.store.current_versions(Which::Paths(paths)).await?)
     }
 
-    /// Every version of an integration, the newest first.
+    /// Returns all versions of an integration, the newest first.
     ///
     /// # Errors
     /// Those of the store.
@@ -102,7 +102,7 @@ impl Operations {
     /// Compares definitions with the current versions; writes nothing.
     ///
     /// # Errors
-    /// A tenant that the person does not see; those of the store.
+    /// A tenant that the person may not see; those of the store.
     pub async fn plan(&self, actor: &Actor, definitions: &[NewDefinition]) -> Result<Vec<Planned>, OperationError> {
         for new in definitions {
             actor.may(&new.definition.tenant, Role::Viewer)?;
@@ -146,21 +146,21 @@ impl Operations {
         Ok(self.store.apply(definitions, principal).await?)
     }
 
-    /// Makes a definition the current version, if that is still `expected`; 0: there must be none yet.
+    /// Makes a definition the current version, if the current one is still `expected`; 0: it must not exist yet.
     ///
     /// # Errors
-    /// [`StoreError::Changed`](forebay_store::StoreError::Changed); as for [`Self::apply`].
+    /// [`StoreError::Changed`](forebay_store::StoreError::Changed); those of [`Self::apply`].
     pub async fn save(&self, actor: &Actor, definition: &NewDefinition, expected: i32) -> Result<Applied, OperationError> {
         let principal = actor.may(&definition.definition.tenant, Role::Developer)?;
         self.store.check_sizes(std::slice::from_ref(definition))?;
         Ok(self.store.apply_over(definition, expected, principal).await?)
     }
 
-    /// An older version's definition becomes the newest version. `to`: absent: the one before the current. `expected`: the version that
-    /// must still be the current one.
+    /// Makes an older version's definition the newest version. `to` absent: the one before the current. `expected` is the version that must
+    /// still be the current one.
     ///
     /// # Errors
-    /// [`OperationError::Refused`]: there is no such version, or this program would refuse it; as for [`Self::save`].
+    /// [`OperationError::Refused`]: there is no such version, or this program would refuse it; those of [`Self::save`].
     pub async fn rollback(
         &self,
         actor: &Actor,
@@ -174,10 +174,10 @@ impl Operations {
         Ok(RolledBack { applied, same_as: back.same_as })
     }
 
-    /// What [`Self::rollback`] would do, and the version that the newest would say the same as; writes nothing.
+    /// Returns the change that [`Self::rollback`] would make, and the version with the same definition as the newest; writes nothing.
     ///
     /// # Errors
-    /// As for [`Self::rollback`].
+    /// Those of [`Self::rollback`].
     pub async fn plan_rollback(&self, actor: &Actor, path: &IntegrationPath, to: Option<i32>) -> Result<(Planned, i32), OperationError> {
         actor.may(&path.tenant, Role::Developer)?;
         let back = self.back(path, to).await?;
@@ -198,7 +198,7 @@ impl Operations {
                 .nth(1)
                 .ok_or_else(|| OperationError::Refused(format!("{path} has one version only: there is nothing to go back to")))?,
         };
-        // It ran before: rules that came later do not keep anybody from going back to it.
+        // It ran before: rules that were added later must not prevent anybody from going back to it.
         let definition =
             Definition::from_stored(&wanted.document).map_err(|error| error.problems).and_then(compiled).map_err(|problems| {
                 let problems: String = problems.iter().map(|problem| format!("\n  {problem}")).collect();
@@ -210,13 +210,13 @@ impl Operations {
     }
 }
 
-/// A definition whose programs compile.
+/// Returns the definition if its programs compile.
 fn compiled(definition: Definition) -> Result<Definition, Vec<Problem>> {
     Program::compile(Arc::new(definition.clone()))?;
     Ok(definition)
 }
 
-/// An older version that becomes the newest.
+/// A rollback: an older version that becomes the newest.
 struct Back {
     definition: NewDefinition,
     same_as: i32,
@@ -235,7 +235,7 @@ impl Planned {
     }
 }
 
-/// What a listing shows: a tenant that was asked for, or all that the person sees.
+/// Returns the tenants of a listing: the requested one, or all that the person may see.
 pub(crate) fn visible(actor: &Actor, tenant: Option<&Name>, role: Role) -> Result<Visible, OperationError> {
     match tenant {
         Some(tenant) => {

@@ -1,55 +1,57 @@
-//! How many messages wait in each queue, asked of the broker once for all who look.
+//! Numbers of messages in queues, queried from the broker once for all readers.
 //!
-//! Only the broker knows, and it tells of one queue at a time: ten thousand take it a while. A page must not wait for that, nor may ten
-//! people who look ask ten times.
+//! Only the broker knows them, and a query is for one queue: ten thousand take some time. A page must not wait for all of them, and ten
+//! readers must not query ten times.
 
 use crate::publishing::Look;
 use forebay_broker::{BrokerError, Depth, Queue};
+use forebay_contract::with_causes;
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// What is younger is not asked for again, and so much longer as asking for all took: who looks makes no load worth the name.
+/// Age below which a number is not queried again; increased by the duration of the last round, so that readers cause little load.
 const FRESH: Duration = Duration::from_secs(2);
 const REST: u32 = 10;
-/// A queue that is not there yet holds nothing, and the broker logs an error each time that it is asked for one.
+/// Age below which a missing queue is not queried again. It has no messages, and the broker logs an error for each query.
 const MISSING_FRESH: Duration = Duration::from_secs(60);
-/// What is older is not told any more.
+/// Age above which a number is not returned any more.
 const STALE: Duration = Duration::from_secs(300);
-/// Queues that are asked for together; what they say is told before the next ones are, after a pause of so many times what that took.
+/// Queues that are queried together; their numbers are available before the next ones are queried, after a pause of this multiple of the
+/// duration.
 const TOGETHER: usize = 250;
 const INTERVAL_FACTOR: u32 = 3;
 
-/// What the broker said last. Cheap to clone.
+/// The last numbers of the broker. Cheap to clone.
 #[derive(Clone, Default)]
 pub(crate) struct Depths {
     known: Arc<Mutex<Known>>,
-    /// Held by whoever asks: the others wait for that answer.
+    /// Held by the task that queries: the others wait for its result.
     asking: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Default)]
 struct Known {
     depths: HashMap<Queue, Told>,
-    /// How long asking took last.
+    /// The duration of the last round.
     took: Duration,
 }
 
 #[derive(Clone, Copy)]
 struct Told {
     at: Instant,
-    /// `None`: there is no such queue.
+    /// `None`: the queue does not exist.
     depth: Option<Depth>,
 }
 
 impl Depths {
-    /// How these queues stand, as far as the broker tells within `patience`; asking goes on after that, for who looks next. A queue that
-    /// does not exist yet holds nothing.
+    /// Returns the numbers of these queues that the broker returns within `patience`; the query continues after that, for later readers. A
+    /// queue that does not exist yet has no messages.
     pub(crate) async fn of(&self, look: Look, queues: &[Queue], patience: Duration) -> HashMap<Queue, Depth> {
         let (depths, wanted) = (self.clone(), queues.to_vec());
         let asking = tokio::spawn(async move { depths.ask(&look, wanted).await });
-        // Either way it is told what is known by then.
+        // In either case the numbers known by then are returned.
         let _ = tokio::time::timeout(patience, asking).await;
         let mut known = self.known();
         known.depths.retain(|_, told| told.at.elapsed() < STALE);
@@ -88,8 +90,7 @@ impl Depths {
     }
 
     fn forget(&self, error: &BrokerError) {
-        let cause = std::error::Error::source(error).map(ToString::to_string);
-        tracing::debug!(%error, cause, "the broker does not tell how many messages wait");
+        tracing::debug!(error = with_causes(error), "the broker does not tell how many messages wait");
         self.known().depths.clear();
     }
 

@@ -1,27 +1,27 @@
-//! What differs between two documents, field by field, for people and for programs.
+//! Differences between two documents, field by field, for people and programs.
 
 use serde_json::{Map, Value, json};
 use similar::{ChangeTag, TextDiff};
 
-/// Longest value on one line, in characters.
+/// Maximum characters of a value on one line.
 const MAX_SHOWN_LENGTH: usize = 100;
-/// Before each line of a text that is compared.
+/// Prefix of each line of a text that is compared.
 const INDENT: &str = "    ";
-/// Texts with more lines than this are shown whole, not compared line by line: comparing costs the product of their lengths.
+/// Maximum lines of texts that are compared line by line: the cost is the product of their lengths.
 const MAX_COMPARED_LINES: usize = 1000;
 
-/// One field that differs.
+/// A field that differs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Difference {
     /// Such as `trigger.webhook.methods`; a step is named by its id: `steps[price].set`.
     pub path: String,
     /// `None`: the field is new.
     pub before: Option<Value>,
-    /// `None`: the field is gone.
+    /// `None`: the field is removed.
     pub after: Option<Value>,
 }
 
-/// Every innermost field that differs, in the order of `after`, then what is gone.
+/// Returns every innermost field that differs, in the order of `after`, then the removed ones.
 pub fn differences(before: &Value, after: &Value) -> Vec<Difference> {
     let mut found = Vec::new();
     compare("", Some(before), Some(after), &mut found);
@@ -29,7 +29,7 @@ pub fn differences(before: &Value, after: &Value) -> Vec<Difference> {
 }
 
 impl Difference {
-    /// For programs: `path`, `before` and `after`.
+    /// Returns `path`, `before` and `after`, for programs.
     #[must_use]
     pub fn object(&self) -> Value {
         let mut object = Map::from_iter([("path".to_owned(), json!(self.path))]);
@@ -38,14 +38,14 @@ impl Difference {
         Value::Object(object)
     }
 
-    /// Reads what [`Self::object`] has written.
+    /// Reads the form of [`Self::object`].
     #[must_use]
     pub fn of_object(object: &Value) -> Self {
         let path = object["path"].as_str().unwrap_or_default().to_owned();
         Self { path, before: object.get("before").cloned(), after: object.get("after").cloned() }
     }
 
-    /// `path`, `+ path` or `- path`.
+    /// Returns `path`, `+ path` or `- path`.
     pub fn short(&self) -> String {
         match (&self.before, &self.after) {
             (None, _) => format!("+ {}", self.path),
@@ -54,7 +54,7 @@ impl Difference {
         }
     }
 
-    /// Lines for people; texts of several lines are compared line by line.
+    /// Returns lines for people; texts of several lines are compared line by line.
     pub fn lines(&self) -> Vec<String> {
         match (&self.before, &self.after) {
             (None, Some(after)) => shown_whole('+', &self.path, after),
@@ -88,7 +88,7 @@ fn compare(path: &str, before: Option<&Value>, after: Option<&Value>, found: &mu
     }
 }
 
-/// Steps are matched by their id, so that a step put in between is one difference and not a change of all after it.
+/// Compares lists. Steps are matched by their id, so that an inserted step is one difference and not a change of all steps after it.
 fn compare_lists(path: &str, before: &[Value], after: &[Value], found: &mut Vec<Difference>) {
     let (Some(old), Some(new)) = (ids(before), ids(after)) else {
         if before.len() == after.len() && before.iter().chain(after).all(|item| item.is_object() || item.is_array()) {
@@ -113,7 +113,7 @@ fn compare_lists(path: &str, before: &[Value], after: &[Value], found: &mut Vec<
     }
 }
 
-/// The ids of a list of objects that all have one of their own.
+/// Returns the ids of a list of objects that all have a unique one.
 fn ids(items: &[Value]) -> Option<Vec<&str>> {
     let ids: Vec<&str> = items.iter().map(|item| item.get("id")?.as_str()).collect::<Option<_>>()?;
     let is_unique = ids.iter().enumerate().all(|(index, id)| !ids[..index].contains(id));
@@ -146,7 +146,8 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// The lines in which two texts differ, `- ` before those that are gone and `+ ` before new ones: for what is the same but for its comments.
+/// Returns the lines in which two texts differ, with `- ` before removed and `+ ` before added ones: for texts that differ in comments
+/// only.
 #[must_use]
 pub fn text_differences(before: &str, after: &str) -> Vec<String> {
     let lines = compare_lines(before.trim_end(), after.trim_end());
@@ -154,7 +155,7 @@ pub fn text_differences(before: &str, after: &str) -> Vec<String> {
     signed.map(str::to_owned).collect()
 }
 
-/// The lines of both texts: `-` gone, `+` new, and the others.
+/// Returns the lines of both texts: `-` removed, `+` added, and unchanged ones.
 fn compare_lines(before: &str, after: &str) -> Vec<String> {
     let (old, new): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
     let line = |sign: char, text: &str| format!("{INDENT}{sign} {text}");

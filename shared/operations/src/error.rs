@@ -1,4 +1,4 @@
-//! Why something was not done, sorted by what the person can do about it.
+//! Errors of operations, by the possible reaction of the person.
 
 use crate::actor::Denied;
 use forebay_broker::{BrokerError, PublishError, UnreadableError};
@@ -6,48 +6,48 @@ use forebay_contract::Name;
 use forebay_contract::definition::Problem;
 use forebay_store::{KeyRow, StoreError};
 
-/// The reason for which something was not done.
+/// The reason for which an operation was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum OperationError {
-    /// The person may not.
+    /// The person is not allowed to do it.
     #[error(transparent)]
     Denied(#[from] Denied),
-    /// What was sent is not right.
+    /// The document is not valid.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Problems(Vec<Problem>),
-    /// A value is not right.
+    /// A value is not valid.
     #[error("{0}")]
     Invalid(String),
-    /// It does not exist, or not for this person.
+    /// It does not exist, or the person may not see it.
     #[error("{0} does not exist")]
     NotFound(String),
-    /// It cannot be done as things stand.
+    /// It is not possible in the present state.
     #[error("{0}")]
     Refused(String),
-    /// A key of this value exists already, in a tenant where the person sees it.
+    /// A key of this value exists already, in a tenant that the person may see.
     #[error("this key is already '{}' (id {}): grant it the integration instead, or use another value", .key.label, .key.id)]
     KeyKnown {
-        /// The key that is there.
+        /// The existing key.
         key: Box<KeyRow>,
-        /// The integrations that the new one was to open.
+        /// The integrations that the new key should call.
         wanted: Vec<Name>,
     },
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The broker did not take a message.
+    /// The broker did not accept a message.
     #[error("the broker did not take it: {why}{}", if .0.may_be_delivered() { ", though it may be delivered" } else { "" }, why = .0)]
     Publish(#[from] PublishError),
-    /// The broker could not be asked.
+    /// The broker did not answer.
     #[error("the broker does not answer")]
     Broker(#[source] BrokerError),
-    /// What was asked for would reach no worker: the broker, the queue prefix or the number of shared queues is not the installation's.
+    /// The message would reach no worker: the broker, the queue prefix or the number of shared queues is not that of the installation.
     #[error("{0}")]
     OtherBroker(String),
-    /// Too many passwords are checked at once.
+    /// Too many passwords are being checked.
     #[error("too many passwords are being checked at once: try again in a moment")]
     Busy,
-    /// The operating system.
+    /// The operating system failed.
     #[error("{0}")]
     Failed(String),
 }

@@ -1,4 +1,4 @@
-//! Looking at the history.
+//! Reading the history.
 
 use crate::Operations;
 use crate::actor::{Actor, Visible};
@@ -7,21 +7,21 @@ use forebay_contract::{ExecutionId, Name};
 use forebay_store::{ExecutionDetail, ExecutionRow, Filter, Role};
 
 impl Operations {
-    /// Executions that the person sees, newest first.
+    /// Returns the executions that the person may see, the newest first.
     ///
     /// # Errors
-    /// A tenant that the person does not see; those of the store.
+    /// A tenant that the person may not see; those of the store.
     pub async fn list_executions(&self, actor: &Actor, filter: Filter) -> Result<Vec<ExecutionRow>, OperationError> {
         Ok(self.store.list_executions(&seen(actor, filter, Role::Viewer)?).await?)
     }
 
-    /// Returns one execution with everything that is kept of it.
+    /// Returns one execution with everything that is stored of it.
     ///
     /// # Errors
     /// [`OperationError::NotFound`]; those of the store.
     pub async fn execution(&self, actor: &Actor, id: &ExecutionId) -> Result<ExecutionDetail, OperationError> {
         let detail = self.store.execution_detail(id).await?;
-        // Of another tenant: as if there were none.
+        // An execution of another tenant counts as missing.
         let seen = detail.filter(|detail| detail.row.tenant.parse().is_ok_and(|tenant: Name| actor.has(&tenant, Role::Viewer)));
         seen.ok_or_else(|| {
             let why = "it has not started yet, its history is gone, or it was never issued";
@@ -30,7 +30,7 @@ impl Operations {
     }
 }
 
-/// The filter, narrowed to what the person sees.
+/// Returns the filter, restricted to tenants that the person may see.
 pub(crate) fn seen(actor: &Actor, filter: Filter, role: Role) -> Result<Filter, OperationError> {
     let tenants = match filter.tenants {
         Some(tenants) => {

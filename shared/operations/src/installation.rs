@@ -1,54 +1,35 @@
-//! Whether this process belongs to the installation of its database: the same broker, queue prefix and number of shared queues.
+//! The check that this process belongs to the installation of its database: the same broker, queue prefix and number of shared queues.
 //!
-//! The first service that starts with a database registers its own. From then on they are compared by each process, and what does not
-//! agree is refused with the reason: a message in other queues, or at another broker, is confirmed and reaches no worker.
+//! The first service that starts with a database registers its settings. From then on each process compares its own with them, and refuses
+//! to work if they differ, with the reason: a message in other queues, or at another broker, would be confirmed and reach no worker.
 
 use crate::error::OperationError;
-use forebay_broker::{BrokerError, Installation};
-use forebay_runtime::settings::Settings;
+use forebay_broker::{Broker, BrokerError, Installation};
 use forebay_store::{BrokerPlace, Store, StoreError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// How often a service compares; an `adopt` is effective in every process after at most this long.
+/// Interval at which a service compares; an `adopt` is effective in every process after at most this time.
 pub(crate) const COMPARE_INTERVAL: Duration = Duration::from_secs(5);
-/// Pause of a service that waits for the database, or for the broker that it is to register.
+/// Pause of a service that waits for the database, or for the broker that it must register.
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Compares the settings of a process with what the database says.
+/// Compares the settings of a process with those in the database.
 #[derive(Clone)]
 pub struct InstallationCheck {
     pub(crate) store: Store,
-    pub(crate) queue_prefix: String,
-    pub(crate) shared_queues: u16,
-    pub(crate) url: String,
-    /// The name of its connections.
-    pub(crate) name: String,
-    installation: Installation,
+    pub(crate) broker: Broker,
 }
 
 impl InstallationCheck {
-    /// Nothing is compared yet. `name`: of this process, for the broker's own tools.
+    /// Nothing is compared yet. The result of each comparison is known to all connections of this broker.
     #[must_use]
-    pub fn new(settings: &Settings, store: Store, name: &str) -> Self {
-        Self {
-            store,
-            queue_prefix: settings.queue_prefix.clone(),
-            shared_queues: settings.shared_queue_count,
-            url: settings.amqp_url.expose().to_owned(),
-            name: name.to_owned(),
-            installation: Installation::unknown(),
-        }
+    pub fn new(broker: Broker, store: Store) -> Self {
+        Self { store, broker }
     }
 
-    /// What the connections to the broker go by.
-    #[must_use]
-    pub fn installation(&self) -> &Installation {
-        &self.installation
-    }
-
-    /// Compares the settings with the database; the broker is not asked.
+    /// Compares the settings with the database, without the broker.
     ///
     /// # Errors
     /// [`OperationError::OtherBroker`]; those of the store.
@@ -59,8 +40,8 @@ impl InstallationCheck {
         }
     }
 
-    /// For a service that starts: waits for the database, compares, registers what nobody has registered yet, and looks at the broker. A
-    /// broker that is away is none of its concern: it is looked at once it is there.
+    /// Starts a service: waits for the database, compares, registers the settings if none are registered, and verifies the broker. A broker
+    /// that is away is verified later.
     ///
     /// # Errors
     /// [`OperationError::OtherBroker`]; those of the store, unless it is away or not migrated yet.
@@ -76,19 +57,19 @@ impl InstallationCheck {
                     }
                     tokio::time::sleep(RETRY_INTERVAL).await;
                 }
-                // `follow` registers it once it is there and lets itself be marked.
+                // `follow` registers it once it is available and can be marked.
                 Err(OperationError::Broker(_)) => return Ok(()),
                 Err(error) => return Err(error),
             }
         }
-        match self.installation.verify_broker(&self.url, &self.name).await {
+        match self.broker.verify().await {
             Err(BrokerError::NotOfInstallation(why)) => Err(OperationError::OtherBroker(why)),
-            // Away: each connection is verified before it is used.
+            // The broker is away: each connection is verified before it is used.
             Ok(()) | Err(_) => Ok(()),
         }
     }
 
-    /// Compares again and again until the end of the process. While the database is away, what is known stays.
+    /// Compares repeatedly until the end of the process. While the database is away, the last result counts.
     pub async fn follow(self, ended: CancellationToken) {
         let mut said = None;
         let mut pause = Duration::ZERO;
@@ -97,10 +78,10 @@ impl InstallationCheck {
             let (is_error, now) = match self.compare_or_register().await {
                 Ok(()) => (false, None),
                 Err(OperationError::OtherBroker(why)) => (true, Some(why)),
-                // The snapshot's watch says so already, and what is known stays.
+                // The snapshot's watch logs it already, and the last result counts.
                 Err(OperationError::Store(StoreError::Unavailable { .. })) => continue,
                 Err(error) => {
-                    // Nothing is registered yet, and nothing can be published before it is.
+                    // Nothing is registered yet, and nothing can be published before.
                     pause = RETRY_INTERVAL;
                     (false, Some(forebay_contract::with_causes(&error)))
                 }
@@ -125,7 +106,7 @@ impl InstallationCheck {
     async fn register(&self) -> Result<BrokerPlace, OperationError> {
         let place = self.here();
         let mark = Installation::mark_name(&place.queue_prefix, place.mark);
-        let marked = async { Ok::<_, OperationError>(Installation::mark_broker(&self.url, &self.name, &mark).await?) };
+        let marked = async { Ok::<_, OperationError>(self.broker.add_mark(&mark).await?) };
         let stored = self.store.register_broker_place(&place, marked).await?;
         if stored == place {
             tracing::info!(mark, queue_prefix = place.queue_prefix, shared_queues = place.shared_queues, "the broker is registered");
@@ -133,21 +114,24 @@ impl InstallationCheck {
         Ok(stored)
     }
 
-    /// The settings of this process, as a new registration.
+    /// Returns the settings of this process, as a new registration.
     pub(crate) fn here(&self) -> BrokerPlace {
-        BrokerPlace { mark: Uuid::new_v4(), queue_prefix: self.queue_prefix.clone(), shared_queues: self.shared_queues }
+        let topology = self.broker.topology();
+        BrokerPlace { mark: Uuid::new_v4(), queue_prefix: topology.prefix().to_owned(), shared_queues: topology.shared_queue_count().get() }
     }
 
     fn compare_with(&self, place: BrokerPlace) -> Result<BrokerPlace, OperationError> {
+        let topology = self.broker.topology();
+        let (prefix, shared_queues) = (topology.prefix(), topology.shared_queue_count().get());
         let mut wrong = Vec::new();
-        if place.queue_prefix != self.queue_prefix {
-            wrong.push(differs("FOREBAY_QUEUE_PREFIX", &format!("{:?}", self.queue_prefix), &format!("{:?}", place.queue_prefix)));
+        if place.queue_prefix != prefix {
+            wrong.push(differs("FOREBAY_QUEUE_PREFIX", &format!("{prefix:?}"), &format!("{:?}", place.queue_prefix)));
         }
-        if place.shared_queues != self.shared_queues {
-            wrong.push(differs("FOREBAY_SHARED_QUEUES", &self.shared_queues.to_string(), &place.shared_queues.to_string()));
+        if place.shared_queues != shared_queues {
+            wrong.push(differs("FOREBAY_SHARED_QUEUES", &shared_queues.to_string(), &place.shared_queues.to_string()));
         }
         if wrong.is_empty() {
-            self.installation.set_mark(&Installation::mark_name(&place.queue_prefix, place.mark));
+            self.broker.installation().set_mark(&Installation::mark_name(&place.queue_prefix, place.mark));
             return Ok(place);
         }
         let why = format!(
@@ -155,7 +139,7 @@ impl InstallationCheck {
              them, see `forebay installation adopt --help`",
             wrong.join("; ")
         );
-        self.installation.refuse(&why);
+        self.broker.installation().refuse(&why);
         Err(OperationError::OtherBroker(why))
     }
 }

@@ -1,4 +1,4 @@
-//! Keys of callers.
+//! API keys of callers.
 
 use crate::Operations;
 use crate::actor::Actor;
@@ -9,10 +9,10 @@ use forebay_store::{CreatedKey, KeyChange, KeyRow, NewKey, Role, StoreError};
 use uuid::Uuid;
 
 impl Operations {
-    /// The keys that the person sees, never their values.
+    /// Returns the keys that the person may see, without their values.
     ///
     /// # Errors
-    /// A tenant that the person does not see; those of the store.
+    /// A tenant that the person may not see; those of the store.
     pub async fn list_keys(&self, actor: &Actor, tenant: Option<&Name>) -> Result<Vec<KeyRow>, OperationError> {
         let seen = visible(actor, tenant, Role::Viewer)?;
         let mut rows = self.store.list_keys(seen.one()).await?;
@@ -35,8 +35,8 @@ impl Operations {
     /// Creates a key.
     ///
     /// # Errors
-    /// [`OperationError::KeyKnown`] where the value is one of a key of this tenant: that one can be granted more. Of another tenant's keys
-    /// nothing is told. Else as [`Store::create_key`](forebay_store::Store::create_key).
+    /// [`OperationError::KeyKnown`] if a key of this tenant has the same value: that one can be granted more. Keys of other tenants are not
+    /// revealed. Otherwise those of [`Store::create_key`](forebay_store::Store::create_key).
     pub async fn create_key(&self, actor: &Actor, new: NewKey) -> Result<CreatedKey, OperationError> {
         let principal = actor.may(&new.tenant, Role::Developer)?;
         let (tenant, value, signs, wanted) = (new.tenant.clone(), new.value.clone(), new.signs, new.integrations.clone());
@@ -56,14 +56,14 @@ impl Operations {
     /// Changes a key, if its revision is still `expected`.
     ///
     /// # Errors
-    /// As [`Store::update_key`](forebay_store::Store::update_key).
+    /// Those of [`Store::update_key`](forebay_store::Store::update_key).
     pub async fn update_key(&self, actor: &Actor, id: Uuid, change: KeyChange, expected: Option<i32>) -> Result<KeyRow, OperationError> {
         let tenant = self.key(actor, id).await?.tenant;
         let principal = actor.may(&tenant, Role::Developer)?;
         Ok(self.store.update_key(id, change, expected, principal).await?)
     }
 
-    /// Deletes a key, if its revision is still `expected`; it opens nothing any more.
+    /// Deletes a key, if its revision is still `expected`; calls with it are refused from then on.
     ///
     /// # Errors
     /// [`OperationError::NotFound`]; those of the store.

@@ -1,5 +1,5 @@
-//! What people do with Forebay, each thing once: its permission is checked, it is done, and it is written into the audit log. The console's
-//! API, its pages and the command are three ways to the same functions.
+//! The operations of people, each as one function: it checks the permission, does the operation, and writes an audit entry. The console's
+//! API, its pages and the command all call these functions.
 
 mod actor;
 mod adoption;
@@ -35,8 +35,7 @@ pub use monitor::QueueState;
 pub use people::{FirstUser, PersonChange, SignInAttempt, Signed};
 pub use retry::{Batch, Retried, RetryOptions};
 
-use forebay_broker::{ConsumersConfig, Inspector, Limits, PublisherConfig, Topology};
-use forebay_connectors::ReachError;
+use forebay_broker::Broker;
 use forebay_runtime::settings::Settings;
 use forebay_store::{SecretKeys, Store};
 use forebay_workflow::{Engine, EngineError, EngineOptions};
@@ -44,80 +43,60 @@ use publishing::BrokerAccess;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The reason for which the operations cannot be set up.
+/// The reason for which the operations could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// The setting of private addresses is not one.
-    #[error("FOREBAY_PRIVATE_ADDRESSES: {0}")]
-    Reach(#[from] ReachError),
-    /// The setting of the key is not one.
-    #[error("FOREBAY_SECRET_KEY: {0}")]
-    SecretKey(String),
     /// The HTTP client that tests connections.
     #[error("connections cannot be tested")]
     Engine(#[from] EngineError),
 }
 
-/// Everything that people can do, over one store and one broker.
+/// The operations of people, with one store and one broker.
 pub struct Operations {
     store: Store,
     keys: Option<Arc<SecretKeys>>,
     engine: Engine,
     broker: BrokerAccess,
     depths: depths::Depths,
-    topology: Topology,
     retention: Duration,
     passwords: password::Passwords,
 }
 
 impl Operations {
-    /// Nothing is connected to yet but the store. `name`: of this process, for the broker's own tools.
+    /// Builds the operations; only the store is connected. `name` is the name of this process, for tools of the broker.
     ///
     /// # Errors
     /// [`BuildError`].
-    pub fn build(settings: &Settings, store: Store, name: &str) -> Result<Self, BuildError> {
+    pub fn build(settings: &Settings, store: Store) -> Result<Self, BuildError> {
         let mut options = EngineOptions::default();
-        options.reach = settings.private_addresses.parse()?;
-        // A test of a connection must not end the token of the workers unseen.
+        options.reach = settings.private_addresses.clone().into();
+        // A test of a connection must not revoke the token of the workers without their notice.
         options.tokens = Some(Arc::new(store.clone()));
-        let keys = settings.secret_key.as_ref().map(SecretKeys::parse).transpose().map_err(BuildError::SecretKey)?;
-        let limits = Limits { max_length: settings.queue_max_length, max_bytes: settings.queue_max_bytes };
-        let check = InstallationCheck::new(settings, store.clone(), name);
-        let topology = Topology::new(&settings.queue_prefix, settings.shared_queue_count, limits, check.installation().clone());
-        let url = settings.amqp_url.expose().to_owned();
-        let config = PublisherConfig {
-            url: url.clone(),
-            name: name.to_owned(),
-            // What people start is little; one channel also keeps its order.
-            channels: 1,
-            confirm_timeout: settings.confirm_timeout,
-        };
-        let inspector = Inspector::new(ConsumersConfig { url, name: name.to_owned() }, topology.clone());
+        let keys = settings.secret_key.as_ref().map(SecretKeys::from);
         Ok(Self {
+            broker: BrokerAccess::new(Broker::from(settings), store.clone()),
             store,
             keys: keys.map(Arc::new),
             engine: Engine::new(options)?,
-            broker: BrokerAccess::new(check, config, topology.clone(), inspector),
             depths: depths::Depths::default(),
-            topology,
             retention: settings.retention,
             passwords: password::Passwords::new(),
         })
     }
 
-    /// How long the history of executions is kept.
+    /// Returns the retention of the history.
     #[must_use]
     pub fn retention(&self) -> Duration {
         self.retention
     }
 
-    /// For what needs no permission of anybody: signing in, health.
+    /// Returns the store, for operations that need no permission: signing in, health.
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// The keys that protect credentials.
+    /// Returns the keys that protect credentials.
     fn keys(&self) -> Result<&SecretKeys, OperationError> {
         self.keys.as_deref().ok_or_else(|| {
             let why =

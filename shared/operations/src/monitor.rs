@@ -1,4 +1,4 @@
-//! What runs, what waits, what is stuck.
+//! The state of queues, workers and statistics.
 
 use crate::Operations;
 use crate::actor::{Actor, Visible};
@@ -15,25 +15,25 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use uuid::Uuid;
 
-/// One queue.
+/// The state of a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueState {
-    /// The integration whose own queue it is; `None`: a shared queue.
+    /// The integration of an exclusive queue; `None`: a shared queue.
     pub integration: Option<(Name, Name)>,
     /// Its name at the broker.
     pub name: String,
-    /// Messages that wait; those that workers have in hand are not among them. `None`: the broker did not say.
+    /// Queued messages, without those that workers hold. `None`: the broker did not answer.
     pub ready: Option<u32>,
-    /// Its consumers, standbys included.
+    /// Its consumers, including standbys.
     pub consumers: Option<u32>,
-    /// The time at which the oldest that a worker has in hand was received.
+    /// The time of receipt of the oldest message that a worker holds.
     pub oldest: Option<UnixMicros>,
-    /// The worker that is its active consumer.
+    /// The active consumer.
     pub worker: Option<String>,
 }
 
 impl Operations {
-    /// The points of a chart, of what the person sees.
+    /// Returns the points of a chart, of tenants that the person may see.
     ///
     /// # Errors
     /// Those of the store.
@@ -60,7 +60,7 @@ impl Operations {
         Ok(self.store.statistics(&StatisticsQuery { of, ..query }).await?)
     }
 
-    /// How each of these integrations does. They are the person's own: they come of [`Self::list_integrations`].
+    /// Returns the activity of these integrations, which must be a result of [`Self::list_integrations`].
     ///
     /// # Errors
     /// Those of the store.
@@ -68,7 +68,7 @@ impl Operations {
         Ok(self.store.activity(integrations, since).await?)
     }
 
-    /// The workers that live: for who sees every tenant, since they work for all.
+    /// Returns the live workers, for people who may see every tenant, since workers serve all of them.
     ///
     /// # Errors
     /// Those of the store.
@@ -77,9 +77,9 @@ impl Operations {
         Ok(self.store.live_workers(WORKER_TTL).await?)
     }
 
-    /// The queues of these triggers that have their own, and for a person who sees every tenant the shared queues. The triggers are the person's own: they
-    /// come of [`Self::list_triggers`]. How many wait is at most
-    /// a few seconds old; it is not known where the broker is away, or has not answered within `patience`.
+    /// Returns the exclusive queues of these triggers, which must be a result of [`Self::list_triggers`], and for a person who may see
+    /// every tenant the shared queues. Numbers of messages are at most a few seconds old; they are unknown if the broker is away, or has
+    /// not answered within `patience`.
     ///
     /// # Errors
     /// Those of the store.
@@ -105,7 +105,7 @@ impl Operations {
             named.push((Some((tenant, name)), Queue::Trigger(row.integration_id), row.worker.clone()));
         }
         if tenant.is_none() && actor.may_everywhere(Role::Viewer).is_ok() {
-            named.extend(self.topology.shared_queues().map(|queue| (None, queue, None)));
+            named.extend(self.broker.topology().shared_queues().map(|queue| (None, queue, None)));
             for (_, number) in self.store.tenant_queues().await? {
                 named.extend([Queue::Call(number), Queue::Work(number)].map(|queue| (None, queue, None)));
             }
@@ -114,14 +114,14 @@ impl Operations {
         let depths = self.depths.of(self.broker.look(), &queues, patience).await;
         let mut states = Vec::with_capacity(named.len());
         for (integration, queue, worker) in named {
-            let (name, depth) = (self.topology.name(queue), depths.get(&queue));
+            let (name, depth) = (self.broker.topology().name(queue), depths.get(&queue));
             let (ready, consumers) = (depth.map(|depth| depth.ready), depth.map(|depth| depth.consumers));
             states.push(QueueState { integration, ready, consumers, oldest: oldest.get(name.as_str()).copied(), worker, name });
         }
         Ok(states)
     }
 
-    /// The oldest messages that no worker could read, at most `limit`: for who sees every tenant, since nobody knows whose they are.
+    /// Returns the oldest unreadable messages, at most `limit`: for people who may see every tenant, since their tenant is unknown.
     ///
     /// # Errors
     /// Those of the broker.

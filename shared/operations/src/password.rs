@@ -1,35 +1,37 @@
-//! Passwords: what is stored of one, and whether a text is it.
+//! Passwords: their stored digests, and checking them.
 //!
-//! Each takes 19 MiB and tens of milliseconds of a core, and anybody may ask for it: few are checked at once, few more wait, and the rest is
-//! refused.
+//! A check takes 19 MiB and tens of milliseconds of a core, and anybody may cause it: few are run in parallel, a few more wait, and further
+//! ones are refused.
 
 use crate::error::OperationError;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
+use forebay_contract::Secret;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// NIST SP 800-63B-4: at least 15 characters where a password is the only factor, at least 8 where it is one of two. Twelve is between.
+/// Minimum characters. NIST SP 800-63B-4: at least 15 if a password is the only factor, at least 8 if it is one of two. Twelve is between.
 const MIN_LENGTH: usize = 12;
 const MAX_LENGTH: usize = 200;
-/// Beyond a million guesses, by words, names, passwords of others, patterns of keys, repetitions and dates.
+/// Minimum strength: a million guesses, by words, names, common passwords, patterns of keys, repetitions and dates.
 const WEAKEST: zxcvbn::Score = zxcvbn::Score::Two;
 
-/// The first choice of OWASP's password storage cheat sheet: 19 MiB, two passes, one lane.
+/// Returns the first choice of OWASP's password storage cheat sheet: 19 MiB, two passes, one lane.
 fn argon2() -> Argon2<'static> {
     Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::default())
 }
 
-/// Against which a name that does not exist is checked, so that it takes as long as one that does.
-static OF_NOBODY: LazyLock<Option<String>> = LazyLock::new(|| argon2().hash_password(b"nobody has this").ok().map(|hash| hash.to_string()));
+/// The digest for names that do not exist, so that checking them takes as long as for existing ones.
+static OF_NOBODY: LazyLock<Option<Secret>> =
+    LazyLock::new(|| argon2().hash_password(b"nobody has this").ok().map(|hash| hash.to_string().into()));
 
-/// The line in which a check of a password waits.
+/// The queue in which a check of a password waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Waiting {
     /// Anybody.
     Anybody,
-    /// Somebody who is signed in, or at a device that has signed in before: not refused because of the others.
+    /// A signed-in person, or a device with an earlier sign-in: not refused because of the others.
     Known,
 }
 
@@ -43,18 +45,18 @@ impl Waiting {
     }
 }
 
-/// Bounds how many passwords are checked at once.
+/// Bounds the passwords that are checked in parallel.
 pub(crate) struct Passwords {
     places: Semaphore,
     waiting: AtomicUsize,
 }
 
-/// The right to check one password now.
+/// The permission to check one password now.
 pub(crate) struct Turn<'p> {
     _place: SemaphorePermit<'p>,
 }
 
-/// Leaves the line, also where the caller has hung up.
+/// Leaves the queue when dropped, also if the caller has hung up.
 struct InLine<'p>(&'p AtomicUsize);
 
 impl Drop for InLine<'_> {
@@ -64,7 +66,7 @@ impl Drop for InLine<'_> {
 }
 
 impl Passwords {
-    /// As many at once as there are cores, 2 to 4.
+    /// Creates as many turns as there are cores, 2 to 4.
     pub(crate) fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Self { places: Semaphore::new(cores.clamp(2, 4)), waiting: AtomicUsize::new(0) }
@@ -87,14 +89,14 @@ impl Passwords {
         Ok(Turn { _place: place })
     }
 
-    /// The digest to store of a new password of somebody who is known.
+    /// Returns the digest of a new password of a known person, to be stored.
     ///
-    /// `words`: what stands about the person elsewhere, such as the name, and is guessed first.
+    /// `words` are texts about the person, such as the name, which would be guessed first.
     ///
     /// # Errors
-    /// [`OperationError::Invalid`]: it may not be a password; [`OperationError::Busy`].
-    pub(crate) async fn digest(&self, password: String, words: &[&str]) -> Result<String, OperationError> {
-        check(&password, words)?;
+    /// [`OperationError::Invalid`]: it is not a valid password; [`OperationError::Busy`].
+    pub(crate) async fn digest(&self, password: Secret, words: &[&str]) -> Result<Secret, OperationError> {
+        check(password.expose(), words)?;
         let turn = self.turn(Waiting::Known).await?;
         digest(password, &turn).await
     }
@@ -103,7 +105,7 @@ impl Passwords {
 /// Checks that a text may be a password.
 ///
 /// # Errors
-/// [`OperationError::Invalid`]: too short, too long, or one of those that are guessed first.
+/// [`OperationError::Invalid`]: too short, too long, or easy to guess.
 fn check(password: &str, words: &[&str]) -> Result<(), OperationError> {
     let length = password.chars().count();
     if !(MIN_LENGTH..=MAX_LENGTH).contains(&length) {
@@ -118,28 +120,30 @@ fn check(password: &str, words: &[&str]) -> Result<(), OperationError> {
     Ok(())
 }
 
-/// The digest to store of a password, in the PHC form. Takes tens of milliseconds of a core, beside the runtime's own threads.
+/// Returns the digest of a password in the PHC form, to be stored. It takes tens of milliseconds of a core, on another thread than the
+/// runtime's.
 ///
 /// # Errors
 /// [`OperationError::Failed`].
-async fn digest(password: String, _: &Turn<'_>) -> Result<String, OperationError> {
-    let hashed = tokio::task::spawn_blocking(move || argon2().hash_password(password.as_bytes()).map(|hash| hash.to_string())).await;
+async fn digest(password: Secret, _: &Turn<'_>) -> Result<Secret, OperationError> {
+    let hash = move || argon2().hash_password(password.expose().as_bytes()).map(|hash| Secret::from(hash.to_string()));
+    let hashed = tokio::task::spawn_blocking(hash).await;
     match hashed {
         Ok(Ok(digest)) => Ok(digest),
         _ => Err(OperationError::Failed("the password could not be digested".to_owned())),
     }
 }
 
-/// Returns true if a password is the one of a digest; `None`: of nobody, which takes as long and is never right.
-pub(crate) async fn is_right(password: String, digest: Option<String>, _: &Turn<'_>) -> bool {
-    if password.chars().count() > MAX_LENGTH {
+/// Returns true if a password matches a digest; `None`: of an unknown name, which takes as long and is never right.
+pub(crate) async fn is_right(password: Secret, digest: Option<Secret>, _: &Turn<'_>) -> bool {
+    if password.expose().chars().count() > MAX_LENGTH {
         return false;
     }
     let is_somebody = digest.is_some();
     let checked = tokio::task::spawn_blocking(move || {
         let Some(digest) = digest.or_else(|| OF_NOBODY.clone()) else { return false };
-        let Ok(hash) = PasswordHash::new(&digest) else { return false };
-        argon2().verify_password(password.as_bytes(), &hash).is_ok()
+        let Ok(hash) = PasswordHash::new(digest.expose()) else { return false };
+        argon2().verify_password(password.expose().as_bytes(), &hash).is_ok()
     });
     checked.await.unwrap_or(false) && is_somebody
 }
@@ -155,13 +159,13 @@ mod tests {
     #[tokio::test]
     async fn only_the_password_itself_is_right() {
         let passwords = Passwords::new();
-        let digest = passwords.digest("correct horse".to_owned(), &[]).await.unwrap();
-        assert!(digest.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{digest}");
+        let digest = passwords.digest(Secret::new("correct horse"), &[]).await.unwrap();
+        assert!(digest.expose().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", digest.expose());
         let turn = passwords.turn(Waiting::Anybody).await.unwrap();
-        assert!(is_right("correct horse".to_owned(), Some(digest.clone()), &turn).await);
-        assert!(!is_right("correct horsf".to_owned(), Some(digest), &turn).await);
-        assert!(!is_right("nobody has this".to_owned(), None, &turn).await, "nobody is not signed in as");
-        assert!(passwords.digest("short".to_owned(), &[]).await.is_err());
+        assert!(is_right(Secret::new("correct horse"), Some(digest.clone()), &turn).await);
+        assert!(!is_right(Secret::new("correct horsf"), Some(digest), &turn).await);
+        assert!(!is_right(Secret::new("nobody has this"), None, &turn).await, "nobody is not signed in as");
+        assert!(passwords.digest(Secret::new("short"), &[]).await.is_err());
     }
 
     #[test]
@@ -192,7 +196,7 @@ mod tests {
         assert!(matches!(passwords.turn(Waiting::Anybody).await, Err(OperationError::Busy)));
         let mut known = Box::pin(passwords.turn(Waiting::Known));
         assert!(is_pending(&mut known));
-        // Somebody hangs up, which makes room in the line.
+        // A caller hangs up, which makes room in the queue.
         drop((waiting.pop(), known));
         let mut next = Box::pin(passwords.turn(Waiting::Anybody));
         assert!(is_pending(&mut next));

@@ -1,9 +1,10 @@
-//! People who use the console: signing in, users, tokens, and the audit log.
+//! Users of the console: signing in, users, tokens, and the audit log.
 
 use crate::Operations;
 use crate::actor::{Actor, Denied, Visible};
 use crate::error::OperationError;
 use crate::password::{Waiting, is_right};
+use forebay_contract::Secret;
 use forebay_store::{
     AuditAction, AuditEntry, AuditEvent, AuditFilter, CreatedToken, Grants, NewPassword, NewToken, NewUser, Principal, PrincipalKind, Role,
     Seen, StoreError, TokenRow, UserChange, UserRow, key_digest,
@@ -13,68 +14,70 @@ use std::net::IpAddr;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Maximum life of a token: one that nobody remembers must not work for ever.
+/// Maximum lifetime of a token, so that a forgotten one does not work for ever.
 const MAX_TOKEN: Duration = Duration::from_secs(366 * 86_400);
-/// A session ends after this time, whatever is done with it.
+/// Maximum lifetime of a session.
 const SESSION_LIFETIME: Duration = Duration::from_secs(7 * 86_400);
-/// And after this time without a request.
+/// Maximum time of a session without a request.
 const SESSION_IDLE: Duration = Duration::from_secs(12 * 3600);
 
-/// The first person.
+/// The first user.
+#[derive(Debug)]
 pub struct FirstUser {
-    /// What is typed to sign in.
+    /// The name that the user signs in with.
     pub name: String,
     /// For people.
     pub full_name: String,
-    /// As typed.
-    pub password: String,
-    /// From where it is created.
+    /// The password as typed.
+    pub password: Secret,
+    /// The address of the request.
     pub address: Option<IpAddr>,
 }
 
-/// Somebody who wants to sign in by name and password.
+/// An attempt to sign in by name and password.
+#[derive(Debug)]
 pub struct SignInAttempt<'a> {
-    /// As typed.
+    /// The name as typed.
     pub name: &'a str,
-    /// As typed.
-    pub password: String,
-    /// From where.
+    /// The password as typed.
+    pub password: Secret,
+    /// The address of the request.
     pub address: Option<IpAddr>,
-    /// Stands for the name where nobody has it: a person may have typed the password there.
+    /// Replaces an unknown name in the audit log: a person may have typed the password there.
     pub name_digest: &'a str,
-    /// True if this device has signed in as this account before.
+    /// True if this device has signed in to this account before.
     pub is_known_device: bool,
 }
 
-/// What changes of a person; `None` stays as it is.
-#[derive(Default)]
+/// Changes of a user; `None` leaves a field unchanged.
+#[derive(Debug, Default)]
 pub struct PersonChange {
     /// For people.
     pub full_name: Option<String>,
-    /// Whether it may sign in.
+    /// Whether the user may sign in.
     pub enabled: Option<bool>,
-    /// All that it may do from now on.
+    /// All roles from now on.
     pub grants: Option<Grants>,
-    /// As typed.
-    pub password: Option<String>,
+    /// The new password as typed.
+    pub password: Option<Secret>,
 }
 
 /// A new session.
+#[derive(Debug)]
 pub struct Signed {
     /// The principal.
     pub user: UserRow,
-    /// What the browser keeps; only its digest is stored.
-    pub session: String,
-    /// How long it lasts at most.
+    /// The value of the session cookie; only its digest is stored.
+    pub session: Secret,
+    /// Its maximum lifetime.
     pub lasts: Duration,
 }
 
 impl Operations {
-    /// Creates the first person, an administrator of everything, and signs it in. Whoever asks for it has proved that the installation is
-    /// its own.
+    /// Creates the first user, an administrator of all tenants, and signs it in. The caller has proved that the installation is theirs.
     ///
     /// # Errors
-    /// [`StoreError::Exists`]: there is somebody already; [`OperationError::Invalid`]; those of the store.
+    /// [`StoreError::Exists`]: a user exists already; [`OperationError::Invalid`]; those of the store.
     pub async fn create_first_user(&self, first: FirstUser) -> Result<Signed, OperationError> {
         let password = self.passwords.digest(first.password, &[&first.name, &first.full_name]).await?;
         let new = NewUser {
@@ -87,13 +90,13 @@ impl Operations {
         self.open_session(user, "setup", first.address).await
     }
 
-    /// Signs a person in by name and password; `None`: one of them is wrong. Takes as long whether the name exists or not.
+    /// Signs a person in by name and password; `None`: one of them is wrong. It takes the same time whether the name exists or not.
     ///
     /// # Errors
     /// [`OperationError::Busy`]; those of the store.
     pub async fn sign_in(&self, attempt: SignInAttempt<'_>) -> Result<Option<Signed>, OperationError> {
         let SignInAttempt { name, password, address, name_digest, is_known_device } = attempt;
-        // Before the database is asked: those who wait for a turn hold none of its connections.
+        // Before the store is queried: waiting attempts must not hold connections of the database.
         let turn = self.passwords.turn(if is_known_device { Waiting::Known } else { Waiting::Anybody }).await?;
         let (user, digest) = self.store.user_to_sign_in(name).await?.unzip();
         let is_right = is_right(password, digest.flatten(), &turn).await;
@@ -109,8 +112,8 @@ impl Operations {
         }
     }
 
-    /// Signs in whom a provider of OpenID Connect has named: `name` is an address that the provider has verified. `None`: nobody has
-    /// invited them, or they may not sign in.
+    /// Signs in the person that an OpenID Connect provider has identified: `name` is an address that the provider has verified. `None`: the
+    /// person was not invited, or may not sign in.
     ///
     /// # Errors
     /// Those of the store.
@@ -131,7 +134,7 @@ impl Operations {
         }
     }
 
-    /// `by`: how the person has proved who it is.
+    /// Opens a session; `by` is the method of the sign-in.
     async fn open_session(&self, user: UserRow, by: &'static str, address: Option<IpAddr>) -> Result<Signed, OperationError> {
         let session = random_text()?;
         let principal = Principal { kind: PrincipalKind::User, name: user.name.clone(), user: Some(user.id), address };
@@ -142,7 +145,7 @@ impl Operations {
             before: None,
             after: Some(json!({ "by": by })),
         };
-        self.store.open_session(user.id, &key_digest(&session), SESSION_LIFETIME, SESSION_IDLE, &principal, &event).await?;
+        self.store.open_session(user.id, &key_digest(session.expose()), SESSION_LIFETIME, SESSION_IDLE, &principal, &event).await?;
         Ok(Signed { user, session, lasts: SESSION_LIFETIME })
     }
 
@@ -159,43 +162,43 @@ impl Operations {
         Ok(self.store.record_audit_event(&principal, &event).await?)
     }
 
-    /// The person of a session; `None`: sign in again.
+    /// Returns the actor of a session; `None`: the person must sign in again.
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn session_actor(&self, session: &str) -> Result<Option<Actor>, OperationError> {
-        Ok(self.store.session_user(&key_digest(session), SESSION_IDLE, Seen::Now).await?.as_ref().map(Actor::user))
+    pub async fn session_actor(&self, session: &Secret) -> Result<Option<Actor>, OperationError> {
+        Ok(self.store.session_user(&key_digest(session.expose()), SESSION_IDLE, Seen::Now).await?.as_ref().map(Actor::user))
     }
 
-    /// The same, where it is no sign of life: a page that is open somewhere does not keep a session from ending.
+    /// Returns the actor of a session without extending it: an open page must not keep a session alive.
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn session_actor_unseen(&self, session: &str) -> Result<Option<Actor>, OperationError> {
-        Ok(self.store.session_user(&key_digest(session), SESSION_IDLE, Seen::No).await?.as_ref().map(Actor::user))
+    pub async fn session_actor_unseen(&self, session: &Secret) -> Result<Option<Actor>, OperationError> {
+        Ok(self.store.session_user(&key_digest(session.expose()), SESSION_IDLE, Seen::No).await?.as_ref().map(Actor::user))
     }
 
     /// Ends a session.
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn sign_out(&self, session: &str) -> Result<(), OperationError> {
-        Ok(self.store.close_session(&key_digest(session)).await?)
+    pub async fn sign_out(&self, session: &Secret) -> Result<(), OperationError> {
+        Ok(self.store.close_session(&key_digest(session.expose())).await?)
     }
 
-    /// The program of a token; `None`: it does not work, or not any more.
+    /// Returns the actor of a token; `None`: it is not valid.
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn token_actor(&self, token: &str) -> Result<Option<Actor>, OperationError> {
-        Ok(self.store.token(&key_digest(token)).await?.map(|(token, owner)| Actor::token(&token, &owner)))
+    pub async fn token_actor(&self, token: &Secret) -> Result<Option<Actor>, OperationError> {
+        Ok(self.store.token(&key_digest(token.expose())).await?.map(|(token, owner)| Actor::token(&token, &owner)))
     }
 
-    /// Changes one's own password; every session ends.
+    /// Changes the caller's own password; every session ends.
     ///
     /// # Errors
-    /// [`OperationError::Invalid`]: the old one is wrong, or the new one cannot be one; those of the store.
-    pub async fn change_own_password(&self, actor: &Actor, old: String, new: String) -> Result<Signed, OperationError> {
+    /// [`OperationError::Invalid`]: the old one is wrong, or the new one is not valid; those of the store.
+    pub async fn change_own_password(&self, actor: &Actor, old: Secret, new: Secret) -> Result<Signed, OperationError> {
         let Some(id) = actor.user_id() else { return Err(OperationError::Refused("only a person has a password".to_owned())) };
         let user = self.store.user(id).await?;
         let digest = self.store.user_to_sign_in(&user.name).await?.and_then(|(_, digest)| digest);
@@ -212,19 +215,19 @@ impl Operations {
         self.open_session(user, "password change", actor.principal().address).await
     }
 
-    /// Everybody.
+    /// Returns all users.
     ///
     /// # Errors
-    /// For administrators of everything; those of the store.
+    /// The caller is not an administrator of all tenants; those of the store.
     pub async fn list_users(&self, actor: &Actor) -> Result<Vec<UserRow>, OperationError> {
         actor.may_everywhere(Role::Administrator)?;
         Ok(self.store.list_users().await?)
     }
 
-    /// Returns one person; oneself is always seen.
+    /// Returns one user; everybody may see themselves.
     ///
     /// # Errors
-    /// As for [`Self::list_users`].
+    /// Those of [`Self::list_users`].
     pub async fn user(&self, actor: &Actor, id: Uuid) -> Result<UserRow, OperationError> {
         if actor.user_id() != Some(id) {
             actor.may_everywhere(Role::Administrator)?;
@@ -232,16 +235,17 @@ impl Operations {
         Ok(self.store.user(id).await?)
     }
 
-    /// Creates a person; without a password it signs in by OpenID Connect. A token cannot: who has it for an hour would be there for ever.
+    /// Creates a user; without a password it signs in by OpenID Connect. A token cannot create users: otherwise a stolen token would give
+    /// permanent access.
     ///
     /// # Errors
-    /// As for [`Self::list_users`]; [`Denied::Token`]; [`OperationError::Invalid`]; [`OperationError::Busy`].
+    /// Those of [`Self::list_users`]; [`Denied::Token`]; [`OperationError::Invalid`]; [`OperationError::Busy`].
     pub async fn create_user(
         &self,
         actor: &Actor,
         name: String,
         full_name: String,
-        password: Option<String>,
+        password: Option<Secret>,
         grants: Grants,
     ) -> Result<UserRow, OperationError> {
         let principal = actor.may_everywhere(Role::Administrator)?;
@@ -253,12 +257,11 @@ impl Operations {
         Ok(self.store.create_user(NewUser { name, full_name, password, grants }, principal).await?)
     }
 
-    /// Changes a person, if its revision is still `expected`. A new password is a reset: the person's sessions and tokens end. A token may
-    /// do no more than to disable somebody and to change the full name: with a password, with roles, or by letting somebody in again it would
-    /// make itself a person.
+    /// Changes a user, if its revision is still `expected`. A new password is a reset: the user's sessions and tokens end. A token may only
+    /// disable a user and change the full name: with a password, with roles, or by enabling a user, it would become a person.
     ///
     /// # Errors
-    /// As for [`Self::create_user`]; [`StoreError::LastAdministrator`].
+    /// Those of [`Self::create_user`]; [`StoreError::LastAdministrator`].
     pub async fn update_user(
         &self,
         actor: &Actor,
@@ -282,16 +285,16 @@ impl Operations {
         Ok(self.store.update_user(id, change, expected, principal).await?)
     }
 
-    /// Deletes a person with its sessions and tokens.
+    /// Deletes a user with its sessions and tokens.
     ///
     /// # Errors
-    /// As for [`Self::update_user`].
+    /// Those of [`Self::update_user`].
     pub async fn delete_user(&self, actor: &Actor, id: Uuid, expected: Option<i32>) -> Result<(), OperationError> {
         let principal = actor.may_everywhere(Role::Administrator)?;
         Ok(self.store.delete_user(id, expected, principal).await?)
     }
 
-    /// One's own tokens; an administrator of everything sees all.
+    /// Returns the caller's own tokens; for an administrator of all tenants, all tokens.
     ///
     /// # Errors
     /// Those of the store.
@@ -304,7 +307,7 @@ impl Operations {
         }
     }
 
-    /// Creates a token. A token cannot make another one: who has it for an hour would have it for ever.
+    /// Creates a token. A token cannot create another one: otherwise a stolen token would give permanent access.
     ///
     /// # Errors
     /// [`OperationError::Refused`]; [`OperationError::Invalid`]; those of the store.
@@ -322,7 +325,7 @@ impl Operations {
         Ok(self.store.create_token(new, actor.principal()).await?)
     }
 
-    /// Deletes a token; it opens nothing any more.
+    /// Deletes a token; requests with it are refused from then on.
     ///
     /// # Errors
     /// [`OperationError::NotFound`]; those of the store.
@@ -334,7 +337,8 @@ impl Operations {
         Ok(self.store.delete_token(id, actor.principal()).await?)
     }
 
-    /// Lines of the audit log: of the tenants that the person administers, and of what belongs to none for who administers all.
+    /// Returns entries of the audit log: those of the tenants that the person administers, and those of no tenant for administrators of all
+    /// tenants.
     ///
     /// # Errors
     /// A tenant that the person does not administer; those of the store.
@@ -358,9 +362,37 @@ impl Operations {
     }
 }
 
-/// 256 random bits as text.
-fn random_text() -> Result<String, OperationError> {
+/// Returns 256 random bits as text.
+fn random_text() -> Result<Secret, OperationError> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|_| OperationError::Failed("the operating system gave no random bytes".to_owned()))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_output_shows_no_password_or_session() {
+        let password = || Secret::new("hunter2");
+        let first = FirstUser { name: "n".to_owned(), full_name: "N".to_owned(), password: password(), address: None };
+        let attempt = SignInAttempt { name: "n", password: password(), address: None, name_digest: "d", is_known_device: false };
+        let change = PersonChange { password: Some(password()), ..PersonChange::default() };
+        let user = UserRow {
+            id: Uuid::nil(),
+            name: "n".to_owned(),
+            full_name: "N".to_owned(),
+            enabled: true,
+            has_password: true,
+            has_subject: false,
+            revision: 1,
+            created_at: forebay_contract::UnixMicros::default(),
+            last_sign_in_at: None,
+            grants: Grants::everywhere(Role::Viewer),
+        };
+        let signed = Signed { user, session: password(), lasts: SESSION_LIFETIME };
+        let shown = format!("{first:?} {attempt:?} {change:?} {signed:?}");
+        assert!(shown.matches("***").count() == 4 && !shown.contains("hunter2"), "{shown}");
+    }
 }

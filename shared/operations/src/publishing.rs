@@ -1,100 +1,103 @@
-//! The way to the broker for what people start. Whatever changes something there goes by [`BrokerAccess::checked`]: the compiler has no
-//! other way to it, so that no verb says yes to what no worker will see.
+//! Access to the broker for operations of people. Every change there uses [`BrokerAccess::checked`], which the type system enforces, so
+//! that no operation succeeds with messages that no worker will receive.
 
 use crate::error::OperationError;
 use crate::installation::InstallationCheck;
-use forebay_broker::{
-    BrokerError, Depth, Destination, Inspector, MessageKey, Publisher, PublisherConfig, Queue, Topology, UnreadableAction,
-    UnreadableMessage, encode_envelope, order_of,
-};
+use forebay_broker::{Broker, BrokerError, Depth, Inspector, Publisher, Queue, Topology, UnreadableAction, UnreadableMessage};
 use forebay_contract::definition::DispatchPolicy;
 use forebay_contract::envelope::Envelope;
+use forebay_store::Store;
+use std::num::NonZeroU8;
 use std::sync::OnceLock;
 use std::time::Duration;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+/// The purpose of its connections, for the broker's own tools.
+const PURPOSE: &str = "console";
 /// Maximum wait for a connection.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The broker, not compared with the installation yet.
+/// The broker, before it is compared with the installation.
 pub(crate) struct BrokerAccess {
     check: InstallationCheck,
-    config: PublisherConfig,
-    topology: Topology,
-    /// Its connection is made when the first message is published, and kept.
+    broker: Broker,
+    /// The connection is opened at the first message, and kept open.
     publisher: OnceLock<Publisher>,
     inspector: Inspector,
     shutdown: CancellationToken,
     _ends_with_this: DropGuard,
 }
 
-/// The installation's own broker, as far as the database and the broker said a moment ago. Its connections are compared again when they
-/// are made.
+/// The broker of the installation, by the database and the broker as of now. Its connections are verified again when they are opened.
 pub(crate) struct CheckedBroker<'a>(&'a BrokerAccess);
 
 impl BrokerAccess {
-    pub(crate) fn new(check: InstallationCheck, config: PublisherConfig, topology: Topology, inspector: Inspector) -> Self {
-        let shutdown = CancellationToken::new();
-        let publisher = OnceLock::new();
-        Self { check, config, topology, publisher, inspector, _ends_with_this: shutdown.clone().drop_guard(), shutdown }
+    pub(crate) fn new(broker: Broker, store: Store) -> Self {
+        let check = InstallationCheck::new(broker.clone(), store);
+        let (publisher, inspector, shutdown) = (OnceLock::new(), broker.inspector(PURPOSE), CancellationToken::new());
+        Self { check, broker, publisher, inspector, _ends_with_this: shutdown.clone().drop_guard(), shutdown }
     }
 
-    /// Sees whether the settings and the broker are the installation's.
+    /// Returns the names of the queues.
+    pub(crate) fn topology(&self) -> &Topology {
+        self.broker.topology()
+    }
+
+    /// Checks that the settings and the broker are those of the installation.
     ///
     /// # Errors
-    /// [`OperationError::OtherBroker`] where they are not; what the store and the broker say.
+    /// [`OperationError::OtherBroker`] if they are not; those of the store and the broker.
     pub(crate) async fn checked(&self) -> Result<CheckedBroker<'_>, OperationError> {
         self.check.compare().await?;
         self.inspector.verify().await?;
         Ok(CheckedBroker(self))
     }
 
-    /// For looking at depths.
+    /// Returns the access for reading depths.
     pub(crate) fn look(&self) -> Look {
         Look { check: self.check.clone(), inspector: self.inspector.clone() }
     }
 }
 
-/// Looks at depths, at the installation's own broker only.
+/// Reads depths of queues, at the broker of the installation only.
 pub(crate) struct Look {
     check: InstallationCheck,
     inspector: Inspector,
 }
 
 impl Look {
-    /// Compares the settings and the broker with the installation. While the database is away, the mark that was known before counts.
+    /// Compares the settings and the broker with the installation. While the database is away, the last known mark counts.
     ///
     /// # Errors
-    /// [`BrokerError::NotOfInstallation`]; when the broker cannot be asked.
+    /// [`BrokerError::NotOfInstallation`]; the broker does not answer.
     pub(crate) async fn verify(&self) -> Result<(), BrokerError> {
-        // Tells the inspector which mark the broker must have: a command has nothing else that does.
+        // Gives the inspector the mark of the broker; in a command nothing else does.
         if let Err(error) = self.check.compare().await {
             tracing::debug!(%error, "the settings could not be compared with the installation's");
         }
         self.inspector.verify().await
     }
 
-    /// The depths in the order of `queues`; `None`: there is no such queue.
+    /// Returns the depths in the order of `queues`; `None`: the queue does not exist.
     ///
     /// # Errors
-    /// When the broker cannot be asked.
+    /// The broker does not answer.
     pub(crate) async fn depths(&self, queues: &[Queue]) -> Result<Vec<Option<Depth>>, BrokerError> {
         self.inspector.depths(queues).await
     }
 }
 
 impl CheckedBroker<'_> {
-    /// Publishes an envelope that nobody waits for; `Ok` means confirmed by the broker.
+    /// Publishes an envelope without a waiting caller; `Ok` means confirmed by the broker.
     pub(crate) async fn publish(&self, envelope: &Envelope, policy: &DispatchPolicy) -> Result<(), OperationError> {
         let Self(access) = self;
-        let start = || Publisher::start(access.config.clone(), access.topology.clone(), access.shutdown.clone());
+        let key = access.broker.message_key(&access.check.store.id_key().await?);
+        // People publish few messages; one channel also keeps their order.
+        let start = || access.broker.publisher(PURPOSE, NonZeroU8::MIN, key, access.shutdown.clone());
         let publisher = access.publisher.get_or_init(start);
-        // Not connected after that: publishing says so.
+        // If it is not connected by then, publishing fails with the reason.
         let _ = tokio::time::timeout(TIMEOUT, publisher.ready()).await;
-        let queue = access.topology.queue_of(envelope, policy, None);
-        let key = MessageKey::new(&access.check.store.id_key().await?, false);
-        let destination = Destination::Queue(queue);
-        Ok(publisher.publish(order_of(envelope, policy), destination, encode_envelope(envelope, None, &key)).await?)
+        Ok(publisher.publish(envelope, access.topology().policy_of(envelope, policy, None)).await?)
     }
 
     /// Returns an unreadable message to its queue, or discards it.
@@ -102,7 +105,7 @@ impl CheckedBroker<'_> {
         Ok(self.0.inspector.resolve_unreadable(id, action).await?)
     }
 
-    /// The oldest unreadable messages, at most `limit`.
+    /// Returns the oldest unreadable messages, at most `limit`.
     pub(crate) async fn unreadable(&self, limit: usize) -> Result<Vec<UnreadableMessage>, OperationError> {
         Ok(self.0.inspector.unreadable(limit).await?)
     }

@@ -1,4 +1,4 @@
-//! Failed executions once more: one, or all that a search finds, in the order in which they were accepted.
+//! Retries of failed executions: one, or all that a search finds, in the order of receipt.
 
 use crate::Operations;
 use crate::actor::Actor;
@@ -12,24 +12,24 @@ use forebay_store::{AuditAction, AuditEvent, ExecutionRow, Filter, Principal, Re
 use serde_json::json;
 use std::time::Duration;
 
-/// Between two retries of a search: others need the workers too, and the systems behind them have just failed.
+/// Pause between two retries of a search: other executions need the workers too, and the remote systems have just failed.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(20);
-/// What can be retried.
+/// The statuses that can be retried.
 const RETRYABLE: [ExecutionStatus; 2] = [ExecutionStatus::Failed, ExecutionStatus::Expired];
 
 /// Options of a retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RetryOptions {
-    /// With the current version of the integration, not the one that failed.
+    /// With the current version of the integration, not the failed one.
     pub latest: bool,
-    /// Every step again, not only from the failed one on.
+    /// Runs every step again, not only from the failed one on.
     pub from_start: bool,
 }
 
 /// An execution that runs again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retried {
-    /// Its id, which stays.
+    /// Its id, which does not change.
     pub id: ExecutionId,
     /// The version that it runs with.
     pub version: i32,
@@ -42,9 +42,9 @@ pub struct Retried {
 pub struct Batch {
     /// Number of executions that run again.
     pub retried: u32,
-    /// Those that do not, and why.
+    /// Executions that do not run again, and the reasons.
     pub refused: Vec<(ExecutionId, String)>,
-    /// Where the next part begins; `None`: this was the last.
+    /// The place where the next part begins; `None`: this was the last.
     pub next: Option<ExecutionId>,
 }
 
@@ -52,7 +52,7 @@ impl Operations {
     /// Publishes the execution again under its id: the same steps send the same idempotency keys.
     ///
     /// # Errors
-    /// [`OperationError::Refused`], which says why; what the broker and the store say.
+    /// [`OperationError::Refused`] with the reason; those of the broker and the store.
     pub async fn retry(&self, actor: &Actor, id: &ExecutionId, options: RetryOptions) -> Result<Retried, OperationError> {
         let row = self.execution(actor, id).await?.row;
         self.retry_row(actor, &self.broker.checked().await?, &row, options).await
@@ -67,10 +67,10 @@ impl Operations {
         Ok(self.store.count_executions(&filter, max).await?)
     }
 
-    /// Retries what a search finds, in the order of acceptance, from after `after` on, at most [`Filter::limit`] of them.
+    /// Retries the executions that a search finds, in the order of receipt, after `after`, at most [`Filter::limit`] of them.
     ///
     /// # Errors
-    /// A tenant that the person may not operate; what the broker and the store say: what was retried until then stays so.
+    /// A tenant that the person may not operate; those of the broker and the store: executions that were retried until then stay retried.
     pub async fn retry_found(
         &self,
         actor: &Actor,
@@ -134,7 +134,7 @@ impl Operations {
         Ok(retried)
     }
 
-    /// It runs by now: that its line cannot be written is for the log, not a failure of the retry.
+    /// Writes the audit entry of a retry. The execution runs already, so a failure of this is only logged.
     async fn audit_retry(&self, principal: &Principal, envelope: &Envelope, retried: &Retried, options: RetryOptions) {
         let event = AuditEvent {
             tenant: Some(envelope.tenant.clone()),
@@ -146,7 +146,7 @@ impl Operations {
         self.audit(principal, &event).await;
     }
 
-    /// Writes the line of something that has happened at the broker.
+    /// Writes the audit entry of an event at the broker.
     pub(crate) async fn audit(&self, principal: &Principal, event: &AuditEvent) {
         if let Err(error) = self.store.record_audit_event(principal, event).await {
             tracing::error!(%error, audit.action = event.action.as_str(), audit.target = event.target, audit.by = principal.name, "an entry of the audit log is lost");
@@ -154,7 +154,7 @@ impl Operations {
     }
 }
 
-/// The search, of what can be retried; `None`: there is nothing of that kind.
+/// Returns the search, restricted to statuses that can be retried; `None`: it includes none.
 fn retryable(filter: Filter) -> Option<Filter> {
     let mut statuses = RETRYABLE.to_vec();
     if !filter.statuses.is_empty() {

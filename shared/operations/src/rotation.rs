@@ -1,4 +1,4 @@
-//! Encrypting everything anew, after a new key was put first in `FOREBAY_SECRET_KEY`.
+//! Re-encryption of all secrets, after a new key was put first in `FOREBAY_SECRET_KEY`.
 
 use crate::Operations;
 use crate::actor::Actor;
@@ -10,12 +10,13 @@ use std::time::Duration;
 
 /// Pause while the database is away.
 const RETRY_INTERVAL: Duration = Duration::from_secs(2);
-/// Then another one may be asked to go on.
+/// Maximum retries, after which another call may continue.
 const MAX_RETRIES: u32 = 30;
 
 impl Operations {
-    /// Encrypts connections and keys anew, then begins with what executions keep, which goes on beside the caller. While it goes on already, in
-    /// any process, that is all. How many connections and keys were encrypted anew, and how far the rest is.
+    /// Re-encrypts connections and keys, then starts the re-encryption of stored payloads, which continues in the background. If it is
+    /// running already, in any process, it does nothing more. Returns the number of re-encrypted connections and keys, and the progress of
+    /// the rest.
     ///
     /// # Errors
     /// Those of the store.
@@ -33,7 +34,7 @@ impl Operations {
         Ok((resealed, rotation))
     }
 
-    /// How far it has come; `None`: nothing has been encrypted anew yet.
+    /// Returns the progress; `None`: nothing has been re-encrypted yet.
     ///
     /// # Errors
     /// Those of the store.

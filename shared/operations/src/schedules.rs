@@ -1,4 +1,4 @@
-//! Schedules: what is due, and one run at once.
+//! Schedules: due times, and runs by hand.
 
 use crate::Operations;
 use crate::actor::Actor;
@@ -10,10 +10,10 @@ use forebay_store::{AuditAction, AuditEvent, Role, ScheduleRow};
 use serde_json::json;
 
 impl Operations {
-    /// The schedules that the person sees.
+    /// Returns the schedules that the person may see.
     ///
     /// # Errors
-    /// A tenant that the person does not see; those of the store.
+    /// A tenant that the person may not see; those of the store.
     pub async fn list_schedules(&self, actor: &Actor, tenant: Option<&Name>) -> Result<Vec<ScheduleRow>, OperationError> {
         let seen = visible(actor, tenant, Role::Viewer)?;
         let mut rows = self.store.list_schedules(seen.one()).await?;
@@ -21,11 +21,11 @@ impl Operations {
         Ok(rows)
     }
 
-    /// Publishes one run that is due now, and gives its execution id once the broker has confirmed it. The schedule's own runs stay as they
-    /// are; an ordered schedule's run waits its turn.
+    /// Publishes one run that is due now, and returns its execution id once the broker has confirmed it. The schedule's other runs are
+    /// unchanged; a run of an ordered schedule waits for the ones before it.
     ///
     /// # Errors
-    /// [`OperationError::Refused`]: it has no schedule, or is disabled; what the broker and the store say.
+    /// [`OperationError::Refused`]: it has no schedule, or is disabled; those of the broker and the store.
     pub async fn run_now(&self, actor: &Actor, path: &IntegrationPath) -> Result<ExecutionId, OperationError> {
         let principal = actor.may(&path.tenant, Role::Operator)?;
         let integration = self.store.integration(path).await?;

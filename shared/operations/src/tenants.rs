@@ -1,4 +1,4 @@
-//! Tenants and what is set for them.
+//! Tenants and their settings.
 
 use crate::Operations;
 use crate::actor::Actor;
@@ -8,7 +8,7 @@ use forebay_contract::Name;
 use forebay_store::{DocsAccess, Role, TenantRow};
 
 impl Operations {
-    /// The tenants that the person sees.
+    /// Returns the tenants that the person may see.
     ///
     /// # Errors
     /// Those of the store.

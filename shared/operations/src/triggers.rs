@@ -1,4 +1,4 @@
-//! Triggers that are halted, and diagnostics that are switched on for a time.
+//! Halted triggers, and diagnostics.
 
 use crate::Operations;
 use crate::actor::Actor;
@@ -12,10 +12,10 @@ use std::time::Duration;
 const MAX_DIAGNOSIS: Duration = Duration::from_secs(7 * 86_400);
 
 impl Operations {
-    /// The triggers that the person sees.
+    /// Returns the triggers that the person may see.
     ///
     /// # Errors
-    /// A tenant that the person does not see; those of the store.
+    /// A tenant that the person may not see; those of the store.
     pub async fn list_triggers(&self, actor: &Actor, tenant: Option<&Name>) -> Result<Vec<TriggerRow>, OperationError> {
         let seen = visible(actor, tenant, Role::Viewer)?;
         let mut rows = self.store.list_triggers(seen.one()).await?;
@@ -23,7 +23,7 @@ impl Operations {
         Ok(rows)
     }
 
-    /// Lets a halted trigger go on: with the execution at which it halted, or without it. Returns the effect.
+    /// Decides on a halted trigger: to retry the execution at which it halted, or to skip it. Returns the effect.
     ///
     /// # Errors
     /// Those of the store.
@@ -36,10 +36,10 @@ impl Operations {
         Ok(effect)
     }
 
-    /// Records everything of an integration for a time from now; until when, in microseconds of Unix time.
+    /// Records everything of an integration for a time from now; returns when the recording ends.
     ///
     /// # Errors
-    /// [`OperationError::Invalid`]: too long or no time; those of the store.
+    /// [`OperationError::Invalid`]: the time is too long or zero; those of the store.
     pub async fn diagnose(&self, actor: &Actor, path: &IntegrationPath, time: Duration) -> Result<UnixMicros, OperationError> {
         let principal = actor.may(&path.tenant, Role::Operator)?;
         if time.is_zero() || time > MAX_DIAGNOSIS {
@@ -50,7 +50,7 @@ impl Operations {
         Ok(until)
     }
 
-    /// Ends that; whether it was on.
+    /// Ends the recording; returns true if it was on.
     ///
     /// # Errors
     /// Those of the store.
@@ -59,10 +59,10 @@ impl Operations {
         Ok(self.store.end_diagnosis(self.store.integration(path).await?.id, principal).await?)
     }
 
-    /// Where diagnostics are on.
+    /// Returns the integrations with diagnostics.
     ///
     /// # Errors
-    /// A tenant that the person does not see; those of the store.
+    /// A tenant that the person may not see; those of the store.
     pub async fn list_diagnoses(&self, actor: &Actor, tenant: Option<&Name>) -> Result<Vec<DiagnosisRow>, OperationError> {
         let seen = visible(actor, tenant, Role::Viewer)?;
         let mut rows = self.store.list_diagnoses().await?;

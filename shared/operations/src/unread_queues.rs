@@ -1,26 +1,28 @@
-//! The queues that nobody reads any more after a move of the installation at the same broker.
+//! Queues that are no longer read after a move of the installation at the same broker.
 
 use crate::error::OperationError;
 use crate::installation::InstallationCheck;
-use forebay_broker::{ConsumersConfig, Depth, Inspector, Installation, Limits, Queue, RETRY_DELAYS, Topology};
+use forebay_broker::{Broker, Depth, Inspector, Queue, RETRY_DELAYS};
 use forebay_contract::SharedQueueNumber;
 use forebay_store::BrokerPlace;
+use std::num::NonZeroU16;
 use std::time::Duration;
 
-/// A message on its way from one queue to another is in neither for a moment, and has arrived after this pause.
+/// Time after which a message that moves between queues has arrived: for a moment it is in neither.
 const ON_ITS_WAY: Duration = Duration::from_secs(1);
 
 /// Queues of the earlier place that the new one does not read.
 pub(crate) struct UnreadQueues {
-    /// From these the broker itself moves messages on to the others: they are looked at first.
+    /// Queues from which the broker itself moves messages to the others: they are checked first.
     delayed: Vec<Queue>,
     others: Vec<Queue>,
-    topology: Topology,
+    broker: Broker,
     inspector: Inspector,
 }
 
 impl UnreadQueues {
-    /// Those of a move from `earlier` to `new`. AMQP lists no queues: those of integrations are known by the database and its history.
+    /// Returns the queues of a move from `earlier` to `new`. AMQP cannot list queues: those of integrations are known from the database and
+    /// its history.
     ///
     /// # Errors
     /// Those of the store.
@@ -38,22 +40,22 @@ impl UnreadQueues {
             others.extend(check.store.integrations_ever().await?.into_iter().map(Queue::Trigger));
             others.extend([Queue::Dead, Queue::Outcomes, Queue::Unreadable]);
         }
-        // Only their names matter: nothing is declared. The broker is known by its mark already.
-        let limits = Limits { max_length: 1, max_bytes: 1 };
-        let topology = Topology::new(&earlier.queue_prefix, earlier.shared_queues, limits, Installation::unchecked());
-        let inspector = Inspector::new(ConsumersConfig { url: check.url.clone(), name: check.name.clone() }, topology.clone());
-        Ok(Self { delayed, others, topology, inspector })
+        // Only their names matter: nothing is declared. The broker was verified by its mark already.
+        let shared_queue_count = NonZeroU16::new(earlier.shared_queues).unwrap_or(NonZeroU16::MIN);
+        let broker = check.broker.unchecked(&earlier.queue_prefix, shared_queue_count);
+        let inspector = broker.inspector("installation");
+        Ok(Self { delayed, others, broker, inspector })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.delayed.is_empty() && self.others.is_empty()
     }
 
-    /// Looks twice, for what was on its way at first.
+    /// Checks twice, for messages that were moving at first.
     ///
     /// # Errors
-    /// [`OperationError::Refused`], with the names of queues in which messages wait, or which a consumer reads: it may have messages in hand,
-    /// which the broker does not count. When the broker cannot be asked.
+    /// [`OperationError::Refused`], with the names of queues that have messages, or a consumer: it may hold messages, which the broker does
+    /// not count. The broker does not answer.
     pub(crate) async fn refuse_messages(&self) -> Result<(), OperationError> {
         self.refuse_once().await?;
         tokio::time::sleep(ON_ITS_WAY).await;
@@ -65,7 +67,7 @@ impl UnreadQueues {
         for queues in [&self.delayed, &self.others] {
             let depths = self.inspector.depths(queues).await?;
             for (queue, depth) in queues.iter().zip(depths) {
-                let name = self.topology.name(*queue);
+                let name = self.broker.topology().name(*queue);
                 match depth {
                     None | Some(Depth { ready: 0, consumers: 0 }) => {}
                     Some(Depth { ready: 0, .. }) => left.push(format!("{name} (a worker reads it)")),

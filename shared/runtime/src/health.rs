@@ -24,19 +24,19 @@ struct Check {
 enum Weight {
     /// The process is ready only while the check is ok.
     Required,
-    /// For whoever looks.
+    /// Only shown.
     Informative,
 }
 
 impl Health {
-    /// No checks yet, which is not ready: nothing has said that it is.
+    /// Returns a state without checks, which is not ready.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Announces a check that has not reported yet. Announce all before the parts start: otherwise the process is ready
-    /// as soon as the first of them is. A check that has reported stays as it is.
+    /// Announces a check that has not reported yet. All are announced before the parts start: otherwise the process is ready as soon as the
+    /// first of them is. A check that has reported stays as it is.
     pub fn expect(&self, name: &str) {
         let mut checks = self.checks.write();
         checks.entry(name.to_owned()).or_insert_with(|| Check {
@@ -52,7 +52,7 @@ impl Health {
         self.report_check(name, Check { ok, detail: detail.into(), weight: Weight::Required });
     }
 
-    /// Reports a check that does not decide whether the process is ready: it stays so while the check is not ok.
+    /// Reports a check on which readiness does not depend.
     pub fn inform(&self, name: &str, ok: bool, detail: impl Into<String>) {
         self.report_check(name, Check { ok, detail: detail.into(), weight: Weight::Informative });
     }
@@ -74,20 +74,20 @@ impl Health {
         }
     }
 
-    /// Makes the process not ready for good, because it stops: load balancers take it out while it drains.
+    /// Makes the process not ready until its end: load balancers remove it while it drains.
     pub fn stopping(&self) {
         self.set("process", false, "stopping");
     }
 
-    /// Every check that is not merely informative is ok, and there is at least one.
+    /// Returns true if there is a check on which readiness depends, and each of these is ok.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         let checks = self.checks.read();
         is_ready(&checks)
     }
 
-    /// `{"status":"ready|not ready","checks":[{"name","ok","detail"}]}` by name, and whether that is ready: both from
-    /// one look at the checks. A check that does not decide has `"required":false` besides.
+    /// Returns `{"status":"ready|not ready","checks":[{"name","ok","detail"}]}`, ordered by name, and true if the process is ready, both
+    /// from one read of the checks. A check on which readiness does not depend has `"required":false` too.
     #[must_use]
     pub fn report(&self) -> (bool, serde_json::Value) {
         let checks = self.checks.read();

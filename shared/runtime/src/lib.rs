@@ -1,5 +1,5 @@
-//! What every Forebay process needs before it does its own work: settings from the environment, logs and traces,
-//! metrics, the management port, and an orderly end.
+//! The parts that every Forebay process needs: settings from the environment, logs and traces, metrics, the management port, and an orderly
+//! shutdown.
 //!
 //! A `main` uses the modules in this order: [`settings`] are read, [`telemetry`] and [`metrics`] are installed,
 //! [`panics`] are routed to the log, [`shutdown`] listens for signals, [`management`] answers probes while the services run.

@@ -1,6 +1,6 @@
 //! The management port: `/livez`, `/readyz` and `/metrics`.
 //!
-//! Apart from the port of the ingress, so that probes answer while callers fill that one, and outsiders see neither.
+//! It is another port than that of the ingress, so that probes are answered while callers fill that one, and outsiders see neither.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -23,10 +23,10 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// A scraper keeps its connection open between scrapes; one that sends nothing for this long is closed.
+/// Time after which an idle connection is closed. A scraper keeps its connection open between scrapes.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// At the end, answers that are under way get this long.
+/// Time for responses in progress at shutdown.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// Error of serving the management port.
@@ -53,7 +53,7 @@ pub struct ManagementServer {
 }
 
 impl ManagementServer {
-    /// Binds `addr`; port 0 takes any free port; see [`ManagementServer::local_addr`].
+    /// Binds `addr`; port 0 is any free port, see [`ManagementServer::local_addr`].
     ///
     /// # Errors
     /// [`ManagementError::Bind`].
@@ -64,13 +64,13 @@ impl ManagementServer {
         Ok(Self { listener, local_addr, health, metrics })
     }
 
-    /// The address that is bound, with the real port.
+    /// Returns the bound address, with the real port.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
     }
 
-    /// Serves until `shutdown` resolves. Let that be the end of draining, not its start: probes should see "not ready"
+    /// Serves until `shutdown` resolves. That should be the end of draining, not its start: probes should see "not ready"
     /// ([`Health::stopping`]) while the process drains.
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) {
         let connections = GracefulShutdown::new();
@@ -83,7 +83,7 @@ impl ManagementServer {
             match accepted {
                 Ok((stream, _peer)) => serve(stream, &connections, self.health.clone(), self.metrics.clone()),
                 Err(error) => {
-                    // Out of file descriptors, most often: a pause lets other parts give some back.
+                    // Most often the process is out of file descriptors: a pause lets other parts close some.
                     tracing::warn!(error = %error, "cannot accept on the management port");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-/// Without `/proc` and control groups.
+/// Bytes that are assumed without `/proc` and control groups.
 const UNKNOWN: usize = 2 << 30;
 
-/// Bytes that this process may use: the memory of the machine, or the lowest limit of its control groups (version 2, `memory.max`; or
-/// version 1, `memory.limit_in_bytes`) where that is less.
+/// Returns the bytes that this process may use: the memory of the machine, or the lowest limit of its control groups (version 2,
+/// `memory.max`; or version 1, `memory.limit_in_bytes`) where that is less.
 #[must_use]
 pub fn limit() -> usize {
     let read = |path: &Path| std::fs::read_to_string(path).ok();
@@ -16,7 +16,7 @@ pub fn limit() -> usize {
     limits.chain(machine).min().unwrap_or(UNKNOWN)
 }
 
-/// Bytes of `MemTotal` of `/proc/meminfo`, which is in KiB.
+/// Returns the bytes of `MemTotal` of `/proc/meminfo`, which is in KiB.
 fn machine_memory(text: &str) -> Option<usize> {
     let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     let kib: usize = total.trim().strip_suffix("kB")?.trim().parse().ok()?;

@@ -1,4 +1,4 @@
-//! The names of all metrics, and what they mean.
+//! The names of all metrics with their help texts.
 
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 
@@ -52,9 +52,9 @@ metrics_table! {
 
 /// A metric that is exported under the name that it had in the release before as well.
 pub(crate) struct FormerName {
-    /// The name of today.
+    /// The present name.
     pub(crate) name: &'static str,
-    /// The name before.
+    /// The name in the release before.
     pub(crate) former: &'static str,
 }
 

@@ -1,6 +1,5 @@
 //! Metrics of the process, in the text form of Prometheus.
 
-use parking_lot::Mutex;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
@@ -13,10 +12,8 @@ pub const DURATION_BUCKETS: [f64; 16] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.0
 /// Buckets of batch sizes.
 const BATCH_BUCKETS: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0];
 
-/// Samples of histograms are folded into their buckets this often, or else memory grows until the next scrape.
+/// Interval at which samples of histograms are folded into their buckets; otherwise memory grows until the next scrape.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
-
-static INSTALLED: Mutex<Option<Metrics>> = Mutex::new(None);
 
 /// The reason for which metrics cannot be collected.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +39,7 @@ impl std::fmt::Debug for Metrics {
 }
 
 impl Metrics {
-    /// The text that Prometheus reads (`text/plain; version=0.0.4`).
+    /// Returns the text for Prometheus (`text/plain; version=0.0.4`).
     #[must_use]
     pub fn render(&self) -> String {
         with_former_names(&self.handle.render(), metric_names::FORMER_NAMES)
@@ -71,26 +68,14 @@ fn split_at_metric<'a>(line: &'a str, name: &str) -> Option<(&'a str, &'a str)> 
     after.starts_with(['{', ' ']).then_some((before, after))
 }
 
-/// Makes the `metrics` macros of the process count, and starts one thread that keeps their memory small. May be called
-/// any number of times: there is one recorder a process, and every call gives a handle to it.
+/// Installs the recorder of the process for the `metrics` macros, and starts one thread that keeps its memory small. Called once: a process
+/// has one recorder.
 ///
 /// # Errors
-/// [`MetricsError`] when the process has another recorder or no thread can be started.
+/// [`MetricsError`] when the process has a recorder already or no thread can be started.
 pub fn install() -> Result<Metrics, MetricsError> {
-    let mut installed = INSTALLED.lock();
-    if let Some(metrics) = &*installed {
-        return Ok(metrics.clone());
-    }
-    let handle = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &DURATION_BUCKETS)
-        .and_then(|builder| {
-            let batch_size = Matcher::Full(metric_names::WORKER_RECORD_BATCH_SIZE.to_owned());
-            builder.set_buckets_for_metric(batch_size, &BATCH_BUCKETS)
-        })
-        .and_then(PrometheusBuilder::install_recorder)
-        .map_err(MetricsError::Install)?;
+    let handle = builder().and_then(PrometheusBuilder::install_recorder).map_err(MetricsError::Install)?;
     let metrics = Metrics { handle: handle.clone() };
-    *installed = Some(metrics.clone());
     metric_names::describe();
     std::thread::Builder::new()
         .name("metrics-upkeep".to_owned())
@@ -104,26 +89,42 @@ pub fn install() -> Result<Metrics, MetricsError> {
     Ok(metrics)
 }
 
+/// Returns the builder of a recorder with the buckets of Forebay's histograms.
+fn builder() -> Result<PrometheusBuilder, BuildError> {
+    let batch_size = Matcher::Full(metric_names::WORKER_RECORD_BATCH_SIZE.to_owned());
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &DURATION_BUCKETS)?
+        .set_buckets_for_metric(batch_size, &BATCH_BUCKETS)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// The text of metrics to which only `measure` adds.
+    fn text_of(measure: impl FnOnce()) -> String {
+        let recorder = builder().unwrap().build_recorder();
+        metrics::with_local_recorder(&recorder, || {
+            metric_names::describe();
+            measure();
+        });
+        Metrics { handle: recorder.handle() }.render()
+    }
+
     #[test]
-    fn installing_again_gives_the_same_numbers() {
-        let first = install().unwrap();
-        let second = install().unwrap();
+    fn a_process_has_one_recorder() {
+        let metrics = install().unwrap();
         metrics::counter!(metric_names::PUBLISH_TOTAL, "result" => "again").increment(3);
-        let line = "forebay_publish_total{result=\"again\"} 3";
-        assert!(first.render().contains(line), "{}", first.render());
-        assert!(second.render().contains(line));
+        assert!(metrics.render().contains("forebay_publish_total{result=\"again\"} 3"), "{}", metrics.render());
+        assert!(matches!(install(), Err(MetricsError::Install(_))));
     }
 
     #[test]
     fn durations_have_buckets_from_half_a_millisecond_to_a_minute() {
-        let metrics = install().unwrap();
-        metrics::histogram!(metric_names::PUBLISH_DURATION_SECONDS).record(0.0004);
-        metrics::histogram!(metric_names::WORKER_RECORD_BATCH_SIZE).record(20.0);
-        let text = metrics.render();
+        let text = text_of(|| {
+            metrics::histogram!(metric_names::PUBLISH_DURATION_SECONDS).record(0.0004);
+            metrics::histogram!(metric_names::WORKER_RECORD_BATCH_SIZE).record(20.0);
+        });
         assert!(text.contains("forebay_publish_duration_seconds_bucket{le=\"0.0005\"} 1"), "{text}");
         assert!(text.contains("forebay_publish_duration_seconds_bucket{le=\"60\"} 1"), "{text}");
         assert!(text.contains("forebay_worker_record_batch_size_bucket{le=\"25\"} 1"), "{text}");
@@ -132,9 +133,9 @@ mod tests {
 
     #[test]
     fn a_renamed_metric_is_exported_under_its_former_name_too() {
-        let metrics = install().unwrap();
-        metrics::counter!(metric_names::ALERT_NOTIFICATIONS_TOTAL, "channel" => "former", "result" => "sent").increment(2);
-        let text = metrics.render();
+        let text = text_of(|| {
+            metrics::counter!(metric_names::ALERT_NOTIFICATIONS_TOTAL, "channel" => "former", "result" => "sent").increment(2);
+        });
         for name in ["forebay_alert_notifications_total", "forebay_alerts_told_total"] {
             assert!(text.contains(&format!("\n# TYPE {name} counter\n")), "{text}");
             assert!(text.contains(&format!("\n{name}{{channel=\"former\",result=\"sent\"}} 2\n")), "{text}");

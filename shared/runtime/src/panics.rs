@@ -1,4 +1,4 @@
-//! Panics go to the log as events, not to standard error as text.
+//! Panics as events of the log, instead of text on standard error.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic::PanicHookInfo;
@@ -10,8 +10,8 @@ const WITHHELD: &str = "(withheld: the message was formatted and could hold what
 /// Replaces the panic hook of the process: every panic, caught or not, becomes one error event with its place, and one
 /// more in `forebay_panics_total`. With `RUST_BACKTRACE=1` the event has a backtrace.
 ///
-/// Only a message that stands in the source as it is gets logged. A formatted one can quote a value (that of a failed
-/// `unwrap`, say), and a value can be a secret or a payload.
+/// Only a message that is a literal in the source is logged. A formatted message can quote a value, such as that of a failed `unwrap`, and
+/// a value can be a secret or a payload.
 pub fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();

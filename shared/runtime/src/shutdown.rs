@@ -1,4 +1,4 @@
-//! The end of a process: a signal starts it, draining has a deadline, a second signal forces it.
+//! The shutdown of a process: a signal starts it, draining has a deadline, a second signal forces it.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 /// The exit code of a process that SIGINT ended.
 const FORCED_EXIT_CODE: i32 = 130;
 
-/// The reason for which signals cannot be heard.
+/// The reason for which signals cannot be handled.
 #[derive(Debug, thiserror::Error)]
 pub enum ShutdownError {
     /// The system refused a signal handler.
@@ -32,14 +32,14 @@ pub struct Shutdown {
 }
 
 impl Shutdown {
-    /// A shutdown that only [`Shutdown::trigger`] starts: for tests and for services inside another process.
+    /// Returns a shutdown that only [`Shutdown::trigger`] starts: for tests and for services inside another process.
     #[must_use]
     pub fn new(drain_timeout: Duration) -> Self {
         Self { token: CancellationToken::new(), drain_timeout, started: Arc::default() }
     }
 
-    /// A shutdown that SIGTERM or SIGINT starts as well. The second signal ends the process at once with code 130.
-    /// Must be called within a tokio runtime.
+    /// Returns a shutdown that SIGTERM or SIGINT starts too. The second signal ends the process at once with code 130. Must be called
+    /// within a tokio runtime.
     ///
     /// # Errors
     /// [`ShutdownError::Signal`].
@@ -59,13 +59,13 @@ impl Shutdown {
         Ok(shutdown)
     }
 
-    /// Starts the shutdown. Again does nothing: the deadline stays.
+    /// Starts the shutdown. A second call does nothing: the deadline stays.
     pub fn trigger(&self) {
         self.started.get_or_init(Instant::now);
         self.token.cancel();
     }
 
-    /// A token that is cancelled when the shutdown starts. Cancelling it does not start the shutdown.
+    /// Returns a token that is cancelled when the shutdown starts. Cancelling it does not start the shutdown.
     #[must_use]
     pub fn token(&self) -> CancellationToken {
         self.token.child_token()
@@ -76,7 +76,7 @@ impl Shutdown {
         self.token.cancelled().await;
     }
 
-    /// The shutdown has started.
+    /// Returns true if the shutdown has started.
     #[must_use]
     pub fn is_triggered(&self) -> bool {
         self.token.is_cancelled()
@@ -88,7 +88,7 @@ impl Shutdown {
         self.started.get().map(|started| *started + self.drain_timeout)
     }
 
-    /// Waits until the shutdown has started and its deadline has passed: from then on, force.
+    /// Waits until the shutdown has started and its deadline has passed: running work is aborted then.
     pub async fn drain_deadline_passed(&self) {
         self.wait().await;
         // `trigger` sets the start before it cancels, so there is a deadline here.
@@ -97,7 +97,7 @@ impl Shutdown {
         }
     }
 
-    /// Runs `work` to its end or to the drain deadline, whichever comes first; `None` when the deadline cut it off.
+    /// Runs `work` until it ends, at most until the drain deadline; `None`: it was cut off.
     pub async fn until_drain_deadline<F: Future>(&self, work: F) -> Option<F::Output> {
         tokio::select! {
             biased;

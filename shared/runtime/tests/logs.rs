@@ -1,13 +1,14 @@
-//! What a real process writes to standard error: this file runs itself as that process.
+//! The standard error of a real process: this file runs itself as that process.
 
 #![allow(clippy::unwrap_used)]
 
 use std::process::{Command, Stdio};
 
-use forebay_runtime::{settings::Settings, telemetry};
+use forebay_runtime::settings::Settings;
+use forebay_runtime::telemetry::{self, Traces};
 use tracing::level_filters::LevelFilter;
 
-/// Not a test of its own: what the test below starts.
+/// The process that the test below starts; not a test of its own.
 #[tokio::test]
 #[ignore = "started by the other test of this file"]
 async fn process_that_logs() {
@@ -19,7 +20,7 @@ async fn process_that_logs() {
     })
     .unwrap();
     let telemetry = telemetry::init(&settings, "forebay-log-test").unwrap();
-    assert!(!telemetry::tracing_enabled());
+    assert_eq!(telemetry.traces(), Traces::HandedOn);
     assert_eq!(LevelFilter::current(), LevelFilter::WARN, "without an exporter nothing below the log's level costs anything");
     assert!(tracing::info_span!("unseen").is_disabled());
     tracing::warn_span!("execution", execution.id = "e1").in_scope(|| {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use forebay_runtime::shutdown::Shutdown;
 
-/// Not a test of its own: what the tests below start and signal.
+/// The process that the tests below start and signal; not a test of its own.
 #[tokio::test]
 #[ignore = "started by the other tests of this file"]
 async fn process_that_is_signalled() {

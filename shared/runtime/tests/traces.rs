@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use forebay_runtime::settings::Settings;
-use forebay_runtime::telemetry::{self, TelemetryError};
+use forebay_runtime::telemetry::{self, TelemetryError, Traces};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -63,9 +63,8 @@ async fn a_span_that_continues_a_callers_trace_arrives_at_the_collector() {
         _ => None,
     })
     .unwrap();
-    assert!(!telemetry::tracing_enabled());
     let telemetry = telemetry::init(&settings, "forebay-trace-test").unwrap();
-    assert!(telemetry::tracing_enabled());
+    assert_eq!(telemetry.traces(), Traces::Exported);
     assert!(matches!(telemetry::init(&settings, "again"), Err(TelemetryError::AlreadyInstalled(_))));
 
     let caller = format!("00-{TRACE_ID}-00f067aa0ba902b7-01");
@@ -87,7 +86,6 @@ async fn a_span_that_continues_a_callers_trace_arrives_at_the_collector() {
     assert_eq!(telemetry::current_traceparent(), None);
 
     telemetry.shutdown().await;
-    assert!(!telemetry::tracing_enabled());
     let (request_line, content_type, body) = requests.try_recv().unwrap();
     assert_eq!(request_line, "POST /v1/traces HTTP/1.1");
     assert_eq!(content_type, "application/x-protobuf");

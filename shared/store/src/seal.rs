@@ -1,13 +1,11 @@
 //! Encryption at rest: AES-256-GCM under keys that come from the environment.
 
 use crate::error::StoreError;
-use forebay_contract::Secret;
+use forebay_contract::{EncryptionKeys, Secret};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hmac;
 use sha2::{Digest, Sha256};
 
-/// Shortest text of a key: 16 random bytes as hexadecimal, or more.
-const MIN_KEY: usize = 32;
 const KEY_ID_BYTES: usize = 8;
 
 /// The keys of an installation. The first one encrypts; all of them decrypt, so that a new key can be put first and the old one taken
@@ -55,28 +53,26 @@ impl Place<'_> {
     }
 }
 
-impl SecretKeys {
-    /// Reads `FOREBAY_SECRET_KEY`: one key, or several with commas between them, the one that encrypts first.
-    ///
-    /// # Errors
-    /// The fault of the key, without its text.
-    pub fn parse(text: &Secret) -> Result<Self, String> {
-        let mut keys = Vec::new();
-        for text in text.expose().split(',').map(str::trim) {
-            if text.len() < MIN_KEY {
-                return Err(format!("each key must have at least {MIN_KEY} characters: `openssl rand -hex 32` makes one"));
-            }
-            let bytes = Sha256::digest(text);
-            let id_of = Sha256::digest(bytes);
-            let mut id = [0; KEY_ID_BYTES];
-            id.copy_from_slice(&id_of[..KEY_ID_BYTES]);
-            let key = UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| "the key cannot be used".to_owned())?;
-            let digests = hmac::Key::new(hmac::HMAC_SHA256, &Sha256::digest([b"digest".as_slice(), &bytes].concat()));
-            keys.push(Key { id, key: LessSafeKey::new(key), digests });
-        }
-        Ok(Self(keys))
+impl From<&EncryptionKeys> for SecretKeys {
+    fn from(keys: &EncryptionKeys) -> Self {
+        Self(keys.texts().map(Key::of).collect())
     }
+}
 
+impl Key {
+    #[expect(clippy::expect_used, reason = "a digest of SHA-256 has the length of a key of AES-256")]
+    fn of(text: &Secret) -> Self {
+        let bytes = Sha256::digest(text.expose());
+        let id_of = Sha256::digest(bytes);
+        let mut id = [0; KEY_ID_BYTES];
+        id.copy_from_slice(&id_of[..KEY_ID_BYTES]);
+        let key = UnboundKey::new(&AES_256_GCM, &bytes).expect("a key of 32 bytes");
+        let digests = hmac::Key::new(hmac::HMAC_SHA256, &Sha256::digest([b"digest".as_slice(), &bytes].concat()));
+        Self { id, key: LessSafeKey::new(key), digests }
+    }
+}
+
+impl SecretKeys {
     /// Returns a keyed digest of a text; `None`: there is no key.
     pub(crate) fn digest(&self, text: &[u8]) -> Option<Vec<u8>> {
         self.0.first().map(|key| hmac::sign(&key.digests, text).as_ref().to_vec())
@@ -145,7 +141,7 @@ mod tests {
     use super::*;
 
     fn keys(text: &str) -> SecretKeys {
-        SecretKeys::parse(&Secret::new(text)).unwrap()
+        SecretKeys::from(&text.parse().unwrap())
     }
 
     const OLD: &str = "0123456789abcdef0123456789abcdef";
@@ -194,11 +190,5 @@ mod tests {
         assert!(both.is_current(&both.seal(&PLACE, b"x".to_vec()).unwrap().by));
         let error = keys(NEW).open(&PLACE, &sealed.content, &sealed.by).unwrap_err();
         assert!(error.to_string().contains("another FOREBAY_SECRET_KEY"), "{error}");
-    }
-
-    #[test]
-    fn a_short_key_is_refused_without_being_repeated() {
-        let error = SecretKeys::parse(&Secret::new("hunter2")).unwrap_err();
-        assert!(error.contains("openssl rand") && !error.contains("hunter2"), "{error}");
     }
 }

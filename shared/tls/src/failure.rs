@@ -1,4 +1,4 @@
-//! Connections on which TLS could not be begun, in words: nobody should have to know those of rustls.
+//! Failures of TLS in plain words, instead of those of rustls.
 
 use crate::untrusted::Untrusted;
 use rustls::{AlertDescription, Error};
@@ -6,23 +6,23 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 
-/// Why TLS could not be begun.
+/// The reason for which TLS could not be begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TlsFailure {
     /// The server's certificate is refused.
     Certificate(Untrusted),
-    /// What answers speaks no TLS.
+    /// The server does not speak TLS.
     NotTls,
-    /// The server refuses this client. As the end of a sentence.
+    /// The server refuses this client; the text is the end of a sentence.
     Refused(&'static str),
-    /// The two have no version, cipher or signature in common.
+    /// Client and server have no version, cipher or signature in common.
     NothingInCommon,
-    /// The server does not keep to the protocol, or something between changes what is sent.
+    /// The server violates the protocol, or something on the way changes the data.
     Broken,
 }
 
 impl TlsFailure {
-    /// The one that made a connection fail, if one did: clients carry it as the cause of their own errors.
+    /// Returns the failure of TLS among the causes of an error, if there is one: clients have it as the cause of their own errors.
     #[must_use]
     pub fn in_error(error: &(dyn StdError + 'static)) -> Option<Self> {
         let mut next = Some(error);

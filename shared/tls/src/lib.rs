@@ -1,4 +1,4 @@
-//! TLS 1.2 and 1.3 by rustls with ring: what a server shows, and which servers a client trusts.
+//! TLS 1.2 and 1.3 by rustls with ring: the certificate of a server, and the trust of a client.
 
 mod client;
 mod failure;

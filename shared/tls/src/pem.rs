@@ -4,7 +4,7 @@ use rustls::pki_types::pem::{Error, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::path::{Path, PathBuf};
 
-/// Why a certificate or key cannot be used.
+/// The reason for which a certificate or key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read as PEM.
@@ -20,7 +20,7 @@ pub enum TlsError {
     /// The two do not fit, or are of a kind that is not supported.
     #[error("the certificate and the private key cannot be used together")]
     Use(#[source] rustls::Error),
-    /// No certificate in a file is one of an authority.
+    /// No certificate in a file is that of an authority.
     #[error("{file} has no certificate of an authority that can be used: {reason}")]
     Authorities {
         /// The file.

@@ -1,11 +1,11 @@
-//! What a server shows.
+//! The configuration of a server.
 
 use crate::pem::{TlsError, certificates, private_key};
 use rustls::ServerConfig;
 use std::path::Path;
 use std::sync::Arc;
 
-/// TLS 1.2 and 1.3 with the given identity: a certificate chain and a key in PEM files.
+/// Returns the configuration of a server with this identity: a certificate chain and a key in PEM files.
 ///
 /// # Errors
 /// [`TlsError`], which names the file.

@@ -1,4 +1,4 @@
-//! Certificates that are refused, in words.
+//! Refused certificates, in plain words.
 
 use jiff::Timestamp;
 use ring::digest::{SHA256, digest};
@@ -8,11 +8,11 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
-/// Why a server's certificate is refused although it may be the right one.
+/// The reason for which a server's certificate is refused although it may be the right one.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Untrusted {
     problem: Problem,
-    /// Absent: who refused it did not say which one it was.
+    /// The certificate; absent: the error does not name it.
     sha256: Option<[u8; 32]>,
 }
 
@@ -23,18 +23,18 @@ pub(crate) enum Problem {
     AnotherCertificate,
     Expired(Option<UnixTime>),
     NotYetValid(Option<UnixTime>),
-    /// The name that was asked for, and those of the certificate; absent: not known.
+    /// The requested name, and those of the certificate; absent: not known.
     OtherName(Option<(String, Vec<String>)>),
-    /// What else makes it unusable, as the end of a sentence.
+    /// Another reason, as the end of a sentence.
     Unusable(&'static str),
 }
 
-/// What makes a certificate acceptable that was refused.
+/// The remedy for a certificate that was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remedy {
-    /// To trust it, or its authority.
+    /// Trust it, or its authority.
     Trust,
-    /// To ask for the server by a name of the certificate.
+    /// Connect to the server by a name of the certificate.
     Name,
     /// A certificate that is valid today; the clock of this machine may be wrong too.
     Renew,
@@ -47,7 +47,7 @@ impl Untrusted {
         Self { problem, sha256: Some(sha256_of(certificate)) }
     }
 
-    /// The certificate that rustls refused for this reason; `certificate`: where it is known.
+    /// Returns the reason of an error of rustls; `certificate`: the refused one, if it is known.
     pub(crate) fn from_rustls(error: &CertificateError, certificate: Option<&CertificateDer<'_>>) -> Self {
         if let CertificateError::Other(OtherError(other)) = error
             && let Some(untrusted) = other.downcast_ref::<Self>()
@@ -57,7 +57,7 @@ impl Untrusted {
         Self { problem: Problem::of(error), sha256: certificate.map(sha256_of) }
     }
 
-    /// What would make the certificate acceptable.
+    /// Returns the remedy.
     #[must_use]
     pub fn remedy(&self) -> Remedy {
         match self.problem {
@@ -96,7 +96,7 @@ impl Problem {
                 Some(webpki::Error::CaUsedAsEndEntity) => Self::SelfSigned,
                 _ => Self::Unusable("is not acceptable"),
             },
-            // rustls may know more ways to be wrong in its next version.
+            // The next version of rustls may have more reasons.
             _ => Self::Unusable("is not acceptable"),
         }
     }
@@ -112,7 +112,7 @@ fn plain(name: &str) -> String {
     inner.trim_matches('"').chars().map(|c| if c.is_control() { ' ' } else { c }).take(253).collect()
 }
 
-/// ` on 2026-01-31`, or nothing.
+/// Returns ` on 2026-01-31`, or nothing.
 fn day(word: &str, time: Option<UnixTime>) -> String {
     let time = time.and_then(|time| Timestamp::from_second(i64::try_from(time.as_secs()).ok()?).ok());
     time.map(|time| format!(" {word} {}", time.strftime("%Y-%m-%d %H:%M:%S UTC"))).unwrap_or_default()
@@ -138,7 +138,7 @@ impl fmt::Display for Untrusted {
     }
 }
 
-/// The same words: rustls prints what it does not know itself in this form, and clients print what rustls prints.
+/// Returns the same words: rustls prints an unknown reason in this form, and clients print the text of rustls.
 impl fmt::Debug for Untrusted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

@@ -1,4 +1,4 @@
-//! How long a whole run takes: `cargo bench -p forebay-workflow --bench run`. Prints microseconds, the best of several rounds.
+//! Duration of a whole run: `cargo bench -p forebay-workflow --bench run`. Prints microseconds, the best of several rounds.
 #![allow(missing_docs, clippy::print_stdout)]
 
 use bytes::Bytes;
@@ -21,7 +21,7 @@ const ROUNDS: u32 = 200;
 
 const HEAD: &str = "tenant: t37ed\nname: Order\ntrigger: { webhook: { ordered: { by: .body.order.customer } } }\n";
 
-/// An input mapping, a computed step and an answer.
+/// An input mapping, a computed step and a response.
 const ORDER: &str = r#"
 input: |
   { id: .body.order.id, customer: .query.customerid,
@@ -96,7 +96,7 @@ async fn best(name: &str, engine: &Engine, program: &Program, envelope: &Envelop
     Ok(())
 }
 
-/// A run that goes on after two calls whose outputs of 1 KB were kept: neither is made again.
+/// Runs an execution that resumes after two calls with stored outputs of 1 KB: neither call is repeated.
 async fn resumed(engine: &Engine, envelope: &Envelope) -> Result<(), Failure> {
     let calls = "steps: [{ id: a, http: { method: POST, url: 'http://127.0.0.1:1/a' } }, { id: b, http: { method: POST, url: 'http://127.0.0.1:1/b' } }, { id: c, set: .steps.a.status }]";
     let program = program(calls)?;

@@ -1,4 +1,4 @@
-//! Tells somebody of an alert: by the same steps, and within the same reach, as workflows.
+//! Sends notifications of alerts, with the same steps and the same permitted addresses as workflows.
 
 use crate::engine::{Engine, ExecutionContext, RunEnd};
 use crate::host::{CallEnd, Host, HostFuture, NoHost, OutgoingCall};
@@ -15,20 +15,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
-/// Maximum time of one message on one way.
+/// Maximum time of one notification by one notifier.
 pub const NOTIFICATION_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// A way on which an alert is told.
+/// A notifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Channel {
-    /// A POST of JSON.
+    /// A POST request with JSON.
     Webhook,
-    /// A mail.
+    /// An email.
     Email,
 }
 
 impl Channel {
-    /// The field of `send` that asks for it.
+    /// Returns the field of `send` that configures it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -37,7 +37,7 @@ impl Channel {
         }
     }
 
-    /// Those of an alert.
+    /// Returns the notifiers of an alert rule.
     #[must_use]
     pub fn of(alert: &Alert) -> Vec<Self> {
         let webhook = alert.send.webhook.as_ref().map(|_| Self::Webhook);
@@ -45,15 +45,15 @@ impl Channel {
     }
 }
 
-/// Gives a connection of the alert's tenant.
+/// Returns a connection of the alert's tenant.
 pub type FindConnection = Arc<dyn Fn(&Name) -> Result<Arc<Connection>, ExecutionError> + Send + Sync>;
 
 impl Engine {
-    /// Sends a notification on one way. `id`: the same for the same notification, so that who gets it twice can tell (`Idempotency-Key`,
-    /// `Message-ID`).
+    /// Sends a notification by one notifier. `id` is the same for every attempt of the same notification, so that a receiver can recognize
+    /// a repetition (`Idempotency-Key`, `Message-ID`).
     ///
     /// # Errors
-    /// Why it was not sent, or may not have been.
+    /// The reason for which it was not sent, or may not have been.
     pub async fn notify(
         &self,
         alert: &Alert,
@@ -89,7 +89,7 @@ fn program(alert: &Alert, channel: Channel) -> Result<Program, Vec<Problem>> {
     with_definition(alert, channel, |definition| Program::compile(Arc::new(definition)))
 }
 
-/// What `read` makes of the definition that tells of the alert, with the paths of problems as they are in the alert.
+/// Calls `read` with the definition that sends the notification, and replaces paths in its problems by those of the alert rule.
 fn with_definition<T>(
     alert: &Alert,
     channel: Channel,
@@ -131,7 +131,7 @@ fn email(alert: &Alert) -> Value {
     json!({ "connection": connection, "to": to, "subject": "${ .body.subject }", "text": "${ .body.text }" })
 }
 
-/// The process around an alert: it has connections, and nothing else.
+/// The host of a notification: it has connections, and nothing else.
 struct NotificationResult(FindConnection);
 
 impl Host for NotificationResult {
@@ -158,10 +158,10 @@ impl Host for NotificationResult {
     }
 }
 
-/// What is wrong with an alert that is of the right shape: what steps would not take.
+/// Checks the parts of an alert rule that become steps.
 ///
 /// # Errors
-/// Every problem, with its path in the alert.
+/// All problems, with their paths in the alert rule.
 pub fn check_alert(alert: &Alert) -> Result<(), Vec<Problem>> {
     let check = |channel| with_definition(alert, channel, |definition| Program::check(&definition)).err();
     let problems: Vec<Problem> = Channel::of(alert).into_iter().filter_map(check).flatten().collect();

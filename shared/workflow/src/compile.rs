@@ -1,4 +1,4 @@
-//! Compiles a definition: every mapping and template in it, with all problems at once.
+//! Compiles a definition: all of its mappings and templates, with all problems.
 
 use crate::context::names_raw;
 use crate::program::{CompiledOnError, CompiledStep};
@@ -11,7 +11,7 @@ use forebay_mapping::header::{HeaderTemplate, refusal};
 use forebay_mapping::{Encoding, Mapping, Template};
 use std::collections::BTreeSet;
 
-/// Everything of a program that is compiled.
+/// The compiled parts of a program.
 pub(crate) struct Parts {
     pub ordering_key: Option<Paced<Mapping>>,
     pub input: Option<Paced<Mapping>>,
@@ -20,15 +20,15 @@ pub(crate) struct Parts {
     pub respond: Option<CompiledRespond>,
     /// Whether a step waits.
     pub waits: bool,
-    /// Whether a later attempt may find outputs that an earlier one kept. The output of the only step ends the execution.
+    /// Whether a later attempt may find checkpoints of an earlier one. The output of the only step ends the execution.
     pub uses_checkpoints: bool,
     /// Whether mappings see `.request.raw`: see [`names_raw`].
     pub wants_raw: bool,
-    /// The connections by which steps work.
+    /// The connections that steps use.
     pub connections: BTreeSet<Name>,
 }
 
-/// Compiles a definition; a new one is held also to what stored ones, of older versions, may break where it is never reached.
+/// Compiles a definition. Rules that stored definitions of older versions may violate are checked only for a new one.
 pub(crate) fn compile(definition: &Definition, is_new: bool) -> Result<Parts, Vec<Problem>> {
     let mut compiler = Compiler::default();
     let parts = compiler.parts(definition);
@@ -39,25 +39,25 @@ pub(crate) fn compile(definition: &Definition, is_new: bool) -> Result<Parts, Ve
     if problems.is_empty() { Ok(parts) } else { Err(problems) }
 }
 
-/// [`Parts::wants_raw`] of a definition that may have problems.
+/// Returns [`Parts::wants_raw`] of a definition that may have problems.
 pub(crate) fn wants_raw(definition: &Definition) -> bool {
     Compiler::default().parts(definition).wants_raw
 }
 
-/// Collects problems; what could not be compiled is `None`.
+/// Collects problems. The result of a text that does not compile is `None`.
 #[derive(Default)]
 pub(crate) struct Compiler {
     problems: Vec<Problem>,
-    /// Problems of a new definition only.
+    /// Problems that count for a new definition only.
     new_problems: Vec<Problem>,
-    /// Of all steps so far, those inside of others included.
+    /// Number of steps so far, including nested ones.
     step_count: usize,
     reaches_out: bool,
     /// Whether a step waits.
     pub(crate) waits: bool,
-    /// Whether a step asks whether an earlier attempt may have done it.
+    /// Whether a step needs to know if an earlier attempt may have done it.
     pub(crate) asks_for_earlier: bool,
-    /// Whether a text so far names `raw`.
+    /// Whether a text so far contains `raw`.
     wants_raw: bool,
     connections: BTreeSet<Name>,
 }
@@ -88,7 +88,7 @@ impl Compiler {
         self.new_problems.push(Problem { path: path.into(), message: message.into() });
     }
 
-    /// Compiles one text: every mapping and template of a definition goes through here.
+    /// Compiles one text. All mappings and templates of a definition are compiled here.
     pub(crate) fn text<T, E: ToString>(
         &mut self,
         path: &str,
@@ -103,7 +103,7 @@ impl Compiler {
         self.text(path, source, Mapping::compile)
     }
 
-    /// A mapping that may be absent: the outer `None` is a problem.
+    /// Compiles a mapping that may be absent; the outer `None` is a problem.
     pub(crate) fn optional_mapping(&mut self, path: &str, source: Option<&String>) -> Option<Option<Paced<Mapping>>> {
         match source {
             None => Some(None),
@@ -115,7 +115,7 @@ impl Compiler {
         self.text(path, source, |source| Template::compile(source, encoding))
     }
 
-    /// Templates by name.
+    /// Compiles templates by name.
     pub(crate) fn templates(&mut self, path: &str, sources: &[(String, String)], encoding: Encoding) -> Vec<(String, Paced<Template>)> {
         let compiled = sources.iter().filter_map(|(name, source)| {
             let template = self.template(&format!("{path}.{name}"), source, encoding)?;
@@ -124,7 +124,7 @@ impl Compiler {
         compiled.collect()
     }
 
-    /// As [`Compiler::optional_mapping`].
+    /// Compiles a template that may be absent; the outer `None` is a problem.
     pub(crate) fn optional_template(&mut self, path: &str, source: Option<&String>, encoding: Encoding) -> Option<Option<Paced<Template>>> {
         match source {
             None => Some(None),

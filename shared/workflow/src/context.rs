@@ -1,4 +1,4 @@
-//! What every mapping of one execution sees: the object that jq programs call `.`.
+//! The input of the mappings of one execution: the object that jq programs call `.`.
 
 use crate::variables::Numbers;
 use forebay_contract::UnixMicros;
@@ -13,9 +13,9 @@ use std::panic::catch_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The context of one execution: built once, extended as steps end. Values are shared, so a new one copies names only.
+/// The context of one execution: created once, extended as steps end. Values are shared, so a copy has new names only.
 pub(crate) struct Context {
-    /// `request` to `integration`: the same for all mappings.
+    /// `request` to `integration`, which are the same for all mappings.
     fixed: Vec<(&'static str, Value)>,
     body: Value,
     /// `.input`, once it is known.
@@ -24,21 +24,21 @@ pub(crate) struct Context {
     steps: Vec<(String, Value)>,
     value: Value,
     memory: Arc<Memory>,
-    /// Under which numbers diagnostics recorded the values.
+    /// The numbers under which diagnostics recorded the values.
     pub(crate) numbers: Numbers,
 }
 
-/// What outputs may still take of an execution's memory, in bytes; shared by its branches.
+/// The memory that outputs may still take, in bytes; shared by the branches of an execution.
 struct Memory {
     left: AtomicUsize,
     limit: usize,
 }
 
 impl Context {
-    /// The context before the `input` mapping: `.input` is null and `.steps` is empty.
+    /// Creates the context before the `input` mapping: `.input` is null and `.steps` is empty.
     ///
     /// # Errors
-    /// A body that cannot be read.
+    /// The body cannot be read.
     pub(crate) async fn of(envelope: &Envelope, attempt: u32, asked: Asked<'_>, memory_limit: usize) -> Result<Self, ExecutionError> {
         let ReadBody { value: body, raw } = body_of(envelope, asked).await?;
         let execution = [
@@ -62,7 +62,7 @@ impl Context {
         Ok(context)
     }
 
-    /// The object that mappings see.
+    /// Returns the object that mappings see.
     pub(crate) fn value(&self) -> &Value {
         &self.value
     }
@@ -71,10 +71,10 @@ impl Context {
         &self.input
     }
 
-    /// Sets `.input`; `None`: it is the body, which is there already.
+    /// Sets `.input`; `None`: it is the body, which is already in the context.
     ///
     /// # Errors
-    /// When it and the outputs take more memory than an execution may.
+    /// The value and the outputs exceed the memory limit of an execution.
     pub(crate) fn set_input(&mut self, input: Option<Value>) -> Result<(), ExecutionError> {
         if let Some(input) = &input {
             self.take_memory(input)?;
@@ -86,7 +86,7 @@ impl Context {
     /// Sets `.steps.<id>`.
     ///
     /// # Errors
-    /// As [`Context::set_input`].
+    /// Those of [`Context::set_input`].
     pub(crate) fn add_step(&mut self, id: &str, output: Value) -> Result<(), ExecutionError> {
         self.take_memory(&output)?;
         self.set_step(id, output);
@@ -100,7 +100,7 @@ impl Context {
         }
     }
 
-    /// The context of a branch that runs beside others.
+    /// Returns the context of a branch that runs in parallel with others.
     pub(crate) fn branch(&self) -> Self {
         Self {
             fixed: self.fixed.clone(),
@@ -113,10 +113,10 @@ impl Context {
         }
     }
 
-    /// The context of one item of a loop: a branch with `.item` and `.index`.
+    /// Returns the context of one item of a loop: a branch with `.item` and `.index`.
     ///
     /// # Errors
-    /// An item that nests too deeply.
+    /// The item is nested too deeply.
     pub(crate) fn of_item(&self, index: usize, item: Value) -> Result<Self, ExecutionError> {
         let mut context = self.branch();
         context.fixed.retain(|(name, _)| *name != "item" && *name != "index");
@@ -126,10 +126,10 @@ impl Context {
         Ok(context)
     }
 
-    /// Takes over the outputs of a branch.
+    /// Adds the outputs of a branch.
     ///
     /// # Errors
-    /// As [`Context::set_input`].
+    /// Those of [`Context::set_input`].
     pub(crate) fn join(&mut self, branch: Self) -> Result<(), ExecutionError> {
         self.numbers.join(&branch.numbers);
         for (id, output) in branch.steps {
@@ -138,7 +138,7 @@ impl Context {
         self.rebuild()
     }
 
-    /// Forgets a loop's item: its outputs take no memory any more.
+    /// Drops a loop's item: its outputs no longer take memory.
     pub(crate) fn release(self, since: &Self) {
         for (id, output) in &self.steps {
             if !since.steps.iter().any(|(known, _)| known == id) {
@@ -149,7 +149,7 @@ impl Context {
     }
 
     fn rebuild(&mut self) -> Result<(), ExecutionError> {
-        // A value that is as deep as a value can be does not fit into an object; `Value` says so by unwinding.
+        // A value of maximum depth does not fit into an object; `Value` reports that by a panic.
         let (fixed, input, steps) = (self.fixed.clone(), self.input.clone(), self.steps.clone());
         let build = std::panic::AssertUnwindSafe(|| {
             let steps = Value::object(steps);
@@ -184,7 +184,7 @@ async fn body_of(envelope: &Envelope, asked: Asked<'_>) -> Result<ReadBody, Exec
     weight::run(aside, read).await?.map_err(|error| ExecutionError::permanent(ErrorCode::Body, error.to_string()))
 }
 
-/// `.request`: everything of the call but its declared query parameters.
+/// Returns `.request`: the call without its declared query parameters.
 fn request(request: &Request, content_type: Option<&str>, raw: Option<Value>) -> Value {
     let members = [
         ("method", Value::string(request.method.as_str())),
@@ -196,7 +196,7 @@ fn request(request: &Request, content_type: Option<&str>, raw: Option<Value>) ->
     Value::object(members.into_iter().chain(raw.map(|raw| ("raw", raw))))
 }
 
-/// How the body of an envelope is read, and in which forms.
+/// The options of reading an envelope's body, and the forms in which mappings see it.
 #[derive(Clone, Copy)]
 pub(crate) struct Asked<'r> {
     pub reading: Reading<'r>,
@@ -204,8 +204,8 @@ pub(crate) struct Asked<'r> {
     pub wants_raw: bool,
 }
 
-/// Whether a mapping or template can ask for `.request.raw`: the word `raw` stands in it, in any of jq's ways (`.raw`, `["raw"]`,
-/// `{raw}`). Without the word `.request` has no such member, however its members are reached (`keys`, `..`, `.[$name]`).
+/// Whether a mapping or template can read `.request.raw`: it contains the word `raw`, in any notation of jq (`.raw`, `["raw"]`, `{raw}`).
+/// Without the word, `.request` has no such member, however its members are accessed (`keys`, `..`, `.[$name]`).
 pub(crate) fn names_raw(source: &str) -> bool {
     source.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == "raw")
 }

@@ -1,4 +1,4 @@
-//! Runs a program on an envelope: input, steps in order, answer, within a deadline and bounds of memory.
+//! Runs a program on an envelope: input, steps in order, response, within a deadline and memory limits.
 
 use crate::context::{Asked, Context};
 use crate::flow::{Execution, Flow, Scope, State};
@@ -12,7 +12,7 @@ use forebay_connectors::http::client::client;
 use forebay_connectors::{Connectors, Reach};
 use forebay_contract::Label;
 use forebay_contract::connection::{Connection, TokenStore};
-use forebay_contract::definition::LARGEST_MAX_BYTES;
+use forebay_contract::definition::MAX_BODY_BYTES;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{Checkpoint, ExecutionError, Response, StepRecord};
 use forebay_contract::{UnixMicros, UnixMillis, VariableLog};
@@ -26,10 +26,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
-/// Gives the `traceparent` and `tracestate` of the current span, for calls to other systems; `None` when there is no trace.
+/// Returns the `traceparent` and `tracestate` of the current span, for calls to other systems; `None` if there is no trace.
 pub type InjectTrace = Arc<dyn Fn() -> Option<(String, Option<String>)> + Send + Sync>;
 
-/// The bounds of one execution, and what it needs from the process.
+/// The limits of one execution, and the services of the process.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct EngineOptions {
@@ -37,19 +37,19 @@ pub struct EngineOptions {
     pub mapping_time: Duration,
     /// Maximum memory of one mapping or template, in bytes, and the size of its output as JSON. Default 64 MiB.
     pub mapping_memory: usize,
-    /// Maximum memory of the outputs of `input` and all steps together, in bytes, as if they shared nothing. Default 64 MiB.
+    /// Maximum memory of the outputs of `input` and all steps together, in bytes, counted as if they shared nothing. Default 64 MiB.
     pub context_memory: usize,
     /// Maximum time of an HTTP step whose definition sets none. Default 30 s.
     pub step_timeout: Duration,
-    /// Maximum bytes of a remote system's answer, before and after its Content-Encoding is undone. Default 8 MiB.
+    /// Maximum bytes of a remote system's response, both before and after its Content-Encoding is undone. Default 8 MiB.
     pub remote_bytes: usize,
-    /// Maximum bytes of the body of an answer to the caller. Default [`LARGEST_MAX_BYTES`]: it travels in one message of the broker.
+    /// Maximum bytes of the body of a response to the caller. Default [`LARGEST_MAX_BYTES`], since it is one message of the broker.
     pub answer_bytes: usize,
-    /// Where steps may connect to. Default: everywhere.
+    /// The addresses that steps may connect to. Default: all.
     pub reach: Reach,
-    /// The trace of the current span; absent, or when it gives `None`: the envelope's trace is sent on.
+    /// The trace of the current span; absent, or if it returns `None`: the envelope's trace is forwarded.
     pub inject: Option<InjectTrace>,
-    /// Where access tokens of connections are shared with other processes; absent: each process fetches its own.
+    /// The store in which processes share access tokens of connections; absent: each process fetches its own.
     pub tokens: Option<Arc<dyn TokenStore>>,
 }
 
@@ -61,7 +61,7 @@ impl Default for EngineOptions {
             context_memory: 64 * 1024 * 1024,
             step_timeout: Duration::from_secs(30),
             remote_bytes: 8 * 1024 * 1024,
-            answer_bytes: LARGEST_MAX_BYTES,
+            answer_bytes: MAX_BODY_BYTES,
             reach: Reach::allow(),
             inject: None,
             tokens: None,
@@ -69,12 +69,12 @@ impl Default for EngineOptions {
     }
 }
 
-/// Why an [`Engine`] cannot be made.
+/// The reason for which an [`Engine`] cannot be created.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot make the HTTP client of the workflow engine")]
 pub struct EngineError(#[source] reqwest::Error);
 
-/// Runs programs. Clones share the HTTP client and its connections; one is enough for a process.
+/// Runs programs. Clones share the HTTP client and its connections; one engine is enough for a process.
 #[derive(Clone)]
 pub struct Engine {
     options: Arc<EngineOptions>,
@@ -82,33 +82,33 @@ pub struct Engine {
     connectors: Connectors,
 }
 
-/// What is known of one execution beside its envelope.
+/// The data of one execution besides its envelope.
 #[derive(Clone)]
 pub struct ExecutionContext {
-    /// From 1; mappings see it as `.execution.attempt`.
+    /// The attempt, from 1; mappings see it as `.execution.attempt`.
     pub attempt: u32,
-    /// Whether an earlier delivery was lost, so that the step which was under way may have been done.
+    /// Whether an earlier delivery was lost, so that the step that ran then may have been done.
     pub is_redelivered: bool,
-    /// When the execution must have ended.
+    /// The time by which the execution must have ended.
     pub deadline: Instant,
-    /// Cancelled: the execution ends at once, as failed with [`Crashed`](forebay_contract::outcome::ErrorCode::Crashed).
+    /// When cancelled, the execution ends at once, as failed with [`Crashed`](forebay_contract::outcome::ErrorCode::Crashed).
     pub cancel: CancellationToken,
     /// The stored checkpoints of earlier attempts.
     pub checkpoints: Vec<Checkpoint>,
     /// Checkpoints of earlier attempts that are not stored yet.
     pub unstored: Vec<Checkpoint>,
-    /// Maximum `wait` that is waited for in place.
+    /// Maximum `wait` that does not defer the execution.
     pub max_wait_in_place: Duration,
     /// Whether a longer `wait` may defer the execution.
     pub may_be_deferred: bool,
-    /// Whether every variable is recorded before and after each step, and every output.
+    /// Whether all variables are recorded before and after each step, and all outputs.
     pub diagnosed: bool,
-    /// The process around it.
+    /// The services of the process.
     pub host: Arc<dyn Host>,
 }
 
 impl ExecutionContext {
-    /// A first attempt outside of a worker.
+    /// Creates the context of a first attempt outside of a worker.
     #[must_use]
     pub fn once(deadline: Instant) -> Self {
         let (cancel, host) = (CancellationToken::new(), Arc::new(NoHost));
@@ -133,20 +133,20 @@ impl fmt::Debug for ExecutionContext {
     }
 }
 
-/// One execution as it went.
+/// The result of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
-    /// How it ended.
+    /// Its end.
     pub end: RunEnd,
-    /// The answer of a `respond` step, which the host has had already.
+    /// The response of a `respond` step, which the host has received already.
     pub answered: Option<Response>,
     /// Checkpoints that a later attempt would need and that are not stored yet.
     pub unstored: Vec<Checkpoint>,
-    /// What the definition's `label` gave; empty where it has none or its mapping failed, which is said in the log.
+    /// The labels of the definition's `label`; empty if it has none or its mapping failed, which is logged.
     pub labels: Vec<Label>,
-    /// The steps that were reached, in order; outputs where the definition's diagnostics ask for them.
+    /// The steps that were reached, in order; with outputs if the definition's diagnostics store them.
     pub steps: Vec<StepRecord>,
-    /// The variables around the steps, where they were asked for.
+    /// The variables around the steps, if they are recorded.
     pub variables: Option<VariableLog>,
     /// The time at which it began.
     pub started_at: UnixMicros,
@@ -154,7 +154,7 @@ pub struct Run {
     pub ended_at: UnixMicros,
 }
 
-/// How a run ended.
+/// The end of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RunEnd {
     /// The workflow ended with a response.
@@ -166,20 +166,20 @@ pub enum RunEnd {
 }
 
 impl Engine {
-    /// An engine with an HTTP client of its own.
+    /// Creates an engine with its own HTTP client.
     ///
     /// # Errors
-    /// When the HTTP client cannot be made.
+    /// The HTTP client cannot be created.
     pub fn new(options: EngineOptions) -> Result<Self, EngineError> {
         let client = client(&options.reach, forebay_tls::client_config()).map_err(EngineError)?;
         let connectors = Connectors::sharing(options.reach.clone(), options.tokens.clone());
         Ok(Self { options: Arc::new(options), client, connectors })
     }
 
-    /// Runs the program on the envelope, once. Whatever goes wrong, a panic included, is the ending of this run only.
+    /// Runs the program on the envelope, once. Any failure, including a panic, is the end of this run only.
     ///
-    /// Needs a Tokio runtime with time and I/O, whose threads have at least the usual 2 MiB of stack. The future may be dropped:
-    /// nothing of the run goes on then, but a remote system may already have been called.
+    /// Requires a Tokio runtime with time and I/O, whose threads have at least the default stack of 2 MiB. The future may be dropped: the
+    /// run does not continue then, but a remote system may already have been called.
     pub async fn run(&self, program: &Program, envelope: &Envelope, mut execution: ExecutionContext) -> Run {
         let (started_at, started) = (UnixMicros::now(), Instant::now());
         let journal = Journal::new(std::mem::take(&mut execution.checkpoints), std::mem::take(&mut execution.unstored));
@@ -218,10 +218,10 @@ impl Engine {
         }
     }
 
-    /// Whether a connection works: see [`Connectors::test`].
+    /// Tests a connection: see [`Connectors::test`].
     ///
     /// # Errors
-    /// What is wrong, and what to do.
+    /// The problem, and the remedy.
     pub async fn test(&self, connection: &Connection) -> Result<String, String> {
         self.connectors.test(&self.client, connection).await
     }
@@ -240,7 +240,7 @@ impl Engine {
 }
 
 impl Execution<'_> {
-    /// The response, or the time until which it is deferred.
+    /// Returns the response, or the time until which the execution is deferred.
     async fn execute(&self) -> Result<RunEnd, ExecutionError> {
         let (options, program) = (self.engine.options(), self.program);
         let reading = program.definition().trigger.reading(&self.envelope.request);
@@ -251,7 +251,7 @@ impl Execution<'_> {
             Some(mapping) => mapping.output("", context.value(), &self.budget).await.map(Some),
         };
         let input = input.and_then(|input| context.set_input(input)).in_step("input");
-        // An execution whose input failed is looked for all the more.
+        // Labels are also set if the input failed, since such executions are searched for.
         self.label(&context).await;
         input?;
         let input = context.input().clone();

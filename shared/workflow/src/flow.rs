@@ -18,7 +18,7 @@ use std::pin::Pin;
 use std::time::{Duration, Instant};
 use tracing::Instrument;
 
-/// One run, as its steps see it.
+/// One run, from the view of its steps.
 pub(crate) struct Execution<'a> {
     pub engine: &'a Engine,
     pub program: &'a Program,
@@ -28,11 +28,11 @@ pub(crate) struct Execution<'a> {
     pub state: &'a Mutex<State>,
 }
 
-/// What outlives the future of a run, so that an interrupted run is told too. Never locked over an await.
+/// The state of a run that outlives its future, so that an interrupted run is recorded too. Never locked across an await.
 pub(crate) struct State {
     pub log: StepLog,
     pub journal: Journal,
-    /// What a `respond` step answered.
+    /// The response of a `respond` step.
     pub answered: Option<Response>,
     pub labels: Vec<Label>,
 }
@@ -41,28 +41,28 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock()
 }
 
-/// Where a list of steps runs.
+/// The scope of a list of steps.
 pub(crate) struct Scope {
     pub context: Context,
     /// The output of the last step that ran.
     pub last: Option<Value>,
-    /// What stands before the ids of steps in paths: empty, or such as `lines[3]/`.
+    /// The prefix of step ids in paths: empty, or such as `lines[3]/`.
     pub prefix: String,
 }
 
-/// How a list of steps came to its end.
+/// The end of a list of steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flow {
-    /// All have run.
+    /// All steps have run.
     Next,
-    /// A `stop` ended the workflow well.
+    /// A `stop` ended the workflow successfully.
     Stop,
-    /// It is deferred until this time.
+    /// The execution is deferred until this time.
     Wait(UnixMillis),
 }
 
 impl Flow {
-    /// Of two lists that ran at once: a `stop` ends the workflow, whatever waits; of two waits the earlier one.
+    /// Combines the ends of two lists that ran in parallel: a `stop` ends the workflow in any case; of two waits the earlier one counts.
     pub(crate) fn sooner(self, other: Self) -> Self {
         match (self, other) {
             (Self::Stop, _) | (_, Self::Stop) => Self::Stop,
@@ -80,7 +80,7 @@ pub(crate) enum Done {
 }
 
 impl Done {
-    /// The result of a step that holds steps: its output once all of them have run.
+    /// Returns the result of a step with nested steps: its output once all of them have run.
     pub(crate) fn of(flow: Flow, output: impl FnOnce() -> Value) -> Self {
         match flow {
             Flow::Next => Self::Output(output()),
@@ -160,7 +160,7 @@ impl Execution<'_> {
         }
     }
 
-    /// What the step gives at last; `None` when its `when` says no.
+    /// Returns the final result of the step; `None` if its `when` is false.
     async fn until_done(&self, step: &CompiledStep, scope: &mut Scope, path: &str) -> Result<Option<Done>, ExecutionError> {
         if let Some(when) = &step.when
             && !when.output("when", scope.context.value(), &self.budget).await?.is_truthy()
@@ -183,11 +183,11 @@ impl Execution<'_> {
                 Err(error) => error,
             };
             let Some(pause) = step.retry.and_then(|retry| retry.pause_after_error(attempt, &error)) else { return Err(error) };
-            // A longer backoff of the step's own is not the remote system's.
+            // A longer backoff of the step itself is not caused by the remote system.
             if let Some(asked) = error.retry_after.filter(|asked| *asked >= pause.length())
                 && Instant::now() + pause.length() >= self.execution.deadline
             {
-                // The pause would end the execution, and hide why.
+                // The pause would exceed the execution's timeout and hide the error.
                 let message = format!("{}; {}, which is longer than this execution may take", error.message, asked_for(asked));
                 return Err(ExecutionError { message, ..error });
             }
@@ -201,7 +201,7 @@ impl Execution<'_> {
         }
     }
 
-    /// One attempt. What a remote system repeats of the connection's secrets is in no error.
+    /// Makes one attempt. Errors do not contain secrets of the connection that the remote system repeats.
     async fn act(&self, step: &CompiledStep, scope: &mut Scope, path: &str) -> Result<Done, ExecutionError> {
         if step.action.effect() == Effect::Writes {
             self.store_before_effect().await;
@@ -216,8 +216,8 @@ impl Execution<'_> {
         }
     }
 
-    /// Stores the checkpoints that must be durable before the next effect begins. Those that were not stored return to the journal, also
-    /// when the run is cancelled meanwhile.
+    /// Stores the checkpoints that must be durable before the next effect begins. Those that were not stored return to the journal, also if
+    /// the run is cancelled meanwhile.
     pub(crate) async fn store_before_effect(&self) {
         let Some(steps) = self.state().journal.take_urgent() else { return };
         let mut taken = Taken { state: self.state, steps };
@@ -243,7 +243,7 @@ impl Execution<'_> {
     }
 }
 
-/// Checkpoints on their way to the host; those that were not stored return to the journal.
+/// Checkpoints that are being stored; those that were not stored return to the journal.
 struct Taken<'a> {
     state: &'a Mutex<State>,
     steps: Vec<Checkpoint>,
@@ -257,7 +257,7 @@ impl Drop for Taken<'_> {
     }
 }
 
-/// What the remote system has asked for.
+/// Returns the text about a pause that the remote system requested.
 pub fn asked_for(asked: Duration) -> String {
     format!("it asked to be left alone for {} (Retry-After)", show_duration(asked))
 }

@@ -1,4 +1,4 @@
-//! What a run asks of the process that it runs in.
+//! The services that a run needs from its process.
 
 use forebay_contract::connection::Connection;
 use forebay_contract::outcome::{Checkpoint, ErrorCode, ExecutionError, Response};
@@ -6,34 +6,34 @@ use forebay_contract::{Name, UnixMillis};
 use std::pin::Pin;
 use std::sync::Arc;
 
-/// A future that a [`Host`] gives.
+/// The future of a [`Host`]'s answer.
 pub type HostFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// The process around one execution: its store, its broker, its connections.
+/// The services of the process for one execution: its store, its broker, its connections.
 pub trait Host: Send + Sync {
-    /// Stores checkpoints, before the next step with an effect begins. Returns `false` when that failed: the run goes on, and stores them
+    /// Stores checkpoints, before the next step with an effect begins. Returns `false` if that failed: the run continues, and stores them
     /// before the next effect.
     fn store_checkpoints<'a>(&'a self, steps: &'a [Checkpoint]) -> HostFuture<'a, bool>;
 
-    /// Answers the caller while the workflow goes on.
+    /// Sends the response to the caller while the workflow continues.
     fn answer(&self, response: &Response);
 
     /// Calls another integration of the tenant.
     fn call<'a>(&'a self, call: OutgoingCall) -> HostFuture<'a, Result<CallEnd, ExecutionError>>;
 
-    /// A connection of the tenant.
+    /// Returns a connection of the tenant.
     ///
     /// # Errors
-    /// When there is none of that name, or it is not enabled.
+    /// There is none of that name, or it is not enabled.
     fn connection(&self, name: &Name) -> Result<Arc<Connection>, ExecutionError>;
 
-    /// Whether the steps are those of an alert, whose fields have other names.
+    /// Whether the steps are those of a notification, whose fields have other names.
     fn is_notification(&self) -> bool {
         false
     }
 }
 
-/// A call of another integration, as a step makes it.
+/// A call of another integration by a step.
 #[derive(Debug, Clone)]
 pub struct OutgoingCall {
     /// The integration.
@@ -44,22 +44,22 @@ pub struct OutgoingCall {
     pub body: Vec<u8>,
     /// Declared query parameters; an object, or null.
     pub query: serde_json::Value,
-    /// Whether its outcome is waited for.
+    /// Whether the step waits for its outcome.
     pub wait: bool,
 }
 
-/// What became of a call of another integration.
+/// The result of a call of another integration.
 #[derive(Debug, Clone)]
 pub enum CallEnd {
-    /// It is accepted; its execution id.
+    /// It is accepted; the id of its execution.
     Accepted(String),
-    /// It has succeeded: its execution id and its answer.
+    /// It has succeeded: the id of its execution and its response.
     Answered(String, Response),
     /// It waits until this time, and so must the caller.
     Waits(UnixMillis),
 }
 
-/// A host without a store, a broker and connections, for runs outside of a worker.
+/// A host without store, broker and connections, for runs outside of a worker.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoHost;
 

@@ -1,8 +1,8 @@
-//! Which step or part of a definition failed.
+//! Adds the failed step or part of a definition to errors.
 
 use forebay_contract::outcome::ExecutionError;
 
-/// Names the step or part of the definition in which it happened, where that is not known yet.
+/// Sets the step or part of the definition in which the error happened, if it is not set yet.
 pub(crate) trait InStep {
     fn in_step(self, step: &str) -> Self;
 }

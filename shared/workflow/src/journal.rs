@@ -1,19 +1,19 @@
-//! The journal of an execution: the outputs of its steps so far, so that no step with an effect is done twice.
+//! The journal of an execution: the outputs of its steps so far, so that no step with an effect is repeated.
 
 use forebay_contract::outcome::Checkpoint;
 use forebay_mapping::{Value, parse_json, to_json};
 use std::collections::{BTreeSet, HashMap};
 
-/// Follows the path of a step that was begun and whose result is unknown. No id of a step contains it.
+/// The suffix of the path of a step that has begun and whose result is unknown. No id of a step contains it.
 const IN_DOUBT: char = '?';
 
-/// Outputs of steps that reach out, by path. Pure steps are computed again.
+/// Outputs of steps that use remote systems, by path. Pure steps are computed again.
 pub(crate) struct Journal {
     done: HashMap<String, Vec<u8>>,
     unstored: Vec<Checkpoint>,
-    /// Steps that were begun and may have been done.
+    /// Steps that have begun and may have been done.
     in_doubt: BTreeSet<String>,
-    /// Whether a step with an effect is among the unstored ones: only then they are worth a write.
+    /// Whether an unstored step has an effect: only then the checkpoints are written.
     is_urgent: bool,
 }
 
@@ -32,7 +32,7 @@ impl Journal {
         self.in_doubt.contains(path)
     }
 
-    /// Until its output is there, or it is known not to be done.
+    /// Marks a step whose result is unknown, until its output is known, or it is known not to be done.
     pub(crate) fn doubt(&mut self, path: &str, is_in_doubt: bool) {
         if is_in_doubt {
             self.in_doubt.insert(path.to_owned());

@@ -1,4 +1,4 @@
-//! Keys that mappings make of a call: the one that orders it, and the one by which a repeated call is known.
+//! Keys that mappings compute from a call: ordering keys and idempotency keys.
 
 use crate::context::{Asked, Context, names_raw};
 use crate::engine::EngineOptions;
@@ -10,35 +10,35 @@ use forebay_mapping::{Budget, Paced};
 use forebay_mapping::{CompileError, Mapping, Value, to_json};
 use std::time::Instant;
 
-/// Longest key, in bytes of JSON: ordering keys are held in memory for each waiting execution.
+/// Maximum bytes of a key as JSON: ordering keys of waiting executions are held in memory.
 const MAX_KEY_BYTES: usize = 1024;
 
-/// Why a call has no idempotency key although its mapping was to give one.
+/// The reason for which a call has no idempotency key although it has a mapping.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyError {
-    /// A comparison stands in the place of a value: with such a key, every call would repeat the first.
+    /// The mapping returned a boolean, such as the result of a comparison: every call would repeat the first one.
     Boolean,
     /// The mapping failed, or its key is too long.
     Failed(ExecutionError),
 }
 
-/// The mapping of an idempotency key, compiled.
+/// The compiled mapping of an idempotency key.
 pub struct KeyMapping(Paced<Mapping>);
 
 impl KeyMapping {
     /// Compiles the mapping.
     ///
     /// # Errors
-    /// What is wrong with it, and where.
+    /// The problem of the mapping, and its place.
     pub fn compile(source: &str) -> Result<Self, CompileError> {
         Mapping::compile(source).map(Paced::new).map(Self)
     }
 
-    /// The key as compact JSON; `None` where the mapping gives null, an empty text, or a list or an object of nothing but these: the call
-    /// has none.
+    /// Returns the key as compact JSON; `None` if the mapping returns null, an empty text, or a list or an object of only these: the call
+    /// has no key.
     ///
     /// # Errors
-    /// An unreadable body, a mapping that fails or gives true or false, or a key of more than 1024 bytes.
+    /// An unreadable body, a mapping that fails or returns true or false, or a key of more than 1024 bytes.
     pub async fn key(&self, envelope: &Envelope, reading: Reading<'_>) -> Result<Option<String>, KeyError> {
         let part = "key";
         let value = output(&self.0, part, envelope, reading).await.map_err(KeyError::Failed)?;
@@ -49,7 +49,7 @@ impl KeyMapping {
     }
 }
 
-/// Whether a key would be the same for every call that lacks what it is made of.
+/// Whether the key would be the same for every call that lacks its values.
 fn is_nothing(value: &Value) -> bool {
     let is_empty_text = value.as_str().is_some_and(str::is_empty);
     let holds_nothing = value.as_array().is_some_and(|items| items.iter().all(is_nothing));
@@ -59,7 +59,7 @@ fn is_nothing(value: &Value) -> bool {
         || value.entries().is_some_and(|mut members| members.all(|(_, value)| is_nothing(value)))
 }
 
-/// The key that orders a call, as compact JSON.
+/// Returns the ordering key of a call, as compact JSON.
 pub(crate) async fn key(mapping: &Paced<Mapping>, part: &str, envelope: &Envelope, reading: Reading<'_>) -> Result<String, ExecutionError> {
     text(&output(mapping, part, envelope, reading).await?, part)
 }
@@ -68,7 +68,7 @@ async fn output(mapping: &Paced<Mapping>, part: &str, envelope: &Envelope, readi
     let options = EngineOptions::default();
     let budget = Budget {
         tenant: envelope.tenant.clone(),
-        // Its own bound, so that a wait for a slow thread ends too.
+        // Its own deadline, so that a wait for a slow thread ends too.
         deadline: Instant::now() + options.mapping_time * 5,
         mapping_time: options.mapping_time,
         mapping_memory: options.mapping_memory,

@@ -1,4 +1,4 @@
-//! The labels by which an execution is found. A fault in their mapping costs the execution its labels, never its work.
+//! The labels by which an execution is found. If their mapping fails, the execution has no labels, but it does not fail.
 
 use crate::context::Context;
 use crate::flow::Execution;
@@ -8,11 +8,11 @@ use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use forebay_mapping::weight;
 use serde_json::Value as Json;
 
-/// Maximum memory of what the mapping gives, in bytes.
+/// Maximum memory of the mapping's output, in bytes.
 const MAX_BYTES: usize = 64 * 1024;
 
 impl Execution<'_> {
-    /// Evaluates the definition's `label`, where it has one, and keeps the labels with what outlives the run.
+    /// Evaluates the definition's `label`, if it has one, and stores the labels in the state that outlives the run.
     pub(crate) async fn label(&self, context: &Context) {
         match self.labels_of(context).await {
             Ok(labels) => self.state().labels = labels,

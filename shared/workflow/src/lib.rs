@@ -1,7 +1,7 @@
 //! Compiles, runs and tries a definition.
 //!
-//! A [`Program`] is a definition, compiled once and shared; an [`Engine`] runs programs on envelopes, each [`Run`] within a
-//! deadline and bounds of memory and stack. What a tenant writes into a mapping can end its own execution only.
+//! A [`Program`] is a definition, compiled once and shared; an [`Engine`] runs programs on envelopes, each [`Run`] within a deadline and
+//! limits of memory and stack. A mapping of a tenant can only end its own execution.
 
 mod alert;
 mod compile;

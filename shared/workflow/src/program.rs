@@ -1,4 +1,4 @@
-//! A definition, compiled: what runs and what the engine asks of it.
+//! Compiled definitions: the steps that run, and their properties.
 
 use crate::compile::{Parts, compile};
 use crate::key::key;
@@ -13,7 +13,7 @@ use forebay_mapping::Paced;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// One version of a definition, compiled. Compile it once and share it.
+/// A compiled version of a definition, to be compiled once and shared.
 pub struct Program {
     definition: Arc<Definition>,
     ordering_key: Option<Paced<Mapping>>,
@@ -30,7 +30,7 @@ pub struct Program {
 
 pub(crate) struct CompiledStep {
     pub id: String,
-    /// As [`Action::kind`](forebay_contract::definition::Action::kind).
+    /// The kind, see [`Action::kind`](forebay_contract::definition::Action::kind).
     pub kind: &'static str,
     pub when: Option<Paced<Mapping>>,
     pub timeout: Option<Duration>,
@@ -46,10 +46,10 @@ pub(crate) enum CompiledOnError {
 }
 
 impl Program {
-    /// Compiles every mapping and template of the definition: once a version, on a thread that may block for milliseconds.
+    /// Compiles all mappings and templates of the definition: once for each version, on a thread that may block for milliseconds.
     ///
     /// # Errors
-    /// Every problem, each with the path of its field, such as `steps[1].set: line 1, column 5: ...`.
+    /// All problems, each with the path of its field, such as `steps[1].set: line 1, column 5: ...`.
     pub fn compile(definition: Arc<Definition>) -> Result<Self, Vec<Problem>> {
         let Parts { ordering_key, input, label, steps, respond, waits, uses_checkpoints, wants_raw, connections } =
             compile(&definition, false)?;
@@ -57,10 +57,10 @@ impl Program {
         Ok(Self { definition, ordering_key, input, label, steps, respond, waits, uses_checkpoints, wants_raw, connections })
     }
 
-    /// Checks a definition that is to be stored: that it compiles, and that what is written in it can do what it is for.
+    /// Checks a definition before it is stored: it must compile, and its literals must be valid for their purpose.
     ///
     /// # Errors
-    /// Every problem, as for [`Program::compile`], and literal addresses that no mail server takes.
+    /// Those of [`Program::compile`], and literal addresses that no mail server accepts.
     pub fn check(definition: &Definition) -> Result<(), Vec<Problem>> {
         compile(definition, true).map(drop)
     }
@@ -71,29 +71,30 @@ impl Program {
         self.waits
     }
 
-    /// Whether a later attempt may find outputs of steps that earlier ones kept.
+    /// Whether a later attempt may find checkpoints of an earlier one.
     #[must_use]
     pub fn uses_checkpoints(&self) -> bool {
         self.uses_checkpoints
     }
 
-    /// The connections by which its steps work, by name, each once.
+    /// Returns the names of the connections that its steps use, each once.
     #[must_use]
     pub fn connections(&self) -> &Arc<[Name]> {
         &self.connections
     }
 
-    /// The definition as it was given.
+    /// Returns the definition.
     #[must_use]
     pub fn definition(&self) -> &Arc<Definition> {
         &self.definition
     }
 
-    /// The key by which the envelope is ordered, as compact JSON: equal keys run one after the other. `null` for a delivery that
-    /// is not by key.
+    /// Returns the key by which the envelope is ordered, as compact JSON: executions with equal keys run one after another. `null` for a
+    /// policy that is not by key.
     ///
     /// # Errors
-    /// An unreadable body, a mapping that fails, or a key of more than 1024 bytes. Transient only where slow threads are too busy.
+    /// An unreadable body, a mapping that fails, or a key of more than 1024 bytes. It is transient only if the threads for slow mappings
+    /// are overloaded.
     pub async fn ordering_key(&self, envelope: &Envelope) -> Result<String, ExecutionError> {
         match &self.ordering_key {
             Some(mapping) => key(mapping, "by", envelope, self.definition.trigger.reading(&envelope.request)).await,

@@ -1,9 +1,9 @@
-//! Hides named fields before anything is written down: at any depth of values and bodies, and in headers and query parameters.
+//! Hides named fields before anything is stored: at any depth of values and bodies, and in headers and query parameters.
 
 use crate::redaction_text::without_fields;
 use bytes::Bytes;
 use forebay_contract::body::{BodyKind, BodyRule, Reading};
-use forebay_contract::definition::LARGEST_MAX_BYTES;
+use forebay_contract::definition::MAX_BODY_BYTES;
 use forebay_mapping::Value;
 use forebay_mapping::body::read_body;
 use forebay_mapping::payload;
@@ -11,28 +11,28 @@ use forebay_mapping::weight;
 use percent_encoding::percent_decode_str;
 use serde_json::Value as Json;
 
-/// What stands in the place of a hidden value.
+/// Replaces a hidden value.
 pub const HIDDEN: &str = "[redacted]";
-/// What stands in the place of a body that cannot be searched for the fields.
+/// Replaces a body that cannot be searched for the fields.
 const UNREADABLE: &str = "[redacted: the body cannot be read as what its Content-Type says]";
-/// Shorter texts are not searched for in messages: they would be found everywhere.
+/// Minimum characters of a hidden text that is searched for in messages: shorter ones would be found everywhere.
 const MIN_IN_MESSAGES: usize = 4;
 
-/// The fields that a definition hides. It learns what it hid, so that messages which repeat it can be told without it.
+/// The fields that a definition hides. It remembers the hidden values, so that they can be removed from messages that repeat them.
 pub struct Redaction {
-    /// In lower case.
+    /// Names in lower case.
     names: Vec<String>,
     hidden: Vec<String>,
 }
 
 impl Redaction {
-    /// Hides fields of these names, in capital or small letters.
+    /// Hides fields of these names; case is ignored.
     #[must_use]
     pub fn new(names: &[String]) -> Self {
         Self { names: names.iter().map(|name| name.to_lowercase()).collect(), hidden: Vec::new() }
     }
 
-    /// Hides the fields of a value; whether there were any.
+    /// Hides the fields of a value; returns true if there were any.
     pub fn hide(&mut self, value: &mut Json) -> bool {
         match value {
             Json::Object(members) => {
@@ -59,7 +59,7 @@ impl Redaction {
         }
     }
 
-    /// Hides headers; whether there were any.
+    /// Hides headers; returns true if there were any.
     pub fn hide_pairs(&mut self, pairs: &mut [(String, String)]) -> bool {
         let mut any = false;
         for (name, value) in pairs {
@@ -72,7 +72,7 @@ impl Redaction {
         any
     }
 
-    /// Hides parameters of a query string; whether there were any.
+    /// Hides parameters of a query string; returns true if there were any.
     pub fn hide_query(&mut self, query: &mut String) -> bool {
         let mut any = false;
         let mut parts = Vec::new();
@@ -93,8 +93,8 @@ impl Redaction {
         any
     }
 
-    /// The body without the fields, without a Content-Encoding; `None`: there are none, or it is of a type that has no named fields.
-    /// A body that cannot be read is replaced whole. It is read by the rule of the definition, as the workflow read it.
+    /// Returns the body without the fields and without a Content-Encoding; `None`: there are none, or it is of a type without named fields.
+    /// A body that cannot be read is replaced as a whole. It is read by the rule of the definition, as in the workflow.
     pub async fn body(
         &mut self,
         rule: &BodyRule,
@@ -102,7 +102,7 @@ impl Redaction {
         content_encoding: Option<&str>,
         body: &Bytes,
     ) -> Option<Bytes> {
-        // A type whose charset is not known is one of text.
+        // A type with an unknown charset is a text.
         let kind = rule.kind(content_type);
         if body.is_empty() || matches!(kind, Ok(BodyKind::Text(_) | BodyKind::Binary)) {
             return None;
@@ -111,7 +111,7 @@ impl Redaction {
         let (sent, encoding, bytes) = (content_type.map(str::to_owned), content_encoding.map(str::to_owned), body.clone());
         let rule = rule.clone();
         let read = move || {
-            let reading = Reading { rule: &rule, max_bytes: LARGEST_MAX_BYTES };
+            let reading = Reading { rule: &rule, max_bytes: MAX_BODY_BYTES };
             read_body(reading, sent.as_deref(), encoding.as_deref(), &bytes)
         };
         let aside = weight::are_many(body.len()) || content_encoding.is_some();
@@ -121,7 +121,7 @@ impl Redaction {
         Some(written.map_or_else(|_| Bytes::from_static(UNREADABLE.as_bytes()), |written| written.bytes))
     }
 
-    /// A message without what was hidden so far, and without the fields that it quotes; `None`: it stays as it is.
+    /// Returns a message without the hidden values, and without the fields that it quotes; `None`: it stays unchanged.
     #[must_use]
     pub fn message(&self, text: &str) -> Option<String> {
         let mut told = without_fields(text, &self.names);
@@ -133,7 +133,7 @@ impl Redaction {
         (told != text).then_some(told)
     }
 
-    /// As [`Redaction::hide`], of a value that is shared; `None`: it has no such field.
+    /// Hides the fields of a shared value; `None`: it has no such field.
     fn without(&mut self, value: &Value) -> Option<Value> {
         if let Some(items) = value.as_array() {
             let hidden: Vec<Option<Value>> = items.iter().map(|item| self.without(item)).collect();
@@ -158,7 +158,7 @@ impl Redaction {
         any.then(|| Value::object(members))
     }
 
-    /// Whether a field of this name is hidden. XML attributes are `@name`, and its names may have a prefix.
+    /// Whether a field of this name is hidden. XML attributes are `@name`, and XML names may have a prefix.
     #[must_use]
     pub fn hides(&self, name: &str) -> bool {
         let name = name.to_lowercase();

@@ -2,9 +2,9 @@
 
 use crate::redaction::HIDDEN;
 
-/// The text without what stands behind one of the names (in lower case): `"name": "value"`, `name=value`, `<name>value</name>`.
+/// Returns the text without the values after one of the names (in lower case): `"name": "value"`, `name=value`, `<name>value</name>`.
 pub(crate) fn without_fields(text: &str, names: &[String]) -> String {
-    // Of the same length as the text.
+    // It has the same length as the text.
     let lower = text.to_ascii_lowercase();
     let (mut told, mut done) = (String::with_capacity(text.len()), 0);
     while let Some(end) = names.iter().filter_map(|name| end_of_name(&lower, done, name)).min() {
@@ -23,7 +23,7 @@ pub(crate) fn without_fields(text: &str, names: &[String]) -> String {
     told + &text[done..]
 }
 
-/// Where the next whole word `name` ends.
+/// Returns the end of the next whole word `name`.
 fn end_of_name(lower: &str, from: usize, name: &str) -> Option<usize> {
     let is_part = |character: Option<char>| character.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '-');
     lower[from..].match_indices(name).map(|(at, _)| (from + at, from + at + name.len())).find_map(|(begin, end)| {
@@ -32,7 +32,7 @@ fn end_of_name(lower: &str, from: usize, name: &str) -> Option<usize> {
     })
 }
 
-/// How far behind the name its value begins, and how long it is; `None`: what follows is no value.
+/// Returns the distance from the name to its value, and the length of the value; `None`: no value follows.
 fn value_after(rest: &str) -> Option<(usize, usize)> {
     let sign = rest.trim_start_matches(['"', '\'', '\\', ' ']);
     let mark = sign.chars().next().filter(|mark| [':', '=', '>'].contains(mark))?;
@@ -45,7 +45,7 @@ fn value_after(rest: &str) -> Option<(usize, usize)> {
             let open = value.len() - value.trim_start_matches('\\').len() + 1;
             return Some((begin + open, until(&[quote], open) - open));
         }
-        // How far it goes is not worth finding out.
+        // The rest is hidden: its end need not be known.
         '{' | '[' => value.len(),
         _ => until(&[',', ';', '&', '}', ']', ')', '<', ' ', '\n', '"'], 0),
     };

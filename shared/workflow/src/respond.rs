@@ -1,4 +1,4 @@
-//! The answer to the caller.
+//! The response to the caller.
 
 use crate::context::Context;
 use bytes::Bytes;
@@ -8,7 +8,7 @@ use forebay_mapping::payload;
 use forebay_mapping::{Budget, Paced};
 use forebay_mapping::{Mapping, Value};
 
-/// `respond` of a definition, compiled.
+/// The compiled `respond` of a definition.
 pub(crate) struct CompiledRespond {
     pub status: CompiledStatus,
     pub headers: Vec<HeaderTemplate>,
@@ -20,7 +20,7 @@ pub(crate) enum CompiledStatus {
     Mapping(Paced<Mapping>),
 }
 
-/// What an answer is made of.
+/// The input of a response.
 pub(crate) struct Answer<'a> {
     pub context: &'a Context,
     /// The output of the last step that ran.
@@ -28,10 +28,10 @@ pub(crate) struct Answer<'a> {
     pub max_bytes: usize,
 }
 
-/// Statuses whose answers have no body (RFC 9110, sections 15.3.5 and 15.4.5).
+/// Statuses whose responses have no body (RFC 9110, sections 15.3.5 and 15.4.5).
 const WITHOUT_BODY: [u16; 2] = [204, 304];
 
-/// Makes the answer; without a `respond`, 200 with the last output (or `.input`, when no step ran) as JSON.
+/// Makes the response; without `respond` it is 200 with the last output (or `.input`, if no step ran) as JSON.
 pub(crate) async fn answer(respond: Option<&CompiledRespond>, answer: Answer<'_>, budget: &Budget) -> Result<Response, ExecutionError> {
     let context = answer.context.value();
     let (status, mut headers) = match respond {

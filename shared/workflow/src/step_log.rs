@@ -1,4 +1,4 @@
-//! The steps of one run as they are written to the history. It outlives the run's future, so that an interrupted step is told too.
+//! The records of the steps of one run. They outlive the run's future, so that an interrupted step is recorded too.
 
 use crate::variables::{Numbers, Variables};
 use forebay_contract::outcome::{ExecutionError, StepRecord, StepStatus};
@@ -7,23 +7,23 @@ use forebay_mapping::Value;
 use forebay_mapping::weight::spend;
 use std::time::Instant;
 
-/// Deepest output that is kept: readers of stored JSON stop at 128 levels, of which the record takes a few.
+/// Maximum depth of a stored output: readers of stored JSON accept 128 levels, of which the record takes a few.
 pub(crate) const MAX_RECORDED_DEPTH: usize = 100;
 
-/// Maximum memory of the outputs that are kept of one execution: they travel to the store in one record.
+/// Maximum memory of the stored outputs of one execution, since they are one record.
 const MAX_RECORDED_BYTES: usize = 16 * 1024 * 1024;
 
-/// Maximum steps that are written down of one execution, loops included; failures are, whatever came before.
+/// Maximum steps that are recorded of one execution, including loops; failures are always recorded.
 const MAX_RECORDS: usize = 1000;
 
 pub(crate) struct StepLog {
     keep_outputs: bool,
-    /// Memory that kept outputs may still take, in bytes.
+    /// Memory that further outputs may take, in bytes.
     keep_left: usize,
     records: Vec<StepRecord>,
-    /// Absent: variables are not recorded.
+    /// The recorded variables; absent: they are not recorded.
     variables: Option<Variables>,
-    /// Steps that were begun and have not ended, the innermost last.
+    /// Steps that have begun and have not ended, the innermost last.
     open: Vec<Open>,
 }
 
@@ -35,11 +35,11 @@ struct Open {
     note: Option<String>,
 }
 
-/// How a step went.
+/// The end of a step.
 pub(crate) enum StepEnd<'a> {
     Succeeded(&'a Value),
     Skipped,
-    /// The execution is deferred until the step can go on.
+    /// The execution is deferred until the step can continue.
     Waits,
     Failed(&'a ExecutionError),
 }
@@ -50,7 +50,7 @@ impl StepLog {
         Self { keep_outputs, keep_left: MAX_RECORDED_BYTES, records: Vec::new(), variables, open: Vec::new() }
     }
 
-    /// The number under which a variable's value is recorded; `None`: variables are not recorded.
+    /// Returns the number under which a variable's value is recorded; `None`: variables are not recorded.
     pub(crate) fn number(&mut self, value: &Value) -> Option<u32> {
         self.variables.as_mut().map(|variables| variables.number(value))
     }
@@ -65,14 +65,14 @@ impl StepLog {
         });
     }
 
-    /// Says something of the step that was begun; the last word counts.
+    /// Sets the note of a running step; the last one counts.
     pub(crate) fn remark(&mut self, path: &str, note: String) {
         if let Some(open) = self.open.iter_mut().rfind(|open| open.path == path) {
             open.note = Some(note);
         }
     }
 
-    /// Ends the step that was begun; `after`: absent where it was broken off.
+    /// Ends a running step; `after` is absent if it was interrupted.
     pub(crate) fn end(&mut self, path: &str, end: &StepEnd<'_>, after: Option<&Numbers>) -> StepStatus {
         let (status, output, error) = match end {
             StepEnd::Succeeded(output) => (StepStatus::Succeeded, self.kept(output), None),
@@ -109,7 +109,7 @@ impl StepLog {
         Some(serde_json::Value::from(output))
     }
 
-    /// The run ended with `error`; steps that were under way failed with it.
+    /// Ends the run with `error`; running steps failed with it.
     pub(crate) fn interrupted(&mut self, error: ExecutionError) -> ExecutionError {
         let Some(path) = self.open.last().map(|open| open.path.clone()) else { return error };
         let error = error.in_step(&path);

@@ -1,4 +1,4 @@
-//! The variables of a run as diagnostics record them: each value once, and by name its number before and after each step.
+//! The variables of a run as diagnostics record them: each value once, and for each name its number before and after each step.
 
 use crate::step_log::{MAX_RECORDED_DEPTH, is_deeper};
 use forebay_contract::{StepVariables, VariableLog};
@@ -11,13 +11,13 @@ use std::sync::Arc;
 /// Maximum memory of the values that are recorded of one execution.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 
-/// What is recorded so far.
+/// The values recorded so far.
 pub(crate) struct Variables {
     values: Vec<Json>,
     pub(crate) steps: Vec<StepVariables>,
     /// Memory that further values may take, in bytes.
     left: usize,
-    /// The number of the text that stands for what is beyond the bound.
+    /// The number of the text that replaces values beyond the limit.
     beyond: Option<u32>,
 }
 
@@ -57,7 +57,7 @@ impl Variables {
     }
 }
 
-/// Which value each variable has in one context. Empty where variables are not recorded.
+/// The number of each variable's value in one context. Empty if variables are not recorded.
 #[derive(Clone, Default)]
 pub(crate) struct Numbers(Vec<(Arc<str>, u32)>);
 
@@ -69,7 +69,7 @@ impl Numbers {
         }
     }
 
-    /// Takes over what a branch has set.
+    /// Adds the variables that a branch has set.
     pub(crate) fn join(&mut self, branch: &Self) {
         for (name, number) in &branch.0 {
             self.set(name, *number);

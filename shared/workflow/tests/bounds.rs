@@ -1,4 +1,4 @@
-//! What one execution may use, and that it ends alone.
+//! Limits of one execution, and isolation: exceeding them ends only this execution.
 
 mod support;
 
@@ -10,7 +10,7 @@ use support::*;
 #[global_allocator]
 static ALLOCATOR: forebay_fairness::CountingAllocator = forebay_fairness::CountingAllocator::system();
 
-/// Some tens of milliseconds in a debug build: far beyond the try, far below the full budget.
+/// A mapping of some tens of milliseconds in a debug build: far beyond the first try, far below the full limit.
 const SLOW: &str = "last(range(30000)) + 1";
 
 #[tokio::test]
@@ -22,7 +22,7 @@ async fn a_mapping_that_outgrows_its_try_gets_its_full_budget_elsewhere() {
     }
 }
 
-/// One thread for all executions, and slow threads that the hostile tenant would hold for longer than the other waits.
+/// All executions share one thread, and the hostile tenant would hold the slow threads for longer than the other one waits.
 #[tokio::test]
 async fn endless_mappings_of_one_tenant_do_not_hold_up_another() {
     let engine = engine_with(|options| options.mapping_time = LONG * 5);
@@ -46,7 +46,7 @@ async fn endless_mappings_of_one_tenant_do_not_hold_up_another() {
         let error = run.await.unwrap();
         assert_eq!((error.code, error.step.as_deref()), (ErrorCode::Crashed, Some("a")), "{error}");
     }
-    // Withdrawn runs leave their threads, and what waited never starts.
+    // Withdrawn runs leave their threads, and those that waited never start.
     let slow = program(&format!("steps: [{{ id: a, set: '{SLOW}' }}]"));
     assert_eq!(text(engine.run(&slow, &envelope("{}"), once()).await), "30000");
 }

@@ -1,4 +1,4 @@
-//! What does not compile, and where the author is pointed to.
+//! Definitions that do not compile, and the places in their problems.
 
 mod support;
 
@@ -78,7 +78,7 @@ steps:
     for text in expected {
         assert!(found.iter().any(|problem| problem.starts_with(text)), "{text} is not in {found:#?}");
     }
-    // One that is stored since an older version goes on with what it does beside the mail.
+    // A stored definition of an older version still runs, apart from the email.
     assert!(forebay_workflow::Program::compile(definition).is_ok());
     let alert = |to: &str| {
         let send = serde_json::json!({ "email": { "connection": "m", "to": ["ops@example.com", to] } });

@@ -1,4 +1,4 @@
-//! Steps that hold steps, step failures, and what is kept of a run so that no later one repeats it.
+//! Steps with nested steps, step failures, and checkpoints, so that no later run repeats a step.
 
 #![allow(clippy::unwrap_used, reason = "a suite")]
 
@@ -18,10 +18,10 @@ fn parsed(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }
 
-/// Remembers what it was asked for.
+/// Records the requests that it receives.
 #[derive(Default)]
 struct Witness {
-    /// Keeping never ends.
+    /// Storing never ends.
     is_stuck: bool,
     stored: Mutex<Vec<Vec<String>>>,
     answered: Mutex<Vec<u16>>,
@@ -74,7 +74,7 @@ steps:
 #[tokio::test]
 async fn a_loop_collects_in_the_lists_order_and_its_steps_are_its_own() {
     let server = Server::start(|got| {
-        // Later items answer sooner.
+        // Later items answer earlier.
         let n: u64 = got.target.trim_start_matches("/n/").parse().unwrap();
         std::thread::sleep(Duration::from_millis(20 - n));
         reply(200, &[("content-type", "application/json")], format!("{}", n * 10))

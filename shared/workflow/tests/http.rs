@@ -1,4 +1,4 @@
-//! The `http` step, against a real server on this machine.
+//! The `http` step with a real server on this machine.
 
 mod support;
 

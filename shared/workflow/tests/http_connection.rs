@@ -1,4 +1,4 @@
-//! HTTP calls by a connection: its address, its headers, and how it is authenticated.
+//! HTTP calls through a connection: its address, its headers, and its authentication.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a suite")]
 
@@ -38,7 +38,7 @@ fn oauth2(server: &Server, fields: Value) -> Value {
     json!({ "oauth2": oauth2 })
 }
 
-/// Gives the tokens `t1`, `t2`, ... at /token, each for `life` seconds.
+/// Issues the tokens `t1`, `t2`, ... at /token, each valid for `life` seconds.
 fn token(given: &AtomicUsize, life: u64) -> Reply {
     let number = given.fetch_add(1, Ordering::SeqCst) + 1;
     let answer = json!({ "access_token": format!("t{number}"), "token_type": "Bearer", "expires_in": life });
@@ -86,7 +86,7 @@ async fn a_token_is_fetched_once_for_calls_at_once_and_reused() {
     let asked: Vec<_> = server.got().into_iter().filter(|got| got.target == "/token").collect();
     assert_eq!(asked.len(), 1);
     assert_eq!(asked[0].body, "grant_type=client_credentials&scope=a%20b&audience=erp");
-    // RFC 6749, section 2.3.1: client%3A1:s3cr3t%26
+    // The encoding of RFC 6749, section 2.3.1: client%3A1:s3cr3t%26
     assert_eq!(asked[0].header("authorization"), Some("Basic Y2xpZW50JTNBMTpzM2NyM3QlMjY="));
     let calls: Vec<_> = server.got().into_iter().filter(|got| got.target != "/token").collect();
     assert!(calls.len() == 5 && calls.iter().all(|got| got.header("authorization") == Some("Bearer t1")), "{calls:?}");
@@ -131,7 +131,7 @@ async fn a_call_that_stays_refused_fails_after_the_second_time() {
     let server = Server::start(move |got| if got.target == "/token" { token(&counter, 3600) } else { reply(401, &[], "no") }).await;
     let host = erp(&server, oauth2(&server, json!({})));
     let error = error(run_with(&engine(), &host, CALL).await);
-    // Another process may have ended the new token too: a retry fetches the next one.
+    // Another process may have revoked the new token too: a retry fetches the next one.
     assert!(error.code == ErrorCode::Remote && error.transient && error.message.contains("401"), "{error:?}");
     assert_eq!(server.got().len(), 4);
 }
@@ -298,7 +298,7 @@ fn as_json(text: &str) -> String {
     json!(text).to_string()
 }
 
-/// As PHP and .NET write it.
+/// Escapes as PHP and .NET do.
 fn as_escaped_json(text: &str) -> String {
     let escaped = |unit: u16| {
         if unit < 128 && (unit as u8).is_ascii_alphanumeric() { (unit as u8 as char).to_string() } else { format!("\\u{unit:04x}") }

@@ -1,4 +1,4 @@
-//! The `http` step in detail: what is sent beside the definition, how answers are read, and what is not followed.
+//! Details of the `http` step: headers that the definition does not set, reading of responses, and redirects.
 
 mod support;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use support::*;
 
-/// One call with the fields of `http` beside `url`; `.steps.call` is the answer.
+/// Returns a call with additional fields of `http`; `.steps.call` is the response.
 fn call(server: &Server, path: &str, fields: &str) -> String {
     format!("steps: [{{ id: call, http: {{ url: 'http://{}{path}', {fields} }} }}]", server.address)
 }

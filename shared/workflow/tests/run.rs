@@ -1,4 +1,4 @@
-//! From an envelope to an ending: context, input, steps, answer.
+//! From an envelope to an ending: context, input, steps, response.
 
 mod support;
 
@@ -165,7 +165,7 @@ async fn the_bytes_of_a_call_are_there_for_who_asks_and_go_out_as_they_came() {
     assert_eq!(text(run("steps: [{ id: a, set: '.request.raw | decode_charset(\"utf-8\")' }]").await), r#""{ \"n\" : 1.50 }""#);
     assert_eq!(text(run("steps: [{ id: a, set: '.request | keys' }]").await), r#"["contentType","headers","method","path","queryString"]"#);
     assert_eq!(text(run("steps: [{ id: a, log: '${ .request.raw.size } bytes' }]").await), r#""14 bytes""#);
-    // The word in any mapping or template, in any of jq's ways, and after anything.
+    // The word in any mapping or template, in any notation of jq, and after any text.
     let sizes = [
         "set: '.request[\"raw\"].size'",
         "set: '.request | . as {raw: $r} | $r.size'",

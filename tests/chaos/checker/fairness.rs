@@ -4,11 +4,11 @@ use super::{Rule, Violation, named};
 use crate::history::{Answer, Attempt, Call, History, Kind, Micros, State, Window};
 use std::collections::BTreeMap;
 
-/// The p99 of a noisy window may be so many times that of the calm windows ...
+/// Maximum p99 of a noisy window as a multiple of that of the calm windows ...
 const MAX_RATIO: f64 = 3.0;
-/// ... or so much more, whichever is larger: two cores are shared with the tenant that misbehaves.
+/// ... or as an excess, whichever is larger: two cores are shared with the misbehaving tenant.
 const MAX_EXCESS: Micros = 150_000;
-/// Fewer calls have no p99 that is worth a judgement.
+/// Minimum calls for a meaningful p99.
 const MIN_CALLS: usize = 100;
 
 /// Latencies of the quiet tenants' synchronous calls in all windows of one state, in microseconds.

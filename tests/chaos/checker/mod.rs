@@ -1,4 +1,4 @@
-//! The checker: from a run's history to the promises that were broken. It starts nothing and knows no clock.
+//! The checker: finds broken promises in a run's history. It starts nothing and reads no clock.
 //!
 //! Delivery is at least once, so effects count by their first occurrence: a frozen worker that wakes may repeat its own.
 

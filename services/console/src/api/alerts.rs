@@ -16,6 +16,7 @@ fn shown(row: AlertRow) -> Alert {
         integration: raised.integration.to_string(),
         since: Time::from(raised.since),
         notified_at: raised.notified_at.map(Time::from),
+        told_at: raised.notified_at.map(Time::from),
         detail: raised.detail.clone(),
     });
     let state = AlertState {
@@ -29,11 +30,13 @@ fn shown(row: AlertRow) -> Alert {
         updated_at: Time::from(row.updated_at),
         repeat: format_duration(row.alert.repeat),
         raised: raised.collect(),
+        notifications: row.messages,
         messages: row.messages,
         sent_at: row.sent_at.map(Time::from),
         pending: row.is_pending,
         attempts: row.attempts,
         retry_at: row.try_at.map(Time::from),
+        try_at: row.try_at.map(Time::from),
         error: row.error,
         error_at: row.error_at.map(Time::from),
     };

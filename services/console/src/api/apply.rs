@@ -1,4 +1,4 @@
-//! Applying many documents at once: connections first, since the definitions' steps use them, and alerts last, since they watch integrations.
+//! Applies many documents at once: connections first, since steps of definitions use them, and alerts last, since they watch integrations.
 
 use super::integrations::{applied, change, checked, difference, planned, read};
 use super::{ApiResult, ok};
@@ -39,10 +39,10 @@ fn alert(one: PlannedAlert) -> AppliedAlert {
     }
 }
 
-/// What was sent, read and parted by its kind.
+/// The documents of a request, by kind.
 #[derive(Default)]
 struct Documents {
-    /// What is there, such as `the connection t37ed/erp`, and at which place.
+    /// The index of each document by its description, such as `the connection t37ed/erp`.
     places: HashMap<String, usize>,
     definitions: Vec<NewDefinition>,
     connections: Vec<NewConnection>,
@@ -67,7 +67,7 @@ impl Documents {
         if problems.is_empty() { Ok(all) } else { Err(OperationError::Problems(problems)) }
     }
 
-    /// What is wrong where the same is there twice.
+    /// Adds a document. Returns the problem if the request has another document of the same name.
     async fn add(&mut self, place: usize, written: WrittenDocument) -> Result<Option<String>, OperationError> {
         let secret_fields = written.secret_fields.iter().cloned().collect();
         let (document, source) = read(written).map_err(|failure| OperationError::Invalid(failure.detail))?;
@@ -92,7 +92,7 @@ impl Documents {
     }
 }
 
-/// `POST /apply`: nothing is written unless all of it is right.
+/// `POST /apply`: stores everything, or nothing if a document has a problem.
 pub(super) async fn apply(caller: Caller, request: web::Json<ApplyRequest>) -> ApiResult {
     let ApplyRequest { documents, dry_run } = request.into_inner();
     let Documents { definitions, connections, alerts, .. } = Documents::read(documents).await?;
@@ -100,7 +100,7 @@ pub(super) async fn apply(caller: Caller, request: web::Json<ApplyRequest>) -> A
     let needed = if dry_run { Role::Viewer } else { Role::Developer };
     let tenants = definitions.iter().map(|new| &new.definition.tenant).chain(connections.iter().map(|new| &new.connection.tenant));
     for tenant in tenants.chain(alerts.iter().map(|new| &new.alert.tenant)) {
-        // Before a connection is stored: all of it, or nothing.
+        // Checked before anything is stored.
         actor.may(tenant, needed)?;
     }
     let (stored, done, told) = if dry_run {

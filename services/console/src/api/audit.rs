@@ -13,7 +13,7 @@ use forebay_store::{AuditEntry as StoredEntry, AuditFilter as StoredFilter};
 use futures_util::stream;
 use serde_json::json;
 
-/// Entries that are read at once for an export.
+/// Entries that one query of an export reads.
 const EXPORT_PART: u32 = 500;
 
 fn entry(row: StoredEntry) -> AuditEntry {
@@ -31,7 +31,7 @@ fn entry(row: StoredEntry) -> AuditEntry {
     }
 }
 
-/// `before`: older than this entry.
+/// Returns the filter of the store; `before` limits it to entries older than this one.
 fn stored(filter: &AuditFilter, before: Option<i64>, limit: u32) -> Result<StoredFilter, Failure> {
     Ok(StoredFilter {
         tenants: filter.tenant.as_ref().map(name).transpose()?.map(|tenant| vec![tenant]),
@@ -57,11 +57,11 @@ pub(super) async fn list(caller: Caller, query: web::Query<AuditQuery>) -> ApiRe
     ok(Page { items: rows.into_iter().map(entry).collect(), next })
 }
 
-/// `GET /audit/export`: every entry that fits, the newest first, as JSON lines. It ends early, without the last line break, where the
-/// database went away.
+/// `GET /audit/export`: every entry that the filter finds, the newest first, as JSON lines. If the database goes away, the response ends
+/// early, without the last line break.
 pub(super) async fn export(caller: Caller, query: web::Query<AuditFilter>) -> ApiResult {
     let filter = stored(&query, None, EXPORT_PART)?;
-    // The first part before the response begins: a refusal is a problem.
+    // The first part is read before the response begins, so that a refusal is a problem.
     let first = caller.state.operations.list_audit(&caller.actor, filter.clone()).await?;
     let parts = stream::unfold(Some(first), move |rows| {
         let (caller, filter) = (caller.clone(), filter.clone());

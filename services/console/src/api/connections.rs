@@ -1,4 +1,4 @@
-//! Connections: documents with a name, whose secrets are not shown.
+//! Connections: named documents whose secrets are not shown.
 
 use super::paging::{cut, etag, expected, must_expect, path, tenant};
 use super::{ApiResult, ok, ok_tagged};
@@ -38,7 +38,7 @@ pub(super) async fn get(caller: Caller, at: web::Path<NamePath>) -> ApiResult {
     ok_tagged(&etag(row.revision), shown(row, Some(document)))
 }
 
-/// Refuses a document that is not the one of the address. `field` holds its name.
+/// Refuses a document whose tenant or name is not that of the address. `field` is the field of the name.
 pub(super) fn is_of(document: &Value, field: &str, path: &IntegrationPath) -> Result<(), Failure> {
     let named = |field: &str| document.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (tenant, name) = (named("tenant"), named(field));

@@ -1,4 +1,4 @@
-//! The history: searching, one execution, retries, following.
+//! The history: search, details, retries, server-sent events.
 
 use super::paging::{limit, name, optional_time};
 use super::{ApiError, ApiResult, accepted, ok, optional, required};
@@ -32,6 +32,7 @@ fn shown(row: &ExecutionRow) -> Execution {
         status: row.status,
         attempts: row.attempts,
         received_at: Time::from(row.accepted_at),
+        accepted_at: Time::from(row.accepted_at),
         started_at: row.started_at.map(Time::from),
         ended_at: row.ended_at.map(Time::from),
         worker: row.worker.clone(),
@@ -61,6 +62,7 @@ fn detailed(detail: &StoredExecution) -> ExecutionDetail {
         status: step.status,
         started_at: Time::from(step.started_at),
         duration_ms: step.took as f64 / 1000.0,
+        took_ms: step.took as f64 / 1000.0,
         output: step.output.clone().unwrap_or_default(),
         error: step.error.clone(),
         note: step.note.clone(),
@@ -96,7 +98,7 @@ fn output(response: &StoredResponse) -> Value {
     ])
 }
 
-/// As its Content-Type says; null for none.
+/// Returns the body in the form of its Content-Type; null for an empty one.
 fn body(content_type: Option<&str>, bytes: &[u8]) -> Value {
     if bytes.is_empty() { Value::Null } else { shown_body(content_type, bytes) }
 }
@@ -149,7 +151,7 @@ pub(super) async fn retry(caller: Caller, at: web::Path<ExecutionPath>, body: we
     accepted(RetriedExecution { execution_id: retried.id.to_string(), version: retried.version, attempt: retried.attempt })
 }
 
-/// `POST /executions/retry`: in the order of acceptance, at most 50 a second.
+/// `POST /executions/retry`: in the order of receipt, at most 50 per second.
 pub(super) async fn retry_many(caller: Caller, body: web::Bytes) -> ApiResult {
     let request: RetryFoundRequest = required(&body)?;
     let part = match request.limit {

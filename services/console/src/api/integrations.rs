@@ -1,4 +1,4 @@
-//! Definitions of integrations: listing, one of them, its versions.
+//! Definitions of integrations: lists, details, versions.
 
 use super::paging::{cut, etag, expected, must_expect, name, path, tenant};
 use super::{ApiResult, accepted, ok, ok_tagged, optional};
@@ -31,7 +31,7 @@ fn listed(row: IntegrationRow) -> Integration {
     }
 }
 
-/// With the definition.
+/// Returns the integration with its definition.
 fn shown(version: StoredVersion) -> Integration {
     let text = |field: &str| version.document.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
     Integration {
@@ -71,7 +71,7 @@ pub(super) async fn get(caller: Caller, at: web::Path<NamePath>) -> ApiResult {
     ok_tagged(&etag(version.version), shown(version))
 }
 
-/// The document, and its text; that is empty where the document was given alone.
+/// Returns the document, and its text; the text is empty if the document was sent as JSON.
 pub(super) fn read(written: WrittenDocument) -> Result<(Value, String), Failure> {
     match (written.source, written.document) {
         (Some(source), Some(document)) => Ok((document, source)),
@@ -87,7 +87,7 @@ pub(super) fn read(written: WrittenDocument) -> Result<(Value, String), Failure>
     }
 }
 
-/// Checks a definition beside the server's own threads: compiling may take as long as mappings may.
+/// Checks a definition on another thread than the server's: compiling may take as long as mappings may.
 pub(super) async fn checked(document: Value, source: String) -> Result<NewDefinition, OperationError> {
     let checked = tokio::task::spawn_blocking(move || {
         let definition = check_definition(&document)?;
@@ -123,7 +123,7 @@ pub(super) fn applied(one: &Applied) -> AppliedDefinition {
     }
 }
 
-/// With what a dry run tells.
+/// Returns the result of a dry run.
 pub(super) fn planned(one: &Planned) -> AppliedDefinition {
     let differences = one.differences.iter().map(difference).collect();
     AppliedDefinition {
@@ -172,7 +172,7 @@ pub(super) async fn versions(caller: Caller, at: web::Path<NamePath>, query: web
         };
         rows.push(Version { summary, document: version.document.clone(), source: version.text() });
     }
-    // The newest first.
+    // Sorted by version, the newest first.
     ok(cut(&*query, rows, |row| format!("{:010}", i32::MAX - row.summary.version), |row| row)?)
 }
 

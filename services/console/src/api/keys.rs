@@ -39,7 +39,7 @@ pub(super) async fn create(caller: Caller, request: web::Json<CreateKeyRequest>)
         integrations: names(&request.integrations)?,
         tenant: name(&request.tenant)?,
         label: request.label.into_string(),
-        value: request.key.map(KeyValue::into_string),
+        value: request.key.map(KeyValue::into_secret),
         expires_at: request.expires_in.map(|expires_in| expires_in.parse()).transpose().map_err(not_valid)?.map(expiry),
         signs: request.signs,
         reads_all_outcomes: request.all_outcomes,
@@ -53,7 +53,7 @@ fn names(texts: &[NameText]) -> Result<Vec<Name>, Failure> {
 }
 
 fn not_valid(error: DurationError) -> Failure {
-    Failure::invalid(format!("lasts: {error}"))
+    Failure::invalid(format!("expiresIn: {error}"))
 }
 
 fn expiry(expires_in: Duration) -> UnixMicros {

@@ -1,4 +1,4 @@
-//! The admin API: everything that the pages and the command can do, in JSON under `/api/v1`.
+//! The admin API: everything that the pages and the command can do, as JSON under `/api/v1`.
 
 mod alerts;
 mod apply;
@@ -49,12 +49,12 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::fmt;
 
-/// Where all of it is.
+/// Prefix of all its addresses.
 pub(crate) const ROOT: &str = "/api/";
-/// Types are relative to this address, which is a name and needs not be reachable.
+/// Prefix of all types of problems: an identifier, which need not be reachable.
 const TYPE_BASE: &str = "https://forebay.dev/problems/";
 
-/// A failure, told as a problem (RFC 9457).
+/// A failure, sent as a problem (RFC 9457).
 #[derive(Debug)]
 pub(crate) struct ApiError(pub(crate) Failure);
 
@@ -78,12 +78,23 @@ impl ResponseError for ApiError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let Failure { status, slug, title, detail, problems, key, headers } = &self.0;
+        self.response(&self.0.detail)
+    }
+}
+
+impl ApiError {
+    /// Returns the answer for the person at the host, which tells the causes; `None`: there are none.
+    pub(crate) fn response_with_causes(&self) -> Option<HttpResponse> {
+        self.0.causes.as_deref().map(|causes| self.response(causes))
+    }
+
+    fn response(&self, detail: &str) -> HttpResponse {
+        let Failure { status, slug, title, detail: _, causes: _, problems, key, headers } = &self.0;
         let body = Problem {
             kind: format!("{TYPE_BASE}{slug}"),
             title: (*title).to_owned(),
             status: status.as_u16(),
-            detail: detail.clone(),
+            detail: detail.to_owned(),
             problems: problems.iter().map(|one| DocumentProblem { path: one.path.clone(), message: one.message.clone() }).collect(),
             key: key.as_ref().map(|(id, label)| ExistingKey { id: *id, label: label.clone() }),
         };
@@ -95,12 +106,12 @@ impl ResponseError for ApiError {
     }
 }
 
-/// A body that may be left out; one that is there must be right.
+/// Reads a body that may be empty.
 fn optional<T: Default + DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(T::default());
     }
-    // A list would be taken for the fields of an object, in their order.
+    // A derived reader would accept a list for the fields of an object, in their order.
     let value: Value = serde_json::from_slice(body).map_err(|error| Failure::bad_request(format!("the body: {error}")))?;
     if !value.is_object() {
         return Err(Failure::bad_request("the body: must be a JSON object"));
@@ -108,12 +119,12 @@ fn optional<T: Default + DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
     serde_json::from_value(value).map_err(|error| Failure::bad_request(format!("the body: {error}")))
 }
 
-/// As [`optional`], where there must be one.
+/// Reads a body that is required; otherwise the same as [`optional`].
 fn required<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
     optional::<Option<T>>(body)?.ok_or_else(|| Failure::bad_request("the body: a JSON object is required"))
 }
 
-/// A body that is no JSON of the wanted shape.
+/// Refuses a body that is not JSON of the wanted type.
 pub(crate) fn json_config(limit: usize) -> web::JsonConfig {
     web::JsonConfig::default().limit(limit).error_handler(|error, _| {
         let status = error.status_code();
@@ -124,7 +135,7 @@ pub(crate) fn json_config(limit: usize) -> web::JsonConfig {
     })
 }
 
-/// A query of another shape than the wanted one.
+/// Refuses a query that is not of the wanted type.
 pub(crate) fn query_config() -> web::QueryConfig {
     web::QueryConfig::default().error_handler(|error, request| {
         let failure = Failure::bad_request(format!("the query: {error}"));
@@ -132,7 +143,7 @@ pub(crate) fn query_config() -> web::QueryConfig {
     })
 }
 
-/// A path whose parts cannot be what they stand for: there is nothing of that name.
+/// Answers 404 for a path whose parts are not of the wanted types.
 pub(crate) fn path_config() -> web::PathConfig {
     web::PathConfig::default().error_handler(|error, request| {
         let failure = Failure::not_found(format!("There is nothing at this address: {error}."));
@@ -144,7 +155,7 @@ fn ok(body: impl Serialize) -> ApiResult {
     Ok(HttpResponse::Ok().json(body))
 }
 
-/// With the entity tag that a change of it sends as `If-Match`.
+/// Answers with the entity tag that a later change sends as `If-Match`.
 fn ok_tagged(tag: &str, body: impl Serialize) -> ApiResult {
     Ok(HttpResponse::Ok().insert_header((ETAG, tag)).json(body))
 }

@@ -14,11 +14,11 @@ use forebay_operations::QueueState;
 use forebay_store::{StatisticsPoint as StoredPoint, StatisticsQuery as StoredQuery, StatisticsScope, WorkerRow};
 use std::time::Duration;
 
-/// Maximum unreadable messages that are looked at.
+/// Maximum unreadable messages in a response.
 const MAX_UNREADABLE: usize = 100;
 /// Maximum points of a chart.
 const MAX_POINTS: u128 = 2000;
-/// How long the broker has to say how many messages wait.
+/// Maximum wait for the number of queued messages from the broker.
 const DEPTH_TIMEOUT: Duration = Duration::from_secs(10);
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -35,7 +35,7 @@ fn point(point: &StoredPoint) -> StatisticsPoint {
     }
 }
 
-/// `GET /monitor/statistics`: the points in which executions ended; of the last hour by minutes unless the query says otherwise.
+/// `GET /monitor/statistics`: the points in which executions ended; by default of the last hour, by minutes.
 pub(super) async fn statistics(caller: Caller, query: web::Query<StatisticsQuery>) -> ApiResult {
     let tenant = tenant(query.tenant.as_ref())?;
     let to = optional_time("to", query.to.as_ref())?.unwrap_or_else(UnixMicros::now);
@@ -106,7 +106,7 @@ fn unreadable(message: BrokerMessage) -> UnreadableMessage {
     }
 }
 
-/// `GET /unreadable`: the oldest, at most 100.
+/// `GET /unreadable`: the oldest messages, at most 100.
 pub(super) async fn list_unreadable(caller: Caller) -> ApiResult {
     let messages = caller.state.operations.list_unreadable(&caller.actor, MAX_UNREADABLE).await?;
     ok(Page { items: messages.into_iter().map(unreadable).collect(), next: None })

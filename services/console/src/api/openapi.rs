@@ -1,4 +1,4 @@
-//! The document of the API (OpenAPI 3.1), made from its routes and from the types that they take and give.
+//! The OpenAPI 3.1 document, made from the routes and the types of their requests and responses.
 
 use crate::route::{Access, Route};
 use actix_web::http::Method;
@@ -8,10 +8,10 @@ use utoipa::openapi::path::Parameter;
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{IntoParams, ToSchema};
 
-/// A type of the code, as the document has it.
+/// The schema of a Rust type.
 struct Described {
     schema: Value,
-    /// Types that it names.
+    /// Schemas of the types that it refers to.
     others: Vec<(String, RefOr<Schema>)>,
 }
 
@@ -22,10 +22,10 @@ fn described<T: ToSchema>() -> Described {
     Described { schema: json!({ "$ref": format!("#/components/schemas/{}", T::name()) }), others }
 }
 
-/// What the document says of a route.
+/// The description of a route.
 pub(crate) struct Documented {
     summary: &'static str,
-    /// Parts of the address, then parameters of the query.
+    /// The parameters of its path, then those of its query.
     parameters: Vec<Parameter>,
     takes: Option<(Described, bool)>,
     gives: Option<Described>,
@@ -71,7 +71,7 @@ pub(super) fn delete(path: &'static str, access: Access, summary: &'static str, 
     route(Method::DELETE, path, access, summary, to)
 }
 
-/// What is said of a route, one after the other.
+/// Builders of the description.
 impl Route {
     fn with(mut self, say: impl FnOnce(&mut Documented)) -> Self {
         if let Some(documented) = &mut self.documented {
@@ -80,12 +80,12 @@ impl Route {
         self
     }
 
-    /// The placeholders of its address.
+    /// Adds the parameters of the path.
     pub(super) fn at<P: IntoParams>(self) -> Self {
         self.query::<P>()
     }
 
-    /// The parameters of its query.
+    /// Adds the parameters of the query.
     pub(super) fn query<Q: IntoParams>(self) -> Self {
         self.with(|documented| documented.parameters.extend(Q::into_params(|| None)))
     }
@@ -94,7 +94,7 @@ impl Route {
         self.with(|documented| documented.takes = Some((described::<T>(), true)))
     }
 
-    /// The body may be left out.
+    /// Sets the type of an optional body.
     pub(super) fn may_take<T: ToSchema>(self) -> Self {
         self.with(|documented| documented.takes = Some((described::<T>(), false)))
     }
@@ -107,7 +107,7 @@ impl Route {
         self.gives::<T>().with(|documented| documented.status = status)
     }
 
-    /// A page of these.
+    /// Sets the response: a page of `T`.
     pub(super) fn lists<T: ToSchema>(self) -> Self {
         self.with(|documented| {
             let mut row = described::<T>();
@@ -135,23 +135,23 @@ impl Route {
         })
     }
 
-    /// Any JSON object.
+    /// Sets the response: any JSON object.
     pub(super) fn any(self) -> Self {
         self.with(|documented| documented.gives = Some(Described { schema: json!({ "type": "object" }), others: Vec::new() }))
     }
 
-    /// A former address, which works for one release.
+    /// Marks a former address, which works for one release.
     pub(super) fn deprecated(self) -> Self {
         self.with(|documented| documented.deprecated = true)
     }
 
-    /// Says what it was made from, by `If-Match` or `If-None-Match: *`.
+    /// Requires `If-Match` or `If-None-Match: *`, with the revision that a change was made from.
     pub(super) fn conditional(self) -> Self {
         self.with(|documented| documented.conditional = true)
     }
 }
 
-/// The document of the API, made from its routes.
+/// Returns the document, made from the routes.
 #[must_use]
 pub fn openapi() -> Value {
     let mut paths: Map<String, Value> = Map::new();

@@ -1,4 +1,4 @@
-//! Pages of listings, and what requests say of time and of revisions.
+//! Pages of listings, and the times and revisions of requests.
 
 use crate::failure::Failure;
 use actix_web::HttpRequest;
@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 const USUAL: u32 = 100;
 
-/// One page of a listing that is small enough to be read whole. `key` tells rows apart and orders them.
+/// Returns one page of a listing that is read completely. `key` identifies rows and orders them.
 pub(super) fn cut<R, T>(query: &impl Paged, rows: Vec<R>, key: impl Fn(&R) -> String, show: impl Fn(R) -> T) -> Result<Page<T>, Failure> {
     let PageQuery { limit: wanted, cursor } = query.page();
     let limit = limit(wanted)? as usize;
@@ -25,7 +25,7 @@ pub(super) fn cut<R, T>(query: &impl Paged, rows: Vec<R>, key: impl Fn(&R) -> St
     Ok(Page { items: keyed.into_iter().map(|(_, row)| show(row)).collect(), next })
 }
 
-/// The tenant of a query.
+/// Reads the tenant of a query.
 pub(super) fn tenant(name_text: Option<&NameText>) -> Result<Option<Name>, Failure> {
     name_text.map(name).transpose()
 }
@@ -42,17 +42,17 @@ pub(super) fn name(text: &NameText) -> Result<Name, Failure> {
     text.parse().map_err(|error| Failure::bad_request(error.to_string()))
 }
 
-/// As [`name`], of a name in an address.
+/// Reads a name in an address; otherwise the same as [`name`].
 pub(super) fn name_in_path(text: &NameText) -> Result<Name, Failure> {
     name(text).map_err(|failure| Failure::not_found(failure.detail))
 }
 
-/// The integration, connection or alert that an address names.
+/// Reads the name of an integration, connection or alert in an address.
 pub(super) fn path(at: &NamePath) -> Result<IntegrationPath, Failure> {
     Ok(IntegrationPath { tenant: name_in_path(&at.tenant)?, name: name_in_path(&at.name)? })
 }
 
-/// Reads a time: a date and time, or how long ago, such as `1h`.
+/// Reads a time: a date and time, or an age such as `1h`.
 pub(super) fn time(field: &str, text: &MomentText) -> Result<UnixMicros, Failure> {
     let text = text.as_str();
     if let Ok(back) = parse_duration(text) {
@@ -64,17 +64,17 @@ pub(super) fn time(field: &str, text: &MomentText) -> Result<UnixMicros, Failure
     Ok(UnixMicros::new(at.as_microsecond().max(0)))
 }
 
-/// As [`time`], of a field that may be absent.
+/// Reads a time that may be absent; otherwise the same as [`time`].
 pub(super) fn optional_time(field: &str, text: Option<&MomentText>) -> Result<Option<UnixMicros>, Failure> {
     text.map(|text| time(field, text)).transpose()
 }
 
-/// A revision as an entity tag.
+/// Returns a revision as an entity tag.
 pub(super) fn etag(revision: i32) -> String {
     format!("\"{revision}\"")
 }
 
-/// The revision that a change was made from: of `If-Match`; 0 for `If-None-Match: *`, which means that there is none yet.
+/// Reads the revision that a change was made from: that of `If-Match`, or 0 for `If-None-Match: *` (it does not exist yet).
 pub(super) fn expected(request: &HttpRequest) -> Result<Option<i32>, Failure> {
     let header = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or_default().trim().to_owned());
     if let Some(none) = header(IF_NONE_MATCH) {
@@ -84,14 +84,14 @@ pub(super) fn expected(request: &HttpRequest) -> Result<Option<i32>, Failure> {
         None => Ok(None),
         Some(any) if any == "*" => Ok(None),
         Some(tag) => {
-            // Without the quotes too: it cannot be mistaken for anything else.
+            // The quotes are optional: the number is unambiguous without them.
             let number = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).unwrap_or(&tag).parse().ok();
             number.map(Some).ok_or_else(|| Failure::bad_request("If-Match: send the ETag that was read, such as \"3\""))
         }
     }
 }
 
-/// As [`expected`], where a change must say what it was made from.
+/// Reads the revision that a change was made from, which is required; otherwise the same as [`expected`].
 pub(super) fn must_expect(request: &HttpRequest) -> Result<Option<i32>, Failure> {
     let is_any = request.headers().get(IF_MATCH).is_some_and(|value| value.as_bytes() == b"*");
     match expected(request)? {

@@ -50,7 +50,7 @@ fn read_grants(grants: &BTreeMap<TenantScope, RoleName>) -> Result<Grants, Failu
 /// `POST /users`.
 pub(super) async fn create_user(caller: Caller, request: web::Json<CreateUserRequest>) -> ApiResult {
     let CreateUserRequest { name, full_name, password, grants } = request.into_inner();
-    let (name, full_name, password) = (name.into_string(), full_name.into_string(), password.map(Password::into_string));
+    let (name, full_name, password) = (name.into_string(), full_name.into_string(), password.map(Password::into_secret));
     let row = caller.state.operations.create_user(&caller.actor, name, full_name, password, read_grants(&grants)?).await?;
     created(&format!("/api/v1/users/{}", row.id), user(row))
 }
@@ -67,7 +67,7 @@ pub(super) async fn update_user(
         full_name: full_name.map(FullName::into_string),
         enabled,
         grants: grants.as_ref().map(read_grants).transpose()?,
-        password: password.map(Password::into_string),
+        password: password.map(Password::into_secret),
     };
     let row = caller.state.operations.update_user(&caller.actor, at.id, change, expected(&http)?).await?;
     ok_tagged(&etag(row.revision), user(row))
@@ -104,7 +104,7 @@ pub(super) async fn create_token(caller: Caller, request: web::Json<CreateTokenR
     let request = request.into_inner();
     let user = request.user.or_else(|| caller.actor.user_id());
     let user = user.ok_or_else(|| Failure::invalid("user: the person at the host has no tokens; say whose it is"))?;
-    let lasts = request.expires_in.parse().map_err(|error| Failure::invalid(format!("lasts: {error}")))?;
+    let lasts = request.expires_in.parse().map_err(|error| Failure::invalid(format!("expiresIn: {error}")))?;
     let scopes: Result<Vec<Scope>, String> = request.tenants.iter().map(|text| text.as_str().parse()).collect();
     let scopes = scopes.map_err(|why| Failure::invalid(format!("tenants: {why}")))?;
     let role = request.role.as_str().parse().map_err(|why| Failure::invalid(format!("role: {why}")))?;

@@ -9,7 +9,7 @@ use forebay_admin_api::diagnostics::{Diagnosis, DiagnosticsDisabled, Diagnostics
 use forebay_admin_api::schedules::Schedule;
 use forebay_admin_api::triggers::{DecidedTrigger, DecisionEffect, Trigger, TriggerDecision};
 use forebay_admin_api::{ListQuery, NamePath, Time};
-use forebay_store::{Decision, DiagnosisRow, ScheduleRow, TriggerRow};
+use forebay_store::{Decision, DiagnosisRow, SHARED_QUEUE_POLICY, ScheduleRow, TriggerRow};
 
 fn trigger(row: TriggerRow) -> Trigger {
     Trigger {
@@ -17,6 +17,7 @@ fn trigger(row: TriggerRow) -> Trigger {
         integration: row.name,
         integration_id: row.integration_id,
         kind: row.kind.as_str().to_owned(),
+        dispatch_policy: dispatch_policy(&row.policy),
         policy: row.policy,
         enabled: row.enabled,
         state: row.state.as_str().to_owned(),
@@ -24,6 +25,18 @@ fn trigger(row: TriggerRow) -> Trigger {
         execution_id: row.execution_id.map(|id| id.to_string()),
         error: row.error,
         worker: row.worker,
+    }
+}
+
+/// Returns the standard term for a stored policy.
+fn dispatch_policy(stored: &str) -> String {
+    let (kind, limit) = stored.split_once(' ').unwrap_or((stored, ""));
+    match kind {
+        SHARED_QUEUE_POLICY => "parallel".to_owned(),
+        "serial" => "ordered".to_owned(),
+        "by" => format!("ordered by {limit}"),
+        "parallel" => format!("concurrency limit {limit}"),
+        _ => stored.to_owned(),
     }
 }
 

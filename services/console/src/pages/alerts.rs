@@ -1,4 +1,4 @@
-//! Rules of who is told when.
+//! Alert rules.
 
 use super::conflict::{Choice, unchosen};
 use super::flash::{Flash, Shown};
@@ -56,7 +56,7 @@ pub(super) async fn edit(caller: Caller, at: At) -> PageResult {
     Ok(form(&caller, StatusCode::OK, &WrittenText::stored(path.to_string(), source, revision)))
 }
 
-/// The text that is stored, without secrets, and its revision.
+/// Returns the stored text, without secrets, and its revision.
 async fn current(caller: &Caller, path: &IntegrationPath) -> Result<(String, i32), PageError> {
     let row = caller.state.operations.alert(&caller.actor, path).await?;
     Ok((to_yaml(&row.document), row.revision))
@@ -81,7 +81,7 @@ fn form(caller: &Caller, status: StatusCode, text: &WrittenText) -> actix_web::H
     Framed::new(caller, Section::Alerts, title).above(&above).with_editor().show_as(status, &html! {}, &editor.draw())
 }
 
-/// `POST /alerts`. Whatever is wrong, the text stays on the page.
+/// `POST /alerts`. If it is not saved, the text stays on the page.
 pub(super) async fn save(caller: Caller, body: web::Bytes) -> PageResult {
     let sent = Sent::read(&body);
     let text = WrittenText::sent(&sent);

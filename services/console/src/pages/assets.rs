@@ -1,11 +1,11 @@
-//! Styles, scripts and pictures: in the program itself, so that it needs no file beside it.
+//! Styles, scripts and pictures, which are part of the program, so that it needs no files.
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::{HttpResponse, web};
 use sha2::{Digest, Sha256};
 use std::sync::LazyLock;
 
-/// An address has a part of its content's hash, so it never changes what it means.
+/// The address contains a part of the content's hash, so the content of an address never changes.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
 struct Asset {
@@ -33,14 +33,15 @@ static ADDRESSES: LazyLock<Vec<String>> = LazyLock::new(|| {
     ASSETS.iter().map(address).collect()
 });
 
-/// Where pages find an asset.
+/// Returns the address of an asset.
 #[must_use]
 pub(crate) fn address(name: &str) -> String {
     let place = ASSETS.iter().position(|asset| asset.name == name);
     place.map(|place| ADDRESSES[place].clone()).unwrap_or_default()
 }
 
-/// `GET /assets/{hash}/{name}`. Another hash is of another version of the program: it gets this one's content, and does not keep it.
+/// `GET /assets/{hash}/{name}`. Another hash belongs to another version of the program: the response is the content of this version, and is
+/// not cached.
 pub(crate) async fn get(path: web::Path<(String, String)>) -> HttpResponse {
     let (hash, name) = path.into_inner();
     let Some(asset) = ASSETS.iter().find(|asset| asset.name == name) else { return HttpResponse::NotFound().finish() };

@@ -1,4 +1,4 @@
-//! Retrying all that a search finds: counted first, then done beside the request, with its progress on the page.
+//! Retries all executions that a search finds: they are counted first, then retried in the background, with the progress on the page.
 
 use super::executions::{Counted, filter_of, page};
 use super::sent::Sent;
@@ -20,13 +20,13 @@ use tokio_util::sync::CancellationToken;
 
 /// Maximum executions that are counted.
 pub(crate) const MAX_EXECUTIONS: u32 = 10_000;
-/// So many are read at once.
+/// Executions that are read at once.
 const PART: u32 = 100;
-/// Retries by search that run at once in this process.
+/// Maximum retries by search that run in this process.
 const MAX_RUNNING: usize = 4;
-/// Finished ones that are still shown.
+/// Maximum finished retries by search that are shown.
 const MAX_SHOWN: usize = 8;
-/// How long a finished one is shown, in microseconds.
+/// Time for which a finished retry by search is shown.
 const SHOWN_FOR: Duration = Duration::from_secs(5 * 60);
 
 /// One retry by search.
@@ -36,7 +36,7 @@ struct Job {
     retried: u32,
     refused: u32,
     last_refusal: String,
-    /// When it ended, and why before its end; empty: it went through.
+    /// The time at which it ended, and the reason if it did not complete; empty: it completed.
     ended: Option<(UnixMicros, String)>,
     stop: CancellationToken,
 }
@@ -50,7 +50,7 @@ impl Bulk {
         self.0.lock().clone()
     }
 
-    /// How those of a person stand; `None`: there are none.
+    /// Returns the state of a person's retries by search; `None`: there are none.
     pub(crate) fn notice(&self, actor: &Actor) -> Option<Markup> {
         let now = UnixMicros::now();
         let mut shown = Vec::new();
@@ -160,10 +160,10 @@ pub(super) async fn submit(caller: Caller, body: web::Bytes) -> PageResult {
     let choices = Choices { count: true, latest: options.latest, from_start: options.from_start };
     let found = caller.state.operations.count_retryable(&caller.actor, filter.clone(), MAX_EXECUTIONS).await?;
     if sent.text("action") != "retry" || found == 0 {
-        // Counting does nothing, so it has an address.
+        // Counting changes nothing, so it has an address.
         return Ok(see_other(&format!("/executions?{}{}", asked.query_string(), choices.query_string())));
     }
-    // What fails again meanwhile is not taken up a second time: only what was accepted until now, each once, in order.
+    // Executions that fail again meanwhile are not retried twice: only those received until now are, each once, in order.
     let filter = Filter { until: Some(UnixMicros::now()), ..filter };
     if !caller.state.bulk.begin(caller.actor.clone(), caller.state.operations.clone(), filter, options, found) {
         let said = notice(Tone::Warn, "Not started", "Other retries by search are running: wait until one has ended.");
@@ -172,7 +172,7 @@ pub(super) async fn submit(caller: Caller, body: web::Bytes) -> PageResult {
     Ok(see_other(&format!("/executions?{}", asked.query_string())))
 }
 
-/// `POST /executions/retry/stop`: one's own.
+/// `POST /executions/retry/stop`: stops the caller's own.
 pub(super) async fn stop(caller: Caller) -> PageResult {
     for job in caller.state.bulk.jobs() {
         let job = job.lock();

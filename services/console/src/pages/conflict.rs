@@ -1,25 +1,25 @@
-//! Two people changed the same text: what each did since the version that both began with, and both together.
+//! Conflicting changes of two people to the same text: both changes since the common version, and the merged text.
 
 use crate::view::conflict::{Conflict, Merge};
 use diffy::MergeOptions;
 
-/// Longest text that is merged, in bytes: comparing costs the product of the lengths.
+/// Maximum bytes of a text that is merged: the cost of a comparison is the product of the lengths.
 const MAX_BYTES: usize = 400_000;
 const MARKS: [&str; 2] = ["<<<<<<< ", ">>>>>>> "];
 
-/// Which text a person goes on with.
+/// The text with which a person continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Choice {
-    /// Both changes.
+    /// Both changes, merged.
     Merge,
-    /// Their own, which undoes the other.
+    /// The person's own text, which undoes the other change.
     Mine,
-    /// The other's, which undoes their own.
+    /// The other person's text, which undoes the own change.
     Theirs,
 }
 
 impl Choice {
-    /// Reads the value of a button.
+    /// Reads the choice from the value of a button.
     pub(crate) fn read(action: &str) -> Option<Self> {
         match action {
             "use-merge" => Some(Self::Merge),
@@ -29,7 +29,7 @@ impl Choice {
         }
     }
 
-    /// The text that is chosen, and what its reader has to know.
+    /// Returns the chosen text, and a message for its reader.
     pub(crate) fn text(self, conflict: &Conflict) -> (String, String) {
         let over = &conflict.theirs_name;
         match (self, &conflict.merge) {
@@ -52,20 +52,20 @@ impl Choice {
 }
 
 impl Conflict {
-    /// Of a text `mine` that began with `base` (empty: with nothing), where `theirs` is stored under the number `over`.
+    /// Compares the text `mine`, which began with `base` (empty: a new text), with `theirs`, which is stored under the number `over`.
     pub(crate) fn new(base: String, theirs: String, mine: String, over: i32, kind: &str) -> Self {
         let merge = merge(&base, &theirs, &mine);
         Self { who: "Somebody else saved".to_owned(), theirs_name: format!("{kind} {over}"), base, theirs, mine, over, merge }
     }
 
-    /// Who saved what is stored.
+    /// Sets the person who saved the stored text.
     pub(crate) fn by(mut self, who: String) -> Self {
         self.who = who;
         self
     }
 }
 
-/// Both changes in one text. `base`: where both began; empty: there was nothing.
+/// Merges both changes. `base` is the common version; empty if there is none.
 fn merge(base: &str, theirs: &str, mine: &str) -> Merge {
     if base.is_empty() {
         return Merge::NoBase;
@@ -84,7 +84,7 @@ fn merge(base: &str, theirs: &str, mine: &str) -> Merge {
     }
 }
 
-/// The first line, from 1, at which a merge left the choice to a person; `None`: all is chosen.
+/// Returns the first line, from 1, at which a merged text still has an unresolved conflict.
 pub(crate) fn unchosen(text: &str) -> Option<usize> {
     text.lines().position(|line| MARKS.iter().any(|mark| line.starts_with(mark))).map(|line| line + 1)
 }

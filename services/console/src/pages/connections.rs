@@ -1,4 +1,4 @@
-//! Credentials of other systems.
+//! Connections to other systems.
 
 use super::conflict::{Choice, unchosen};
 use super::flash::{Flash, Shown};
@@ -60,7 +60,7 @@ pub(super) async fn edit(caller: Caller, at: At) -> PageResult {
     Ok(form(&caller, StatusCode::OK, &WrittenText::stored(path.to_string(), source, revision)))
 }
 
-/// The text that is stored, without secrets, and its revision.
+/// Returns the stored text, without secrets, and its revision.
 async fn current(caller: &Caller, path: &IntegrationPath) -> Result<(String, i32), PageError> {
     let (row, document) = caller.state.operations.connection(&caller.actor, path).await?;
     Ok((to_yaml(&document), row.revision))
@@ -89,7 +89,7 @@ fn form(caller: &Caller, status: StatusCode, text: &WrittenText) -> actix_web::H
     Framed::new(caller, Section::Connections, title).above(&above).with_editor().show_as(status, &html! {}, &editor.draw())
 }
 
-/// `POST /connections`. Whatever is wrong, the text stays on the page.
+/// `POST /connections`. If it is not saved, the text stays on the page.
 pub(super) async fn save(caller: Caller, body: web::Bytes) -> PageResult {
     let sent = Sent::read(&body);
     let text = WrittenText::sent(&sent);

@@ -1,4 +1,4 @@
-//! The history: searching it, one execution, and running it again.
+//! The history: search, details, retries.
 
 use super::sent::Sent;
 use super::{Framed, PageError, PageResult, see_other};
@@ -21,7 +21,7 @@ use serde_json::Value;
 /// Executions on one page.
 const ROWS: u32 = 50;
 
-/// What a search asks the store for.
+/// Returns the filter of the store for a search.
 pub(super) fn filter_of(asked: &SearchQuery) -> Result<Filter, PageError> {
     let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
     let named = |text: &str| given(text).map(|text| super::name(&text)).transpose();
@@ -67,14 +67,14 @@ pub(super) async fn list(caller: Caller, asked: web::Query<SearchQuery>, choices
     page(&caller, &asked, StatusCode::OK, &html! {}, &Counted { found, choices }).await
 }
 
-/// How many a retry of the search would take up, where that was counted, and how they would be retried.
+/// The number of executions that a retry of the search would include, if it was counted, and its options.
 #[derive(Debug, Default)]
 pub(super) struct Counted {
     pub(super) found: Option<u32>,
     pub(super) choices: Choices,
 }
 
-/// The list. `said`: what was done.
+/// Returns the list. `said` is a message about the last action.
 pub(super) async fn page(caller: &Caller, asked: &SearchQuery, status: StatusCode, said: &Markup, counted: &Counted) -> PageResult {
     let filter = Filter { limit: ROWS + 1, ..filter_of(asked)? };
     let mut rows = caller.state.operations.list_executions(&caller.actor, filter).await?;
@@ -94,13 +94,13 @@ pub(super) async fn page(caller: &Caller, asked: &SearchQuery, status: StatusCod
         .append_pair("tenant", &asked.tenant)
         .append_pair("integration", &asked.integration)
         .finish();
-    // A page that answers a form is not at an address that could be fetched again.
+    // A page that answers a form has no address that could be fetched again.
     let follows = asked.before.is_empty() && counted.found.is_none();
     let framed = Framed::new(caller, Section::Executions, "Executions").live(if follows { &live } else { "" });
     Ok(framed.show_as(status, &html! {}, &content))
 }
 
-/// The integrations that somebody may choose from.
+/// Returns the integrations from which the reader may choose.
 fn names(state: &State, actor: &Actor, tenant: &str) -> Vec<String> {
     let (snapshot, seen) = (state.snapshot.current(), actor.tenants(Role::Viewer));
     let is_asked = |name: &Name| seen.has(name) && (tenant.is_empty() || name.as_str() == tenant);
@@ -123,7 +123,7 @@ pub(super) async fn show(caller: Caller, id: web::Path<String>) -> PageResult {
 
 async fn recorded(caller: &Caller, id: &ExecutionId, detail: &ExecutionDetail) -> PageResult {
     let row = &detail.row;
-    // Of a newer Forebay, or gone: the page does without.
+    // It may be of a newer Forebay, or deleted: the page is shown without it.
     let definition = caller.state.operations.store().definition(row.integration_id, row.version).await.ok().flatten();
     let latest = caller.state.snapshot.current().integration_by_id(row.integration_id).map(|known| known.version);
     let around: Vec<Option<Around>> = match &detail.variables {
@@ -142,7 +142,7 @@ async fn recorded(caller: &Caller, id: &ExecutionId, detail: &ExecutionDetail) -
     Ok(Framed::new(caller, Section::Executions, &title).above(&above).live(&live).show(&head, &view::execution::execution(detail, &seen)))
 }
 
-/// Nothing is recorded before a worker begins; that the id was issued is proved by the id.
+/// Returns the page of an execution without records. A worker has not begun it; its id proves that it was issued.
 async fn waiting(caller: &Caller, id: &ExecutionId) -> PageResult {
     let issuer = forebay_contract::IdIssuer::new(&caller.state.operations.store().id_key().await?);
     let snapshot = caller.state.snapshot.current();

@@ -1,40 +1,42 @@
-//! What a page shows once, after the form that it answers. A form that has done something leads to another page by GET, which can be loaded
-//! again and does nothing; what it did is on that page the first time.
+//! Messages that a page shows once, after a form. A form that has changed something leads to another page by GET, which can be loaded again
+//! without a change; the message is on that page the first time.
 
 use super::{PageError, PageResult, see_other};
 use crate::auth::Caller;
 use crate::view::connections::Tested;
 use crate::view::try_it::{Answer, Call};
+use forebay_contract::{Secret, exposed_secret};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use uuid::Uuid;
 
-/// A browser follows at once; who is slower finds the page without it.
+/// Time for which a message is stored. A browser follows at once.
 const LASTS: Duration = Duration::from_secs(300);
 
-/// What is shown once.
+/// A message that is shown once.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Flash {
-    /// A key of a caller, the only time that it is seen.
+    /// A key was created; its value is shown only here.
     KeyCreated {
-        /// What it is for.
+        /// The label of the key.
         label: String,
-        /// What callers send, or sign with.
-        key: String,
-        /// Whether they sign with it.
+        /// The value that callers send, or sign with.
+        #[serde(with = "exposed_secret")]
+        key: Secret,
+        /// Whether callers sign with it.
         signs: bool,
     },
-    /// A token, the only time that it is seen.
-    TokenCreated(String),
-    /// A change without a secret, in a few words: a title and a text.
+    /// A token was created; it is shown only here.
+    TokenCreated(#[serde(with = "exposed_secret")] Secret),
+    /// Something was done: a title and a text without secrets.
     Said(String, String),
-    /// What a test of a connection or an alert found.
+    /// The result of a test of a connection or an alert.
     Tested(Tested),
-    /// A call that was tried, and what came back, or why it was not sent.
+    /// A call that was tried, and its response, or the reason for which it was not sent.
     Tried(Call, Result<Answer, String>),
 }
 
-/// The part of an address that names what is shown once.
+/// The part of an address that names a message.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Shown {
@@ -42,7 +44,7 @@ pub(crate) struct Shown {
 }
 
 impl Caller {
-    /// Leads to a page of this address, which shows it once.
+    /// Redirects to a page of this address, which shows the message once.
     pub(super) async fn lead_to(&self, place: &str, flash: &Flash) -> PageResult {
         let text = serde_json::to_vec(flash).map_err(|_| crate::failure::Failure::bad_request("what was done cannot be shown"))?;
         let id = self.state.operations.store().put_flash(&self.credential, text, LASTS).await?;
@@ -50,7 +52,7 @@ impl Caller {
         Ok(see_other(&format!("{place}{and}shown={id}")))
     }
 
-    /// What the address names, this one time.
+    /// Returns the message that the address names, once.
     pub(super) async fn flash(&self, shown: &Shown) -> Result<Option<Flash>, PageError> {
         let Some(id) = shown.shown else { return Ok(None) };
         let text = self.state.operations.store().take_flash(&self.credential, id).await?;

@@ -1,4 +1,4 @@
-//! The integrations with their health and statistics; one of them; its versions.
+//! The integrations with their health and statistics, the page of each, and its versions.
 
 use super::flash::Shown;
 use super::keys::Said;
@@ -31,9 +31,9 @@ use uuid::Uuid;
 /// Integrations on one page.
 const LINES: usize = 50;
 const HOUR: Duration = Duration::from_secs(3600);
-/// A slice of the small charts.
+/// Width of a slice of the small charts.
 const SLICE: Duration = Duration::from_secs(300);
-/// Slices of an hour.
+/// Number of slices in an hour.
 const SLICES: usize = 12;
 /// Executions on the page of an integration.
 const LATEST: u32 = 8;
@@ -50,7 +50,7 @@ pub(super) async fn home(_: Caller) -> HttpResponse {
     see_other("/integrations")
 }
 
-/// What the reader of the list asked for.
+/// The query of the list.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct IntegrationsQuery {
@@ -134,23 +134,23 @@ pub(super) async fn overview(caller: Caller, at: At, shown: web::Query<Shown>, s
     page(&caller, &path(at)?, StatusCode::OK, &said).await
 }
 
-/// What the editor has just saved.
+/// The version that the editor has just saved.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Saved {
-    /// The current version then; 0: nothing was saved.
+    /// The version that is current then; 0: nothing was saved.
     saved: i32,
-    /// Whether it is a new one.
+    /// True if it is a new version.
     changed: bool,
 }
 
-/// The address of the page that says what was saved.
+/// Returns the address of the page that shows the saved version.
 pub(super) fn saved_address(applied: &Applied) -> String {
     let place = address(applied.path.tenant.as_str(), applied.path.name.as_str());
     format!("{place}?saved={}&changed={}", applied.version, applied.change != Change::Unchanged)
 }
 
-/// The page of one integration. `said`: what was just done, and a form of a key that was refused.
+/// Returns the page of one integration. `said` has a message about the last action, and a form of a key that was refused.
 pub(super) async fn page(caller: &Caller, path: &IntegrationPath, status: StatusCode, said: &Said) -> PageResult {
     let (actor, operations) = (&caller.actor, &caller.state.operations);
     operations.integration(actor, path).await?;
@@ -214,7 +214,7 @@ pub(super) async fn page(caller: &Caller, path: &IntegrationPath, status: Status
     Ok(framed.show_as(status, &head, &content))
 }
 
-/// Which two versions are compared.
+/// The two versions to compare.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Compared {
@@ -256,7 +256,7 @@ pub(super) async fn disable(caller: Caller, at: At) -> PageResult {
     switch(&caller, &path(at)?, false).await
 }
 
-/// A new version that says the same but for `enabled`, in the words of its author.
+/// Saves a new version that differs in `enabled` only, and keeps the text of its author.
 async fn switch(caller: &Caller, path: &IntegrationPath, enabled: bool) -> PageResult {
     let current = caller.state.operations.integration(&caller.actor, path).await?;
     let new = switched(&current, enabled).map_err(|why| Failure::new(StatusCode::CONFLICT, "refused", "Not as things stand", why))?;
@@ -267,7 +267,7 @@ async fn switch(caller: &Caller, path: &IntegrationPath, enabled: bool) -> PageR
 fn switched(current: &StoredVersion, enabled: bool) -> Result<NewDefinition, String> {
     let field = if enabled { None } else { Some(json!(false)) };
     let edited = super::editor::text::with_fields(&current.text(), &[("enabled", field)])?;
-    // It runs already: rules that came later do not keep anybody from stopping it.
+    // The stored version runs already: rules that were added later must not prevent anybody from disabling it.
     let read = super::editor::made::read_stored(&edited.source)
         .map_err(|problems| problems.iter().map(|one| one.message.clone()).collect::<Vec<_>>().join("; "))?;
     let definition: Definition = read.definition;

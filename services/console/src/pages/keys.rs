@@ -12,35 +12,35 @@ use crate::view::notice::notice;
 use crate::view::page::{Section, card};
 use actix_web::http::StatusCode;
 use actix_web::web;
-use forebay_contract::{Name, UnixMicros, parse_duration};
+use forebay_contract::{Name, Secret, UnixMicros, parse_duration};
 use forebay_operations::OperationError;
 use forebay_store::{KeyChange, KeyRow, NewKey, Role, StoreError};
 use maud::{Markup, html};
 use uuid::Uuid;
 
-/// What a page with a form of keys says: what was just done, and a form that was refused.
+/// The messages of a page with a form of keys: about the last action, and a form that was refused.
 #[derive(Default)]
 pub(super) struct Said {
-    /// Above everything.
+    /// The notice at the top.
     pub(super) notice: Markup,
-    /// Why the form was refused; empty: it was not.
+    /// The reason for which the form was refused; empty: it was not.
     pub(super) wrong: String,
-    /// What was sent.
+    /// The submitted fields.
     pub(super) sent: Sent,
 }
 
 impl Said {
-    /// Of a flash.
+    /// Makes the messages from a flash.
     pub(super) fn of(flash: Option<Flash>) -> Self {
         let notice = match flash {
-            Some(Flash::KeyCreated { label, key, signs }) => view::keys::created(&label, &key, signs),
+            Some(Flash::KeyCreated { label, key, signs }) => view::keys::created(&label, key.expose(), signs),
             Some(Flash::Said(title, text)) => notice(Tone::Good, &title, text.as_str()),
             Some(Flash::TokenCreated(_) | Flash::Tested(_) | Flash::Tried(..)) | None => html! {},
         };
         Self { notice, ..Self::default() }
     }
 
-    /// A form of new keys, with what was sent if it was this one.
+    /// Returns a form of new keys, filled with the submitted fields if it was this form.
     pub(super) fn form(&self, tenant: &str, integrations: &[String], signs: bool, back: &str) -> Markup {
         let (sent, is_this) = (&self.sent, self.sent.text("tenant") == tenant);
         let form = Form { tenant, integrations, signs, back, ..Form::default() };
@@ -141,7 +141,7 @@ pub(super) async fn create(caller: Caller, body: web::Bytes) -> PageResult {
     refused(&caller, &back, status, &Said { notice, wrong, sent }).await
 }
 
-/// On the page from which the form was sent.
+/// Returns the page from which the form was sent.
 async fn refused(caller: &Caller, back: &str, status: StatusCode, said: &Said) -> PageResult {
     if let Some((tenant, integration)) = back.strip_prefix("/integrations/").and_then(|rest| rest.split_once('/')) {
         let path = forebay_contract::IntegrationPath { tenant: name(tenant)?, name: name(integration)? };
@@ -162,7 +162,7 @@ fn new_key(sent: &Sent) -> Result<NewKey, String> {
             Some(UnixMicros::now() + lasts)
         }
     };
-    let value = sent.given("value").map(str::to_owned);
+    let value = sent.given("value").map(Secret::new);
     let tenant = sent.text("tenant").parse().map_err(|error: forebay_contract::NameError| error.to_string())?;
     Ok(NewKey {
         tenant,
@@ -179,7 +179,7 @@ fn integrations_of(sent: &Sent) -> Result<Vec<Name>, String> {
     sent.all("integrations").iter().map(|text| text.parse::<Name>().map_err(|error| error.to_string())).collect()
 }
 
-/// `POST /keys/grant`: a key that exists opens more.
+/// `POST /keys/grant`: an existing key may call more integrations.
 pub(super) async fn grant(caller: Caller, body: web::Bytes) -> PageResult {
     let sent = Sent::read(&body);
     let id: Uuid = sent.text("key").parse().map_err(|_| Failure::bad_request("Choose a key."))?;
@@ -187,7 +187,7 @@ pub(super) async fn grant(caller: Caller, body: web::Bytes) -> PageResult {
     changed(&caller, id, change, &sent, "Key granted").await
 }
 
-/// `POST /keys/{id}/revoke`: a key may call less.
+/// `POST /keys/{id}/revoke`: a key may call fewer integrations.
 pub(super) async fn revoke(caller: Caller, id: web::Path<Uuid>, body: web::Bytes) -> PageResult {
     let sent = Sent::read(&body);
     let change = |names| KeyChange { revoke: names, ..KeyChange::default() };
@@ -195,7 +195,7 @@ pub(super) async fn revoke(caller: Caller, id: web::Path<Uuid>, body: web::Bytes
 }
 
 async fn changed(caller: &Caller, id: Uuid, change: impl Fn(Vec<Name>) -> KeyChange, sent: &Sent, title: &str) -> PageResult {
-    // Before anything is said of what was sent: who may not change the key learns nothing else.
+    // Checked before the fields: a person who may not change the key learns nothing else.
     let tenant = caller.state.operations.key(&caller.actor, id).await?.tenant;
     caller.actor.may(&tenant, Role::Developer).map_err(Failure::from)?;
     let names = integrations_of(sent).map_err(Failure::bad_request)?;
@@ -223,7 +223,7 @@ pub(super) async fn delete(caller: Caller, id: web::Path<Uuid>, body: web::Bytes
     Ok(see_other(back_of(&Sent::read(&body))))
 }
 
-/// The page from which a form was sent; none of another site.
+/// Returns the page from which a form was sent; never one of another site.
 fn back_of(sent: &Sent) -> &str {
     let back = sent.text("back");
     let is_integration = back

@@ -1,4 +1,4 @@
-//! Pages for people: each handler asks the operations, and has what they say drawn.
+//! Pages for people: each handler calls the operations, and draws their result.
 
 mod alerts;
 pub(crate) mod assets;
@@ -33,24 +33,24 @@ use forebay_store::{Role, StoreError};
 use maud::Markup;
 use std::fmt;
 
-/// What a page answers.
+/// The response of a page.
 pub(crate) type PageResult = Result<HttpResponse, PageError>;
 
-/// Why there is no page.
+/// The reason for which a page cannot be shown.
 #[derive(Debug)]
 pub(crate) enum PageError {
-    /// A page says it.
+    /// An error page.
     Failed(Failure),
-    /// Somebody has to say who they are first; then they go on at this address.
+    /// The person must sign in first, and then returns to this address.
     SignIn(String),
 }
 
 impl PageError {
-    /// After signing in the reader comes back; but not to what would do something.
+    /// Leads to the sign-in. Afterwards the person returns to the page; never to an address that changes something.
     pub(crate) fn sign_in(request: &HttpRequest) -> Self {
         let next = match *request.method() {
             Method::GET => request.uri().path_and_query().map_or("/", |place| place.as_str()).to_owned(),
-            // Back to the page of the form, where a draft of what was typed may be.
+            // Returns to the page of the form, which may have a draft.
             _ => page_of_form(request).unwrap_or_else(|| "/".to_owned()),
         };
         let query = form_urlencoded::Serializer::new(String::new()).append_pair("next", &next).finish();
@@ -58,7 +58,7 @@ impl PageError {
     }
 }
 
-/// The page from which a form was sent; the browser tells pages of other sites nothing of it.
+/// Returns the page from which a form was sent; a browser does not send it to other sites.
 fn page_of_form(request: &HttpRequest) -> Option<String> {
     let from = request.headers().get(REFERER)?.to_str().ok()?.parse::<actix_web::http::Uri>().ok()?;
     let host = request.headers().get(HOST)?.to_str().ok()?;
@@ -115,12 +115,12 @@ impl ResponseError for PageError {
     }
 }
 
-/// Goes to another page, by GET.
+/// Redirects to another page, by GET.
 pub(crate) fn see_other(place: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((LOCATION, place)).finish()
 }
 
-/// The answer to a form that has changed nothing: loading it again changes nothing either.
+/// Marks the response to a form that has changed nothing: loading it again changes nothing either.
 fn did_nothing(mut response: HttpResponse) -> HttpResponse {
     response.extensions_mut().insert(DidNothing);
     response
@@ -130,12 +130,12 @@ fn html_of(response: &mut actix_web::HttpResponseBuilder, markup: Markup) -> Htt
     response.content_type("text/html; charset=utf-8").body(markup.into_string())
 }
 
-/// A page without navigation.
+/// Returns a page without navigation.
 fn bare(markup: Markup) -> HttpResponse {
     html_of(&mut HttpResponse::Ok(), markup)
 }
 
-/// A page with navigation, for this caller.
+/// A page with navigation.
 struct Framed<'a> {
     frame: Frame<'a>,
 }
@@ -158,19 +158,19 @@ impl<'a> Framed<'a> {
         Self { frame }
     }
 
-    /// What stands under the heading.
+    /// Sets the text under the heading.
     fn lead(mut self, lead: &'a str) -> Self {
         self.frame.lead = lead;
         self
     }
 
-    /// The pages above this one.
+    /// Sets the pages above this one.
     fn above(mut self, above: &'a [(String, String)]) -> Self {
         self.frame.above = above;
         self
     }
 
-    /// Follows what happens at this address.
+    /// Follows the events at this address.
     fn live(mut self, source: &'a str) -> Self {
         self.frame.live = source;
         self
@@ -185,17 +185,17 @@ impl<'a> Framed<'a> {
         self.show_as(StatusCode::OK, head, content)
     }
 
-    /// With another status: what was sent is not right, and the page says why.
+    /// Returns the page with another status: a field of the form is not valid, and the page says why.
     fn show_as(mut self, status: StatusCode, head: &Markup, content: &Markup) -> HttpResponse {
         if status != StatusCode::OK {
-            // It answers a form, and is not at an address that could be fetched again.
+            // The response answers a form, and has no address that could be fetched again.
             self.frame.live = "";
         }
         html_of(&mut HttpResponse::build(status), page(&self.frame, head, content))
     }
 }
 
-/// The name of a tenant, integration or connection in an address or form.
+/// Reads the name of a tenant, integration or connection in an address or form.
 fn name(text: &str) -> Result<Name, PageError> {
     text.parse().map_err(|error: forebay_contract::NameError| Failure::bad_request(error.to_string()).into())
 }

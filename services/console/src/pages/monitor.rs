@@ -19,10 +19,10 @@ use std::time::Duration;
 const MAX_UNREADABLE: usize = 50;
 /// Maximum queues on the page: those with the most messages.
 const QUEUES: usize = 100;
-/// How long the page waits for the broker to say how many messages are queued.
+/// Maximum wait of the page for the number of queued messages from the broker.
 const DEPTH_TIMEOUT: Duration = Duration::from_millis(40);
 
-/// Spans of the charts: word, minutes in all, minutes a point. Points are as wide as the sums that the store keeps.
+/// Spans of the charts: name, minutes in total, minutes of a point. Points are as wide as the sums in the store.
 const SPANS: [(&str, u32, u32); 4] = [("1h", 60, 1), ("24h", 1440, 15), ("7d", 10_080, 60), ("30d", 43_200, 360)];
 
 #[derive(Default, Deserialize)]
@@ -72,7 +72,7 @@ pub(super) async fn show(caller: Caller, asked: web::Query<MonitorQuery>) -> Pag
     Ok(framed.show(&html! {}, &content))
 }
 
-/// The statistics of a chart, with a point for each step, also where nothing ended.
+/// Returns the statistics of a chart, with a point for each step, also where no execution ended.
 pub(super) async fn statistics(
     caller: &Caller,
     tenant: Option<&Name>,
@@ -106,13 +106,13 @@ fn micros(counts: &forebay_store::Counts, quantile: f64) -> Option<f64> {
     counts.durations.quantile(quantile).map(|duration| duration.as_micros() as f64)
 }
 
-/// Returns the begin of the slice of this width that contains a time; slices begin with Unix time.
+/// Returns the begin of the slice of this width that contains a time; slices are aligned to Unix time.
 pub(super) fn begin_of_slice(time: UnixMicros, width: Duration) -> UnixMicros {
     let since_begin = time.since(UnixMicros::default()).as_micros() % width.as_micros().max(1);
     time - Duration::from_micros(u64::try_from(since_begin).unwrap_or_default())
 }
 
-/// One value a slice of the time from `from` on.
+/// Returns a value for each slice since `from`.
 pub(super) fn slices(points: &[&StatisticsPoint], from: UnixMicros, width: Duration, count: usize) -> Vec<f64> {
     let mut slices = vec![0.0; count];
     for point in points {

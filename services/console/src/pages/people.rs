@@ -9,13 +9,13 @@ use crate::view;
 use crate::view::page::Section;
 use actix_web::http::StatusCode;
 use actix_web::web;
-use forebay_contract::{Name, UnixMicros, parse_duration};
+use forebay_contract::{Name, Secret, UnixMicros, parse_duration};
 use forebay_operations::{OperationError, PersonChange};
 use forebay_store::{AuditFilter, Grants, NewToken, Role, Scope, StoreError};
 use maud::html;
 use uuid::Uuid;
 
-/// Lines of the audit log on one page.
+/// Entries of the audit log on one page.
 const LINES: u32 = 50;
 
 /// `GET /users`.
@@ -27,7 +27,7 @@ async fn user_page(caller: &Caller, status: StatusCode, wrong: &str) -> PageResu
     user_page_with(caller, status, wrong, &Sent::default()).await
 }
 
-/// With the form of a new user as it was sent.
+/// Returns the page with the form of a new user as it was sent.
 async fn user_page_with(caller: &Caller, status: StatusCode, wrong: &str, sent: &Sent) -> PageResult {
     let rows = caller.state.operations.list_users(&caller.actor).await?;
     let users: Vec<view::people::User> = rows
@@ -59,7 +59,7 @@ pub(super) async fn add_user(caller: Caller, body: web::Bytes) -> PageResult {
         Ok(grants) => grants,
         Err(why) => return user_page_with(&caller, StatusCode::UNPROCESSABLE_ENTITY, &why, &sent).await,
     };
-    let password = Some(sent.text("password")).filter(|text| !text.is_empty()).map(str::to_owned);
+    let password = Some(sent.text("password")).filter(|text| !text.is_empty()).map(Secret::new);
     let (name, full_name) = (sent.text("name").to_owned(), sent.text("full_name").to_owned());
     match caller.state.operations.create_user(&caller.actor, name, full_name, password, grants).await {
         Ok(_) => Ok(see_other("/users")),
@@ -72,7 +72,7 @@ fn granted(sent: &Sent) -> Result<Grants, String> {
     Ok(Grants::from_iter([(scope, role)]))
 }
 
-/// What the page says beside its form; everything else has a page of its own.
+/// Returns the text of an error that the page shows beside its form; other errors have their own page.
 fn told(error: OperationError) -> Result<String, OperationError> {
     match error {
         OperationError::Invalid(why) | OperationError::Refused(why) => Ok(why),
@@ -93,7 +93,7 @@ pub(super) async fn disable_user(caller: Caller, id: web::Path<Uuid>, body: web:
     change(&caller, *id, &Sent::read(&body), PersonChange { enabled: Some(false), ..PersonChange::default() }).await
 }
 
-/// `POST /users/{id}/grants`: adds or changes one role, or takes it away where the role is empty.
+/// `POST /users/{id}/grants`: adds or changes a role; an empty role removes it.
 pub(super) async fn change_grants(caller: Caller, id: web::Path<Uuid>, body: web::Bytes) -> PageResult {
     let sent = Sent::read(&body);
     let user = caller.state.operations.user(&caller.actor, *id).await?;
@@ -115,7 +115,7 @@ pub(super) async fn change_grants(caller: Caller, id: web::Path<Uuid>, body: web
 /// `POST /users/{id}/password`.
 pub(super) async fn set_password(caller: Caller, id: web::Path<Uuid>, body: web::Bytes) -> PageResult {
     let sent = Sent::read(&body);
-    let password = Some(sent.text("password").to_owned());
+    let password = Some(Secret::new(sent.text("password")));
     change(&caller, *id, &sent, PersonChange { password, ..PersonChange::default() }).await
 }
 
@@ -142,7 +142,7 @@ pub(super) async fn tokens(caller: Caller, shown: web::Query<Shown>) -> PageResu
         Some(Flash::TokenCreated(token)) => Some(token),
         _ => None,
     };
-    token_page(&caller, StatusCode::OK, created.as_deref(), "", &Sent::default()).await
+    token_page(&caller, StatusCode::OK, created.as_ref().map(Secret::expose), "", &Sent::default()).await
 }
 
 async fn token_page(caller: &Caller, status: StatusCode, made: Option<&str>, wrong: &str, sent: &Sent) -> PageResult {
@@ -237,7 +237,7 @@ pub(super) async fn audit(caller: Caller, asked: web::Query<view::people::AuditQ
     Ok(framed.show(&html! {}, &view::people::audit(&entries, &asked, has_more)))
 }
 
-/// Targets that do not name their tenant themselves.
+/// Adds the tenant to targets that do not contain it.
 fn with_tenant(tenant: Option<&Name>, target: String) -> String {
     match tenant {
         Some(tenant) if !target.starts_with(tenant.as_str()) => format!("{target} ({tenant})"),

@@ -1,8 +1,8 @@
-//! Forms as they were sent.
+//! Submitted forms.
 
 use std::collections::HashMap;
 
-/// The fields of a form as they were sent; of several with one name, all.
+/// The fields of a submitted form; several fields of one name are all kept.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sent(HashMap<String, Vec<String>>);
 
@@ -16,27 +16,27 @@ impl Sent {
         Self(fields)
     }
 
-    /// A field's text; empty where it was not sent.
+    /// Returns the text of a field; empty if it was not sent.
     pub(crate) fn text(&self, name: &str) -> &str {
         self.0.get(name).and_then(|values| values.first()).map_or("", String::as_str)
     }
 
-    /// Every value of a name.
+    /// Returns every value of a name.
     pub(crate) fn all(&self, name: &str) -> &[String] {
         self.0.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// A field's text without space around it; `None` where it is empty.
+    /// Returns the text of a field without surrounding space; `None` if it is empty.
     pub(crate) fn given(&self, name: &str) -> Option<&str> {
         Some(self.text(name).trim()).filter(|text| !text.is_empty())
     }
 
-    /// A whole number; 0 where it is none.
+    /// Returns a whole number; 0 if the field is not one.
     pub(crate) fn number(&self, name: &str) -> i32 {
         self.text(name).trim().parse().unwrap_or_default()
     }
 
-    /// Whether a box was ticked.
+    /// Returns true if a checkbox was checked.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }

@@ -1,4 +1,4 @@
-//! Signing in and out, the first run, and one's own account.
+//! Signing in and out, the first run, and the page of one's account.
 
 use super::sent::Sent;
 use super::{Framed, PageResult, bare, html_of, see_other};
@@ -14,7 +14,7 @@ use crate::view::page::Section;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderValue, RETRY_AFTER};
 use actix_web::{HttpRequest, HttpResponse, web};
-use forebay_contract::UnixMicros;
+use forebay_contract::{Secret, UnixMicros};
 use forebay_operations::{FirstUser, OperationError, SignInAttempt, Signed};
 use forebay_store::StoreError;
 use maud::html;
@@ -22,13 +22,13 @@ use serde::Deserialize;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-/// How long somebody may take at the provider of single sign-on.
+/// Maximum time at the provider of single sign-on.
 const BEGUN_LASTS: Duration = Duration::from_secs(900);
-/// When somebody may try again whom too many others were in front of.
+/// Wait before the next attempt, if too many others wait.
 const BUSY_INTERVAL: Duration = Duration::from_secs(2);
-/// Characters of the longest name of a user.
+/// Maximum characters of the name of a user.
 const MAX_NAME: usize = 200;
-/// Where people begin.
+/// The page after signing in.
 const HOME: &str = "/integrations";
 
 #[derive(Default, Deserialize)]
@@ -63,7 +63,7 @@ pub(super) async fn set_up(state: web::Data<State>, request: HttpRequest, body: 
         return Ok(again(StatusCode::FORBIDDEN, "The setup code is wrong: look for it in the console's log."));
     }
     attempt.succeeded();
-    let (full_name, password) = (sent.text("full_name").to_owned(), sent.text("password").to_owned());
+    let (full_name, password) = (sent.text("full_name").to_owned(), Secret::new(sent.text("password")));
     match state.operations.create_first_user(FirstUser { name: name.to_owned(), full_name, password, address }).await {
         Ok(signed) => Ok(signed_in(&signed, &state, HOME)),
         Err(OperationError::Store(StoreError::Exists { .. })) => Ok(see_other("/sign-in")),
@@ -97,7 +97,7 @@ pub(super) async fn sign_in(state: web::Data<State>, request: HttpRequest, body:
     let digest = state.devices.log_digest(&name);
     let asked = SignInAttempt {
         name: &name,
-        password: sent.text("password").to_owned(),
+        password: Secret::new(sent.text("password")),
         address,
         name_digest: &digest,
         is_known_device: device.is_some(),
@@ -122,12 +122,12 @@ pub(super) async fn sign_in(state: web::Data<State>, request: HttpRequest, body:
     }
 }
 
-/// The name as users have it. Beyond the longest one it is nobody's, whatever follows.
+/// Returns the name in the form that users have. A name that is too long is cut: no user has it.
 fn account_of(text: &str) -> String {
     text.trim().to_lowercase().chars().take(MAX_NAME + 1).collect()
 }
 
-/// The counters that an attempt to sign in counts for. Guesses from elsewhere do not slow down a device that has signed in before.
+/// Returns the counters of an attempt to sign in. Failures from elsewhere do not slow down a device with an earlier sign-in.
 fn counted(device: Option<&[u8]>, address: Option<IpAddr>, account: &str) -> Vec<Counted> {
     match device {
         Some(device) => vec![Counted::device_and_account(device, account)],
@@ -135,12 +135,12 @@ fn counted(device: Option<&[u8]>, address: Option<IpAddr>, account: &str) -> Vec
     }
 }
 
-/// The name of the provider of single sign-on.
+/// Returns the name of the provider of single sign-on.
 fn other(state: &State) -> Option<&str> {
     state.oidc.as_ref().map(crate::oidc::Provider::name)
 }
 
-/// `GET /sign-in/oidc`: to the provider.
+/// `GET /sign-in/oidc`: redirects to the provider.
 pub(super) async fn begin_oidc(state: web::Data<State>, asked: web::Query<SignInQuery>) -> PageResult {
     let Some(provider) = &state.oidc else { return Err(Failure::not_found("Single sign-on is not set up.").into()) };
     match provider.begin(&asked.next).await {
@@ -152,7 +152,7 @@ pub(super) async fn begin_oidc(state: web::Data<State>, asked: web::Query<SignIn
     }
 }
 
-/// What a provider sends a person back with.
+/// The query with which a provider sends a person back.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Returned {
@@ -162,7 +162,7 @@ pub(super) struct Returned {
     error_description: String,
 }
 
-/// `GET /sign-in/oidc/callback`: back from the provider.
+/// `GET /sign-in/oidc/callback`: completes the sign-in after the provider.
 pub(super) async fn finish_oidc(state: web::Data<State>, request: HttpRequest, returned: web::Query<Returned>) -> PageResult {
     let Some(provider) = &state.oidc else { return Err(Failure::not_found("Single sign-on is not set up.").into()) };
     let returned = returned.into_inner();
@@ -173,7 +173,7 @@ pub(super) async fn finish_oidc(state: web::Data<State>, request: HttpRequest, r
         let why = format!("the provider of single sign-on says {}: {}", returned.error, returned.error_description);
         return Ok(not_by_oidc(&state, &begun.next, &why));
     }
-    let named = match provider.finish(&begun, &returned.state, returned.code).await {
+    let named = match provider.finish(&begun, &returned.state, &returned.code.into()).await {
         Ok(named) => named,
         Err(error) => {
             tracing::warn!(%error, "a sign-in by OpenID Connect failed");
@@ -198,7 +198,7 @@ fn not_by_oidc(state: &State, next: &str, why: &str) -> HttpResponse {
     html_of(&mut HttpResponse::build(StatusCode::FORBIDDEN), view::sign_in::sign_in("", why, next, other(state)))
 }
 
-/// `GET /signed-in`: nothing, to whoever is; asked before a text is sent that would be lost otherwise.
+/// `GET /signed-in`: an empty response for a signed-in person. Scripts request it before they send a text that would be lost otherwise.
 pub(super) async fn is_signed_in(_: Caller) -> HttpResponse {
     HttpResponse::NoContent().finish()
 }
@@ -217,7 +217,7 @@ pub(super) async fn account(caller: Caller, asked: web::Query<AccountAsked>) -> 
     own_account(&caller, StatusCode::OK, said, "").await
 }
 
-/// What was just changed of the account. It is in the address, since the change opens another session.
+/// The last change of the account. It is in the address, since the change begins another session.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct AccountAsked {
@@ -227,7 +227,7 @@ pub(super) struct AccountAsked {
 /// `POST /account/password`.
 pub(super) async fn change_password(caller: Caller, body: web::Bytes) -> PageResult {
     let sent = Sent::read(&body);
-    let (old, new) = (sent.text("old").to_owned(), sent.text("password").to_owned());
+    let (old, new) = (Secret::new(sent.text("old")), Secret::new(sent.text("password")));
     match caller.state.operations.change_own_password(&caller.actor, old, new).await {
         Ok(signed) => Ok(with_cookie(see_other("/account?changed=password"), session_cookie(&signed, caller.state.is_secure))),
         Err(OperationError::Invalid(why)) => own_account(&caller, StatusCode::UNPROCESSABLE_ENTITY, "", &why).await,
@@ -250,12 +250,12 @@ fn signed_in(signed: &Signed, state: &State, next: &str) -> HttpResponse {
 }
 
 fn with_cookie(mut answer: HttpResponse, cookie: actix_web::cookie::Cookie<'_>) -> HttpResponse {
-    // It is made of characters that a header may have.
+    // The cookie consists of characters that a header may have.
     let _ = answer.add_cookie(&cookie);
     answer
 }
 
-/// Only a place of the console itself: no other site sends people on through it.
+/// Returns the address if it is one of the console, so that no other site redirects through it.
 fn local(next: &str) -> &str {
     let is_local = next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\r', '\n', '\t']);
     if is_local && next != "/" { next } else { HOME }

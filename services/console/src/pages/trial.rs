@@ -1,4 +1,4 @@
-//! Trying an integration: a call through the real ingress, and what became of it.
+//! Tries an integration: a call through the real ingress, and its response.
 
 use super::flash::{Flash, Shown};
 use super::integrations::{At, path};
@@ -19,13 +19,13 @@ use forebay_store::{NewKey, Role};
 use maud::{Markup, html};
 use std::time::{Duration, Instant};
 
-/// How long a key works that is made for one call: should it not be deleted, it ends by itself.
+/// Lifetime of a key that is created for one call: it expires if it could not be deleted.
 const KEY_LASTS: Duration = Duration::from_secs(10 * 60);
-/// Steps are recorded this long for who wants to see them.
+/// Time for which steps are recorded, if the person wants to see them.
 const RECORDED_FOR: Duration = Duration::from_secs(600);
-/// A new key is known to every ingress within a second.
+/// Maximum wait until the ingress accepts a new key; every ingress has it within a second.
 const KEY_TIMEOUT: Duration = Duration::from_secs(3);
-/// Largest answer that is shown.
+/// Maximum bytes of a response that is shown.
 const LARGEST_SHOWN: usize = 1 << 20;
 
 /// `GET /integrations/{tenant}/{name}/try`.
@@ -102,7 +102,7 @@ pub(super) async fn send(caller: Caller, at: At, body: web::Bytes) -> PageResult
     caller.lead_to(&place, &Flash::Tried(call, answered)).await
 }
 
-/// Makes a key, calls with it, and deletes it.
+/// Creates a key, calls with it, and deletes it.
 async fn with_own_key(
     caller: &Caller,
     path: &IntegrationPath,
@@ -124,8 +124,8 @@ async fn with_own_key(
     let key = operations.create_key(&caller.actor, new).await?;
     let until = Instant::now() + KEY_TIMEOUT;
     let answered = loop {
-        let answered = once(caller, url, call, authentication, &key.key).await;
-        // Refused before anything was done: the ingress does not know the key yet.
+        let answered = once(caller, url, call, authentication, key.key.expose()).await;
+        // The call was refused before anything was done: the ingress does not have the key yet.
         if !matches!(&answered, Ok(answer) if answer.status == StatusCode::UNAUTHORIZED.as_u16()) || Instant::now() > until {
             break answered;
         }
@@ -135,7 +135,7 @@ async fn with_own_key(
     Ok(answered)
 }
 
-/// `key`: of the caller, where the endpoint wants one.
+/// Sends the call once. `key` is that of the caller, if the endpoint needs one.
 async fn once(caller: &Caller, url: &str, call: &Call, authentication: &Authentication, key: &str) -> Result<Answer, String> {
     let method = reqwest::Method::from_bytes(call.method.as_bytes()).map_err(|_| format!("'{}' is not a method", call.method))?;
     let url = if call.query.is_empty() { url.to_owned() } else { format!("{url}?{}", call.query) };
@@ -165,7 +165,7 @@ async fn once(caller: &Caller, url: &str, call: &Call, authentication: &Authenti
     Ok(Answer { execution: execution(&headers, &body), status, headers, body, took })
 }
 
-/// The execution that the call became: in a header, or in the answer to an accepted call.
+/// Returns the execution of the call: from a header, or from the body of an accepted call.
 fn execution(headers: &[(String, String)], body: &[u8]) -> String {
     let named = headers.iter().find(|(name, _)| name == "forebay-execution-id").map(|(_, value)| value.clone());
     let told = || {

@@ -1,4 +1,4 @@
-//! The text of a connection or an alert, as it was sent.
+//! The submitted text of a connection or an alert.
 
 use super::conflict::Choice;
 use super::sent::Sent;
@@ -10,24 +10,24 @@ use forebay_contract::definition::documents;
 use maud::Markup;
 use serde_json::Value;
 
-/// A text under work.
+/// A text that is being edited.
 #[derive(Debug, Default)]
 pub(super) struct WrittenText {
     /// `tenant/name`; empty: a new one.
     pub(super) path: String,
     pub(super) source: String,
-    /// The text with which its writer began.
+    /// The text with which the person began.
     pub(super) base: String,
-    /// The revision of that; 0: a new one.
+    /// The revision of `base`; 0: a new one.
     pub(super) revision: i32,
-    /// Why it was not saved.
+    /// The reason for which it was not saved.
     pub(super) refused: Option<Markup>,
-    /// What was done with it.
+    /// A message about the last action.
     pub(super) said: String,
 }
 
 impl WrittenText {
-    /// What is stored, to be changed.
+    /// Returns the stored text, to be changed.
     pub(super) fn stored(path: String, source: String, revision: i32) -> Self {
         Self { path, base: source.clone(), source, revision, ..Self::default() }
     }
@@ -37,7 +37,7 @@ impl WrittenText {
         Self { path: text("path"), source: text("source"), base: text("base"), revision: sent.number("revision"), ..Self::default() }
     }
 
-    /// The tenant and name of the document: of a new one, as its text says. `field` holds the name.
+    /// Returns the tenant and name of the document; for a new one, those in its text. `field` is the field of the name.
     pub(super) fn names(&self, field: &str) -> Result<IntegrationPath, PageError> {
         if let Ok(path) = self.path.parse() {
             return Ok(path);
@@ -56,13 +56,13 @@ impl WrittenText {
         Conflict::new(self.base.clone(), theirs, self.source.clone(), revision, "revision")
     }
 
-    /// Somebody else has stored another text meanwhile.
+    /// Refuses to save: another text was saved meanwhile.
     pub(super) fn refuse_changed(mut self, theirs: String, revision: i32) -> Self {
         self.refused = Some(conflict(&self.against(theirs, revision)));
         self
     }
 
-    /// Goes on with one of the texts, over what is stored.
+    /// Continues with one of the texts, over the stored one.
     pub(super) fn choose(self, choice: Choice, path: String, theirs: String, revision: i32) -> Self {
         let (source, said) = choice.text(&self.against(theirs.clone(), revision));
         Self { path, source, base: theirs, revision, refused: None, said }

@@ -1,4 +1,4 @@
-//! Rules of who is told when, and how they stand.
+//! Alert rules and their state.
 
 use super::badge::{Tone, badge, tag};
 use super::connections::Tested;
@@ -9,7 +9,7 @@ use super::time::ago;
 use forebay_store::AlertRow;
 use maud::{Markup, html};
 
-/// The list, with the result of a test where one was made.
+/// Draws the list, with the result of a test if one was made.
 #[must_use]
 pub(crate) fn list(rows: &[AlertRow], tested: Option<&Tested>, may_test: bool, may_change: bool) -> Markup {
     let new = html! { @if may_change { a.button.main href="/alerts/new" { "New alert" } } };

@@ -1,27 +1,27 @@
-//! Small labelled states.
+//! Small labels of states.
 
 use forebay_contract::outcome::{ExecutionStatus, StepStatus};
 use maud::{Markup, html};
 
-/// What a colour says. It never says it alone: a word stands beside it.
+/// The meaning of a colour. A word beside it always says the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tone {
-    /// Went well.
+    /// A success.
     Good,
-    /// Failed.
+    /// A failure.
     Bad,
-    /// Needs somebody, or waits.
+    /// Something that needs a person, or waits.
     Warn,
-    /// Is under way.
+    /// Something under way.
     Busy,
-    /// Nothing to say.
+    /// No meaning.
     Idle,
-    /// Of the product itself.
+    /// The colour of the product.
     Accent,
 }
 
 impl Tone {
-    /// The class of the stylesheet.
+    /// Returns the class in the stylesheet.
     #[must_use]
     pub(crate) fn class(self) -> &'static str {
         match self {
@@ -35,19 +35,19 @@ impl Tone {
     }
 }
 
-/// A word in a colour.
+/// Draws a word in a colour.
 #[must_use]
 pub(crate) fn badge(tone: Tone, word: &str) -> Markup {
     html! { span.badge.(tone.class()) { (word) } }
 }
 
-/// A word without a state's dot.
+/// Draws a word without the dot of a state.
 #[must_use]
 pub(crate) fn tag(word: &str) -> Markup {
     html! { span.badge.plain { (word) } }
 }
 
-/// The tone of an execution's state.
+/// Returns the tone of an execution's status.
 #[must_use]
 pub(crate) fn tone_of(status: ExecutionStatus) -> Tone {
     match status {
@@ -59,13 +59,13 @@ pub(crate) fn tone_of(status: ExecutionStatus) -> Tone {
     }
 }
 
-/// An execution's state.
+/// Draws the status of an execution.
 #[must_use]
 pub(crate) fn execution(status: ExecutionStatus) -> Markup {
     badge(tone_of(status), status.as_str())
 }
 
-/// A step's state.
+/// Draws the status of a step.
 #[must_use]
 pub(crate) fn step(status: StepStatus) -> Markup {
     let (tone, word) = match status {

@@ -1,4 +1,4 @@
-//! Charts drawn by the server: SVG for the shapes, HTML for the words, and the figures as a table for who cannot see them.
+//! Charts drawn by the server: SVG for the shapes, HTML for the words, and the values as a table for readers who cannot see them.
 
 use super::badge::Tone;
 use super::time::{at, clock};
@@ -11,40 +11,40 @@ const HEIGHT: f64 = 136.0;
 /// One line, or one layer of bars.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Series {
-    /// For the legend.
+    /// The name in the legend.
     pub(crate) name: &'static str,
     /// Its colour.
     pub(crate) tone: Tone,
-    /// One value a point in time; `None`: nothing is known.
+    /// A value for each point in time; `None`: unknown.
     pub(crate) values: Vec<Option<f64>>,
 }
 
-/// How values are drawn.
+/// The shape in which values are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
-    /// A line each.
+    /// A line for each series.
     Lines,
-    /// Bars on top of each other.
+    /// Stacked bars.
     Bars,
 }
 
 /// One chart.
 pub(crate) struct Chart<'a> {
-    /// What it shows.
+    /// The title.
     pub(crate) title: &'a str,
-    /// The figure that counts now, in words.
+    /// The present value, in words.
     pub(crate) now: &'a str,
-    /// Microseconds of Unix time of each point.
+    /// The time of each point.
     pub(crate) times: &'a [UnixMicros],
-    /// What is drawn, each with as many values as there are points.
+    /// The series, each with as many values as there are points.
     pub(crate) series: &'a [Series],
-    /// How.
+    /// The shape.
     pub(crate) shape: Shape,
-    /// A value in words, with its unit.
+    /// Returns a value in words, with its unit.
     pub(crate) words: fn(f64) -> String,
 }
 
-/// A whole chart.
+/// Draws a chart.
 #[must_use]
 pub(crate) fn chart(chart: &Chart<'_>) -> Markup {
     let top = round_up(highest(chart));
@@ -72,7 +72,7 @@ pub(crate) fn chart(chart: &Chart<'_>) -> Markup {
     }
 }
 
-/// A small line without words, for a row of a table; `label` says it to who cannot see it.
+/// Draws a small line without words, for a row of a table; `label` describes it for readers who cannot see it.
 #[must_use]
 pub(crate) fn spark(label: &str, tone: Tone, values: &[f64]) -> Markup {
     let series = [Series { name: "", tone, values: values.iter().copied().map(Some).collect() }];
@@ -100,7 +100,7 @@ fn highest(chart: &Chart<'_>) -> f64 {
     highest
 }
 
-/// The next number of the form 1, 2 or 5 times a power of ten; 1 at least.
+/// Returns the next number of the form 1, 2 or 5 times a power of ten; at least 1.
 fn round_up(value: f64) -> f64 {
     let mut step = 1.0;
     loop {
@@ -127,7 +127,7 @@ fn lines(all: &[Series], top: f64) -> Markup {
     }
 }
 
-/// The runs of known values as points of the drawing.
+/// Returns the runs of known values, as points of the drawing.
 fn pieces(values: &[Option<f64>], top: f64) -> Vec<Vec<(f64, f64)>> {
     let step = WIDTH / values.len().saturating_sub(1).max(1) as f64;
     let mut pieces = Vec::new();
@@ -143,7 +143,7 @@ fn pieces(values: &[Option<f64>], top: f64) -> Vec<Vec<(f64, f64)>> {
         pieces.push(piece);
     }
     for piece in pieces.iter_mut().filter(|piece| piece.len() == 1) {
-        // A point alone would not be seen.
+        // A single point would not be visible.
         piece.push((piece[0].0 + 3.0, piece[0].1));
     }
     pieces
@@ -172,7 +172,7 @@ fn bars(all: &[Series], top: f64) -> Markup {
     }
 }
 
-/// Top and height of each layer, the first at the bottom. What there is can be seen, however little.
+/// Returns top and height of each layer, the first at the bottom. A value above 0 is always visible.
 fn stacked(all: &[Series], point: usize, top: f64) -> Vec<(f64, f64)> {
     let mut bottom = HEIGHT;
     let mut layers = Vec::with_capacity(all.len());

@@ -1,4 +1,4 @@
-//! A text that was not saved since somebody else saved another one meanwhile: theirs, mine, and both together.
+//! A text that was not saved, since somebody else saved another one meanwhile: both texts, and the merged one.
 
 use super::badge::Tone;
 use super::diff::texts;
@@ -8,39 +8,39 @@ use maud::{Markup, html};
 /// Two changes of one text.
 #[derive(Debug, Clone)]
 pub(crate) struct Conflict {
-    /// Who saved, and when, such as `ada saved version 4 at 12:03`.
+    /// The person and time, such as `ada saved version 4 at 12:03`.
     pub(crate) who: String,
-    /// What the other text is called, such as `version 4`.
+    /// The name of the other text, such as `version 4`.
     pub(crate) theirs_name: String,
-    /// What both began with; empty: there was nothing.
+    /// The common version; empty: there is none.
     pub(crate) base: String,
-    /// What is stored.
+    /// The stored text.
     pub(crate) theirs: String,
-    /// What was not saved.
+    /// The text that was not saved.
     pub(crate) mine: String,
-    /// The number of what is stored, over which the reader saves then.
+    /// The number of the stored text, over which the reader saves next.
     pub(crate) over: i32,
-    /// Both together.
+    /// The merged text.
     pub(crate) merge: Merge,
 }
 
-/// Both changes in one text.
+/// The result of merging both changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Merge {
-    /// The text, and in how many places both changed the same lines.
+    /// They were merged.
     Done {
-        /// With both texts between marks where a person has to choose.
+        /// The text, with both versions between marks where a person must choose.
         text: String,
-        /// Such places.
+        /// The number of such places.
         conflicts: usize,
     },
     /// The texts are too long to compare.
     TooLong,
-    /// There is nothing that both began with.
+    /// There is no common version.
     NoBase,
 }
 
-/// Inside of the form whose text was refused: its buttons send that form.
+/// Draws the conflict, within the form whose text was refused: its buttons send that form.
 #[must_use]
 pub(crate) fn conflict(conflict: &Conflict) -> Markup {
     let name = &conflict.theirs_name;
@@ -86,7 +86,7 @@ pub(crate) fn conflict(conflict: &Conflict) -> Markup {
     }
 }
 
-/// Where both began; without that, the change is shown from what is stored.
+/// Returns the common version; without one, the change is shown from the stored text.
 fn start(conflict: &Conflict) -> &str {
     if conflict.base.is_empty() { &conflict.theirs } else { &conflict.base }
 }

@@ -1,4 +1,4 @@
-//! Credentials of other systems.
+//! Connections to other systems.
 
 use super::badge::{Tone, badge, tag};
 use super::field::asking;
@@ -8,18 +8,18 @@ use super::time::ago;
 use forebay_store::ConnectionRow;
 use maud::{Markup, html};
 
-/// What a test of a connection found.
+/// The result of a test.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Tested {
     /// `tenant/name`.
     pub(crate) path: String,
-    /// Whether it was reached.
+    /// Whether the remote system was reached.
     pub(crate) is_good: bool,
-    /// What was reached, or what is wrong.
+    /// The remote system that was reached, or the problem.
     pub(crate) text: String,
 }
 
-/// The list, with the result of a test where one was made.
+/// Draws the list, with the result of a test if one was made.
 #[must_use]
 pub(crate) fn list(rows: &[ConnectionRow], tested: Option<&Tested>, may_test: bool, may_change: bool) -> Markup {
     let new = html! { @if may_change { a.button.main href="/connections/new" { "New connection" } } };

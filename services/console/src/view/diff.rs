@@ -1,15 +1,15 @@
-//! What changed between two texts or two values, line by line.
+//! Differences between two texts or two values, line by line.
 
 use maud::{Markup, html};
 use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 
-/// Lines that stay the same are shown this far around what changed.
+/// Unchanged lines that are shown around a change.
 const AROUND: usize = 3;
-/// Longest comparison; what is longer is shown as two texts.
+/// Maximum bytes of a comparison; longer texts are shown one after the other.
 const MAX_BYTES: usize = 400_000;
 
-/// Two texts compared by lines; what stays the same far from a change is left out.
+/// Draws two texts compared by lines; unchanged lines far from a change are left out.
 #[must_use]
 pub(crate) fn texts(before: &str, after: &str) -> Markup {
     if before == after {
@@ -30,7 +30,7 @@ pub(crate) fn texts(before: &str, after: &str) -> Markup {
     }
 }
 
-/// Two values compared as they are shown. An absent value is nothing.
+/// Draws two values compared as they are shown. An absent value is empty.
 #[must_use]
 pub(crate) fn values(before: Option<&Value>, after: Option<&Value>) -> Markup {
     let text = |value: Option<&Value>| value.map(|value| format!("{value:#}\n")).unwrap_or_default();

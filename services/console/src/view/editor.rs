@@ -1,4 +1,4 @@
-//! The page on which an integration is written: as a form, as text, as a picture, and with an example.
+//! The editor of an integration: as a form, as text, as a diagram, and with an example.
 
 use super::badge::{Tone, badge};
 use super::field::{Field, asking};
@@ -7,21 +7,21 @@ use super::page::card;
 use forebay_contract::definition::Problem;
 use maud::{Markup, html};
 
-/// What is wrong with a text, and where.
+/// A problem of a text, with its place.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub(crate) struct Located {
-    /// From 1; 0: not known.
+    /// The line, from 1; 0: unknown.
     pub(crate) line: u64,
-    /// From 1; 0: not known.
+    /// The column, from 1; 0: unknown.
     pub(crate) column: u64,
     /// The field; empty: the document.
     pub(crate) path: String,
-    /// What is wrong and what to do.
+    /// The problem, and the remedy.
     pub(crate) message: String,
 }
 
 impl Located {
-    /// A problem of a field, with the place of that field.
+    /// Returns a problem of a field, with the place of that field.
     #[must_use]
     pub(crate) fn new(problem: &Problem, place: Option<forebay_contract::definition::Place>) -> Self {
         let (line, column) = place.map_or((0, 0), |place| (place.line, place.column));
@@ -29,20 +29,20 @@ impl Located {
     }
 }
 
-/// An example call, by which the definition is tried while it is written.
+/// An example call, with which the definition is tried while it is edited.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Example {
     /// The body.
     pub(crate) body: String,
-    /// Its type; empty: JSON where it is JSON.
+    /// Its content type; empty: JSON if it is JSON.
     pub(crate) content_type: String,
-    /// Everything after the `?`.
+    /// The text after the `?`.
     pub(crate) query: String,
-    /// JSON: the outputs of steps that reach out, by their ids.
+    /// The outputs of steps that call remote systems, by their ids, as JSON.
     pub(crate) steps: String,
 }
 
-/// The parts of the page. Those that change while one writes come as they are drawn for the text.
+/// The parts of the page. Those that change during editing are drawn already.
 pub(crate) struct Editor<'a> {
     /// `tenant/name`; absent: a new one.
     pub(crate) path: Option<&'a str>,
@@ -50,29 +50,29 @@ pub(crate) struct Editor<'a> {
     pub(crate) source: &'a str,
     /// The version that the text was made from; 0: a new one.
     pub(crate) version: i32,
-    /// Why the text was not saved, which stays until it is saved again; absent: nobody has tried.
+    /// The reason for which the text was not saved, which stays until it is saved again; absent: nobody has tried.
     pub(crate) refused: Option<Markup>,
-    /// Who writes, and what: of whom a draft is.
+    /// The person and the object that a draft belongs to.
     pub(crate) draft: String,
-    /// What is wrong with the text.
+    /// The problems of the text.
     pub(crate) problems: &'a [Located],
-    /// What was lost or done; empty: nothing to say.
+    /// A message about the last action; empty: none.
     pub(crate) said: &'a str,
-    /// The form; absent where the text has problems.
+    /// The form; absent if the text has problems.
     pub(crate) form: Option<Markup>,
-    /// The picture; absent where the text has problems.
+    /// The diagram; absent if the text has problems.
     pub(crate) diagram: Option<Markup>,
     /// The example.
     pub(crate) example: &'a Example,
-    /// What became of the example.
+    /// The result of the example.
     pub(crate) trial: Markup,
-    /// Whether the text is saved as it is.
+    /// Whether the text is saved.
     pub(crate) is_saved: bool,
     /// Whether the reader may save.
     pub(crate) may_save: bool,
 }
 
-/// The page's content.
+/// Draws the content of the page.
 #[must_use]
 pub(crate) fn editor(editor: &Editor<'_>) -> Markup {
     html! {
@@ -124,7 +124,7 @@ pub(crate) fn editor(editor: &Editor<'_>) -> Markup {
     }
 }
 
-/// The list of problems, each leading to its line.
+/// Draws the list of problems, each linked to its line.
 #[must_use]
 pub(crate) fn problems(problems: &[Located]) -> Markup {
     if problems.is_empty() {
@@ -148,7 +148,7 @@ pub(crate) fn problems(problems: &[Located]) -> Markup {
     )
 }
 
-/// The form, or why there is none.
+/// Draws the form, or the reason for which there is none.
 #[must_use]
 pub(crate) fn form_or_why(form: Option<&Markup>) -> Markup {
     match form {
@@ -157,7 +157,7 @@ pub(crate) fn form_or_why(form: Option<&Markup>) -> Markup {
     }
 }
 
-/// The picture, or why there is none.
+/// Draws the diagram, or the reason for which there is none.
 #[must_use]
 pub(crate) fn drawing_or_why(diagram: Option<&Markup>) -> Markup {
     match diagram {
@@ -166,7 +166,7 @@ pub(crate) fn drawing_or_why(diagram: Option<&Markup>) -> Markup {
     }
 }
 
-/// Switching an integration on or off.
+/// Draws the button that enables or disables an integration.
 #[must_use]
 pub(crate) fn switch(path: &str, enabled: bool) -> Markup {
     html! {

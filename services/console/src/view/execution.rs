@@ -1,4 +1,4 @@
-//! One execution: what came in, what was done, what went out, and what can be done now.
+//! One execution: its call, its steps, its response, and the possible actions.
 
 use super::badge;
 use super::diagram::{Beside, diagram, states};
@@ -24,22 +24,22 @@ pub(crate) struct Around {
     pub(crate) after: Value,
 }
 
-/// What the page shows beside the execution.
+/// Additional data for the page of an execution.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Seen<'a> {
-    /// The version that ran; absent: it is not known any more, or not readable.
+    /// The version that ran; absent if it is deleted or not readable.
     pub(crate) definition: Option<&'a Definition>,
-    /// The variables around each step, in the order of the steps; empty: none were recorded.
+    /// The variables before and after each step, in the order of the steps; empty: none were recorded.
     pub(crate) around: &'a [Option<Around>],
-    /// Where its trace is; empty: nowhere.
+    /// The address of its trace; empty: none.
     pub(crate) trace: &'a str,
-    /// Whether the reader may have it run again.
+    /// Whether the reader may retry it.
     pub(crate) may_retry: bool,
-    /// The integration's version now.
+    /// The current version of the integration.
     pub(crate) latest: Option<i32>,
 }
 
-/// The whole content of the page, which follows the execution.
+/// Draws the content of the page, which follows the execution.
 #[must_use]
 pub(crate) fn execution(detail: &ExecutionDetail, seen: &Seen<'_>) -> Markup {
     let row = &detail.row;
@@ -65,7 +65,7 @@ pub(crate) fn execution(detail: &ExecutionDetail, seen: &Seen<'_>) -> Markup {
     }
 }
 
-/// The id of a step inside of a loop is after its item.
+/// Returns the id of a step without the item of a loop before it.
 fn bare(step: &str) -> &str {
     step.rsplit('/').next().unwrap_or(step)
 }
@@ -171,7 +171,7 @@ fn steps(detail: &ExecutionDetail, seen: &Seen<'_>) -> Markup {
     let mut anchored: Vec<&str> = Vec::new();
     html! {
         @for (index, record) in detail.steps.iter().enumerate() {
-            // Of a step in a loop the first item has the anchor.
+            // For a step in a loop, the first item has the anchor.
             @let id = bare(&record.id);
             @let is_first = !anchored.contains(&id);
             @if is_first { ({ anchored.push(id); "" }) }

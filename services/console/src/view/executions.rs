@@ -1,4 +1,4 @@
-//! The history: a list of executions, its filter, and what can be done with all that it finds.
+//! The history: a list of executions, its filter, and the actions on all that it finds.
 
 use super::badge::{self, Tone, badge};
 use super::field::Field;
@@ -9,7 +9,7 @@ use forebay_contract::outcome::ExecutionStatus;
 use forebay_store::ExecutionRow;
 use maud::{Markup, html};
 
-/// What the reader asked for, as it was typed: every field may be empty.
+/// The query of a search, as it was typed: every field may be empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(default)]
 pub(crate) struct SearchQuery {
@@ -17,9 +17,9 @@ pub(crate) struct SearchQuery {
     pub(crate) tenant: String,
     /// The name of an integration.
     pub(crate) integration: String,
-    /// A state.
+    /// A status.
     pub(crate) status: String,
-    /// How far back, such as `1h`.
+    /// The age, such as `1h`.
     pub(crate) since: String,
     /// A label: `name=value`, or a value under any name; or an id.
     pub(crate) search: String,
@@ -30,7 +30,7 @@ pub(crate) struct SearchQuery {
 }
 
 impl SearchQuery {
-    /// The query string of this search, without the page; what is empty is left out.
+    /// Returns the query string of this search, without the page and without empty fields.
     #[must_use]
     pub(crate) fn query_string(&self) -> String {
         let fields = [
@@ -44,27 +44,27 @@ impl SearchQuery {
         form_urlencoded::Serializer::new(String::new()).extend_pairs(fields.iter().filter(|(_, value)| !value.is_empty())).finish()
     }
 
-    /// Whether anything narrows the list.
+    /// Whether any field narrows the list.
     #[must_use]
     pub(crate) fn is_narrowed(&self) -> bool {
         !self.query_string().is_empty()
     }
 }
 
-/// How all that a search finds would be retried.
+/// The options of a retry of all executions that a search finds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(default)]
 pub(crate) struct Choices {
-    /// Counted first.
+    /// Only counts.
     pub(crate) count: bool,
-    /// With the latest version.
+    /// With the current version.
     pub(crate) latest: bool,
     /// From the first step on.
     pub(crate) from_start: bool,
 }
 
 impl Choices {
-    /// What goes behind the query string of the search.
+    /// Returns the text after the query string of the search.
     #[must_use]
     pub(crate) fn query_string(self) -> String {
         let fields = [("count", self.count), ("latest", self.latest), ("from_start", self.from_start)];
@@ -83,7 +83,7 @@ const PERIODS: [(&str, &str); 6] = [
     ("30d", "Last 30 days"),
 ];
 
-/// The filter above the list. `tenants` and `integrations`: what the reader may choose from.
+/// Draws the filter above the list. The reader may choose from `tenants` and `integrations`.
 #[must_use]
 pub(crate) fn filter(asked: &SearchQuery, tenants: &[String], integrations: &[String]) -> Markup {
     let named = |all: &'_ [String], any: &'static str| -> Vec<(String, String)> {
@@ -114,7 +114,7 @@ pub(crate) fn filter(asked: &SearchQuery, tenants: &[String], integrations: &[St
     }
 }
 
-/// The list.
+/// Draws the list.
 #[must_use]
 pub(crate) fn list(rows: &[ExecutionRow], asked: &SearchQuery, has_more: bool) -> Markup {
     if rows.is_empty() {
@@ -156,7 +156,7 @@ fn line(row: &ExecutionRow) -> Markup {
     }
 }
 
-/// An execution's state, with what it did to its trigger.
+/// Draws the status of an execution, with its effect on the trigger.
 #[must_use]
 pub(crate) fn state(row: &ExecutionRow) -> Markup {
     html! {
@@ -167,7 +167,7 @@ pub(crate) fn state(row: &ExecutionRow) -> Markup {
     }
 }
 
-/// How long the last attempt took; empty: it has not ended.
+/// Returns the duration of the last attempt; empty: it has not ended.
 #[must_use]
 pub(crate) fn took(row: &ExecutionRow) -> String {
     match (row.started_at, row.ended_at) {
@@ -189,7 +189,7 @@ fn pager(rows: &[ExecutionRow], asked: &SearchQuery, has_more: bool) -> Markup {
     }
 }
 
-/// Retrying all that a search finds. `found`: how many there are, at most `most`, where a dry run has counted them.
+/// Draws the form for retrying all executions of a search. `found` is their number, at most `most`, if a dry run has counted them.
 #[must_use]
 pub(crate) fn bulk(asked: &SearchQuery, found: Option<u32>, choices: &Choices, most: u32) -> Markup {
     let hidden = html! {
@@ -227,7 +227,7 @@ pub(crate) fn bulk(asked: &SearchQuery, found: Option<u32>, choices: &Choices, m
     }
 }
 
-/// Whether a person can have an execution run again.
+/// Whether a person can retry an execution.
 #[must_use]
 pub(crate) fn can_be_retried(row: &ExecutionRow) -> bool {
     matches!(row.status, ExecutionStatus::Failed | ExecutionStatus::Expired) && (!row.halted || row.skipped)

@@ -1,21 +1,21 @@
-//! Fields of forms, each with its label, a hint, and what was wrong with it.
+//! Fields of forms, each with its label, a hint, and its problem.
 
 use maud::{Markup, html};
 
-/// One field of a form. Its name is its id, unless that is given.
+/// One field of a form. Its name is also its id, unless another one is given.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Field<'a> {
     /// Name in the form.
     pub(crate) name: &'a str,
     /// Id on the page; empty: the name.
     pub(crate) id: &'a str,
-    /// What people read.
+    /// The label.
     pub(crate) label: &'a str,
-    /// What it is good for.
+    /// The purpose.
     pub(crate) hint: &'a str,
-    /// What it holds.
+    /// The present value.
     pub(crate) value: &'a str,
-    /// What was wrong with it, or empty.
+    /// The problem of the value; empty: none.
     pub(crate) wrong: &'a str,
     /// An example, shown while it is empty.
     pub(crate) example: &'a str,
@@ -54,7 +54,7 @@ impl Field<'_> {
         (!self.wrong.is_empty()).then_some("true")
     }
 
-    /// A line of text. `kind`: the type of the input, such as `text`, `password`, `search`, `number`, `datetime-local`.
+    /// Draws a line of text. `kind` is the type of the input, such as `text`, `password`, `search`, `number`, `datetime-local`.
     #[must_use]
     pub(crate) fn line(&self, kind: &str) -> Markup {
         let complete = if kind == "password" { Some("off") } else { None };
@@ -64,7 +64,7 @@ impl Field<'_> {
         })
     }
 
-    /// A line of text that the browser's memory of names and passwords fills in: `username`, `current-password`, `new-password`.
+    /// Draws a line of text that the browser completes from stored names and passwords: `username`, `current-password`, `new-password`.
     #[must_use]
     pub(crate) fn credential(&self, kind: &str, remembered_as: &str) -> Markup {
         self.around(&html! {
@@ -73,7 +73,7 @@ impl Field<'_> {
         })
     }
 
-    /// A text of several lines.
+    /// Draws a text of several lines.
     #[must_use]
     pub(crate) fn text(&self, rows: u32) -> Markup {
         self.around(&html! {
@@ -82,7 +82,7 @@ impl Field<'_> {
         })
     }
 
-    /// A choice of one: value and what people read.
+    /// Draws a choice of one; each option has a value and a label.
     #[must_use]
     pub(crate) fn choice(&self, options: &[(&str, &str)]) -> Markup {
         self.around(&html! {
@@ -97,13 +97,13 @@ fn shown(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
 }
 
-/// A box to tick, with its explanation.
+/// Draws a checkbox with its explanation.
 #[must_use]
 pub(crate) fn tick(name: &str, value: &str, is_ticked: bool, words: &str, hint: &str) -> Markup {
     mark("checkbox", name, value, is_ticked, words, hint)
 }
 
-/// One of several choices of a name.
+/// Draws a radio button.
 #[must_use]
 pub(crate) fn option(name: &str, value: &str, is_chosen: bool, words: &str, hint: &str) -> Markup {
     mark("radio", name, value, is_chosen, words, hint)
@@ -118,7 +118,7 @@ fn mark(kind: &str, name: &str, value: &str, is_on: bool, words: &str, hint: &st
     }
 }
 
-/// A button that asks first.
+/// Draws a button that asks for confirmation.
 #[must_use]
 pub(crate) fn asking(class: &str, words: &str, question: &str) -> Markup {
     html! { button class={ "button " (class) } type="submit" data-confirm=(question) { (words) } }

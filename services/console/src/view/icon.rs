@@ -48,7 +48,7 @@ impl Icon {
         }
     }
 
-    /// Decoration: a word stands beside it.
+    /// Draws the icon. It is decoration: a word beside it says the same.
     #[must_use]
     pub(crate) fn draw(self) -> Markup {
         html! {
@@ -58,7 +58,7 @@ impl Icon {
     }
 }
 
-/// The mark of the product: a weir, and the water behind it.
+/// Draws the mark of the product: a weir, and the water behind it.
 #[must_use]
 pub(crate) fn mark() -> Markup {
     PreEscaped(include_str!("../../assets/mark.svg").to_owned())

@@ -1,4 +1,4 @@
-//! The list of integrations with their health and statistics, and what stands at the top of each.
+//! The list of integrations with their health and statistics, and the head of each page of an integration.
 
 use super::badge::{Tone, badge, execution, tag};
 use super::chart::spark;
@@ -27,15 +27,15 @@ pub(crate) struct ListedIntegration {
     pub(crate) halted: bool,
     /// `webhook` or `schedule`.
     pub(crate) trigger: String,
-    /// Executions that ended in the last hour, one value a slice of it.
+    /// Executions that ended in the last hour, a value for each slice of it.
     pub(crate) ended: Vec<f64>,
-    /// Ended well in the last hour.
+    /// Executions that succeeded in the last hour.
     pub(crate) succeeded: u64,
-    /// Failed or expired in the last hour.
+    /// Executions that failed or expired in the last hour.
     pub(crate) failed: u64,
-    /// 95 of 100 executions took no longer, in microseconds; absent: none ran.
+    /// The 95th percentile of durations in microseconds; absent: none ran.
     pub p95: Option<i64>,
-    /// The last one.
+    /// The last execution.
     pub(crate) last: Option<ExecutionRow>,
 }
 
@@ -52,7 +52,7 @@ impl ListedIntegration {
     }
 }
 
-/// The list.
+/// Draws the list.
 #[must_use]
 pub(crate) fn list(lines: &[ListedIntegration], may_create: bool) -> Markup {
     if lines.is_empty() {
@@ -103,7 +103,7 @@ fn row(line: &ListedIntegration) -> Markup {
     }
 }
 
-/// What narrows the list.
+/// Draws the filter of the list.
 #[must_use]
 pub(crate) fn filter(tenant: &str, search: &str, tenants: &[String]) -> Markup {
     let mut names = vec![("", "Every tenant")];
@@ -117,7 +117,7 @@ pub(crate) fn filter(tenant: &str, search: &str, tenants: &[String]) -> Markup {
     }
 }
 
-/// Other pages of the list, where there are more than one.
+/// Draws links to other pages of the list, if there are several.
 #[must_use]
 pub(crate) fn pager(tenant: &str, search: &str, page: usize, all: usize, lines: usize) -> Markup {
     let place = |page: usize| {
@@ -139,7 +139,7 @@ pub(crate) fn pager(tenant: &str, search: &str, page: usize, all: usize, lines: 
     }
 }
 
-/// What holds for its calls or runs, in words.
+/// Draws the rules for its calls or runs.
 #[must_use]
 pub(crate) fn rules(definition: &Definition) -> Markup {
     let policy = match definition.trigger.policy() {
@@ -174,7 +174,7 @@ pub(crate) fn rules(definition: &Definition) -> Markup {
     facts(&rules)
 }
 
-/// Recording everything for a time.
+/// Draws the form that records everything for a time.
 #[must_use]
 pub(crate) fn diagnostics(base: &str, until: Option<UnixMicros>, may_switch: bool) -> Markup {
     card(
@@ -197,13 +197,13 @@ pub(crate) fn diagnostics(base: &str, until: Option<UnixMicros>, may_switch: boo
     )
 }
 
-/// The address of an integration's page.
+/// Returns the address of an integration's page.
 #[must_use]
 pub(crate) fn address(tenant: &str, name: &str) -> String {
     format!("/integrations/{tenant}/{name}")
 }
 
-/// The tabs of an integration; `here` is one of their words.
+/// Draws the tabs of an integration; `here` is the present one.
 #[must_use]
 pub(crate) fn integration_tabs(tenant: &str, name: &str, here: &str, is_webhook: bool) -> Markup {
     let base = address(tenant, name);
@@ -216,7 +216,7 @@ pub(crate) fn integration_tabs(tenant: &str, name: &str, here: &str, is_webhook:
     tabs("Integration", here, &all)
 }
 
-/// How the integration is reached: its address and a line for the shell, or when it is due.
+/// Draws the address of a webhook with a command for the shell, or the due time of a schedule.
 #[must_use]
 pub(crate) fn reached(definition: &Definition, ingress: &str) -> Markup {
     match &definition.trigger {

@@ -1,15 +1,15 @@
-//! JSON for people: laid out and coloured.
+//! JSON for people: indented and coloured.
 
 use forebay_contract::json::read_json;
 use maud::{Markup, html};
 use serde_json::Value;
 
-/// Longer texts are cut: a page of megabytes is no help.
+/// Maximum characters of a text that is shown; longer texts are cut.
 const MAX_SHOWN_LENGTH: usize = 100_000;
-/// An object or list that fits into this many characters stays on one line.
+/// Maximum characters of an object or list that stays on one line.
 const ONE_LINE: usize = 72;
 
-/// A value, in a block that can be scrolled by the keyboard.
+/// Draws a value, in a block that can be scrolled by the keyboard.
 #[must_use]
 pub(crate) fn json(value: &Value) -> Markup {
     let whole = value.to_string();
@@ -19,7 +19,7 @@ pub(crate) fn json(value: &Value) -> Markup {
     html! { pre.json tabindex="0" { (written(value, 0)) } }
 }
 
-/// A body as it travelled: JSON as JSON, other text as text, anything else by its size.
+/// Draws a body: JSON as JSON, other text as text, anything else as its size.
 #[must_use]
 pub(crate) fn body(bytes: &[u8]) -> Markup {
     if bytes.is_empty() {
@@ -34,7 +34,7 @@ pub(crate) fn body(bytes: &[u8]) -> Markup {
     }
 }
 
-/// A text as it is, cut where it is very long.
+/// Draws a text unchanged, cut if it is very long.
 #[must_use]
 pub(crate) fn text(whole: &str) -> Markup {
     let cut = whole.char_indices().nth(MAX_SHOWN_LENGTH).map(|(end, _)| end);
@@ -72,7 +72,7 @@ fn written(value: &Value, depth: usize) -> Markup {
     }
 }
 
-/// Whether a value stands on one line: short, and at most one level deep.
+/// Whether a value stays on one line: short, and at most one level deep.
 fn fits(value: &Value, depth: usize) -> bool {
     let is_flat = match value {
         Value::Array(items) => items.iter().all(|item| !item.is_object() && !item.is_array()),

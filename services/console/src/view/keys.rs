@@ -14,21 +14,21 @@ const ALL_OUTCOMES: &str = "Reads the outcomes of all calls, not only of its own
 /// One key of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ListedKey {
-    /// To change it.
+    /// To update or delete it.
     pub(crate) id: String,
     /// Its tenant.
     pub(crate) tenant: String,
-    /// What it is for.
+    /// Its purpose.
     pub(crate) label: String,
     /// Its last characters.
     pub(crate) hint: String,
-    /// What it opens.
+    /// The integrations that it may call.
     pub(crate) integrations: Vec<String>,
-    /// Microseconds of Unix time.
+    /// The time of its creation.
     pub(crate) created_at: UnixMicros,
-    /// When it was used last.
+    /// The time of its last use; absent: never.
     pub(crate) last_used_at: Option<UnixMicros>,
-    /// When it ends.
+    /// The time at which it expires; absent: never.
     pub(crate) expires_at: Option<UnixMicros>,
     /// Whether calls are signed with it.
     pub(crate) signs: bool,
@@ -36,7 +36,7 @@ pub(crate) struct ListedKey {
     pub(crate) reads_all_outcomes: bool,
 }
 
-/// A key that was just created: the only time that it is shown.
+/// Draws a key that was just created: the only time that it is shown.
 #[must_use]
 pub(crate) fn created(label: &str, key: &str, signs: bool) -> Markup {
     let kept = if signs { "encrypted" } else { "as a digest only" };
@@ -52,7 +52,7 @@ pub(crate) fn created(label: &str, key: &str, signs: bool) -> Markup {
     )
 }
 
-/// A value that is one of a key already: instead of another key with the same value, that one can open more.
+/// Draws the notice that an existing key has the same value, with a form that lets this one call more integrations.
 #[must_use]
 pub(crate) fn known(key: &ListedKey, wanted: &[String], now: UnixMicros, back: &str) -> Markup {
     let missing: Vec<&String> = wanted.iter().filter(|name| !key.integrations.contains(name)).collect();
@@ -83,7 +83,7 @@ pub(crate) fn known(key: &ListedKey, wanted: &[String], now: UnixMicros, back: &
     )
 }
 
-/// The list. `of`: the integration on whose page it is, which each key can be taken off; empty: all keys.
+/// Draws the list. `of` is the integration on whose page it is, which can be revoked from each key; empty: all keys.
 #[must_use]
 pub(crate) fn list(lines: &[ListedKey], now: UnixMicros, may_change: bool, of: &str, back: &str) -> Markup {
     if lines.is_empty() {
@@ -144,7 +144,7 @@ fn row(line: &ListedKey, now: UnixMicros, may_change: bool, of: &str, back: &str
     }
 }
 
-/// Takes integrations from a key: the one of the page, or one that is chosen.
+/// Draws the form that revokes integrations from a key: the one of the page, or a chosen one.
 fn revoking(line: &ListedKey, of: &str, back: &str) -> Markup {
     let action = format!("/keys/{}/revoke", line.id);
     let question = |name: &str| format!("Revoke {name} from the key '{}'? Calls with it get 403 there from then on.", line.label);
@@ -168,7 +168,7 @@ fn revoking(line: &ListedKey, of: &str, back: &str) -> Markup {
     }
 }
 
-/// Choosing among the keys that a tenant has already. `keys`: those that could open more; `integrations`: what they may be granted.
+/// Draws a choice among the existing keys of a tenant. `keys`: those that could call more; `integrations`: those that may be granted.
 #[must_use]
 pub(crate) fn picker(tenant: &str, keys: &[&ListedKey], integrations: &[String], back: &str) -> Markup {
     let id = |field: &str| format!("{field}-{tenant}");
@@ -201,35 +201,35 @@ fn words(key: &ListedKey) -> String {
     words
 }
 
-/// The form of a new key, as it was sent where it was refused.
+/// The form of a new key, with the submitted values if it was refused.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Form<'a> {
     /// Its tenant.
     pub(crate) tenant: &'a str,
-    /// What it may open; chosen where there is one only.
+    /// The integrations that it may call; if there is only one, it is chosen.
     pub(crate) integrations: &'a [String],
-    /// Those that are chosen.
+    /// The integrations that are chosen.
     pub(crate) chosen: &'a [String],
     /// Whether a signing key is needed.
     pub(crate) signs: bool,
     /// Reads the outcomes of all calls of its integrations.
     pub(crate) reads_all_outcomes: bool,
-    /// Why it was refused; empty: it was not.
+    /// The reason for which it was refused; empty: it was not.
     pub(crate) wrong: &'a str,
-    /// Where to go after.
+    /// The page to return to.
     pub(crate) back: &'a str,
-    /// What was typed.
+    /// The submitted label.
     pub(crate) label: &'a str,
-    /// What was typed.
+    /// The submitted lifetime.
     pub(crate) expires: &'a str,
-    /// What was typed.
+    /// The submitted value.
     pub(crate) value: &'a str,
 }
 
-/// The form of a new key.
+/// Draws the form of a new key.
 #[must_use]
 pub(crate) fn form(form: &Form<'_>) -> Markup {
-    // Several tenants have a form each on one page.
+    // A page may have a form for each of several tenants.
     let id = |field: &str| if form.back == "/keys" { format!("{field}-{}", form.tenant) } else { field.to_owned() };
     let value = id("key-value");
     html! {

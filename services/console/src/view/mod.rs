@@ -1,7 +1,7 @@
 //! From values to HTML: pure functions, no I/O.
 //!
-//! Nothing here is written as text into HTML: `maud` escapes all that a tenant may have written. There is no `style` attribute and no inline
-//! script, which the Content-Security-Policy refuses; what has a size by its value is SVG.
+//! HTML is not built from texts: `maud` escapes everything that a tenant may have written. There are no `style` attributes and no inline
+//! scripts, which the Content-Security-Policy refuses; shapes whose size depends on a value are SVG.
 
 pub(crate) mod alerts;
 pub(crate) mod badge;

@@ -11,24 +11,24 @@ use forebay_contract::UnixMicros;
 use forebay_store::{TriggerRow, WorkerRow};
 use maud::{Markup, html};
 
-/// Execution statistics over time, one of each a point.
+/// Execution statistics over time, a value for each point.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Statistics {
-    /// Microseconds of Unix time at which each point begins.
+    /// The time at which each point begins.
     pub(crate) times: Vec<UnixMicros>,
-    /// Minutes that a point stands for.
+    /// Minutes of a point.
     pub(crate) minutes: u32,
-    /// Ended well.
+    /// Executions that succeeded.
     pub(crate) succeeded: Vec<f64>,
-    /// Failed or expired.
+    /// Executions that failed or expired.
     pub(crate) failed: Vec<f64>,
-    /// Half took no longer, in microseconds; absent: none ran.
+    /// The median duration in microseconds; absent: none ran.
     pub p50: Vec<Option<f64>>,
-    /// 95 of 100 took no longer, in microseconds.
+    /// The 95th percentile of durations in microseconds.
     pub p95: Vec<Option<f64>>,
 }
 
-/// Which time and which tenant are looked at.
+/// Draws the choice of time span and tenant.
 #[must_use]
 pub(crate) fn choice(over: &str, spans: &[&str], tenant: &str, tenants: &[String]) -> Markup {
     let spans: Vec<(&str, String)> = spans.iter().map(|word| (*word, format!("Last {word}"))).collect();
@@ -44,7 +44,7 @@ pub(crate) fn choice(over: &str, spans: &[&str], tenant: &str, tenants: &[String
     }
 }
 
-/// Throughput, failures and latency.
+/// Draws throughput, failures and durations.
 #[must_use]
 pub(crate) fn statistics(statistics: &Statistics) -> Markup {
     let minutes = f64::from(statistics.minutes.max(1));
@@ -91,13 +91,13 @@ pub(crate) struct Queue {
     pub(crate) href: String,
     /// Queued messages; absent: the broker did not say.
     pub(crate) depth: Option<u64>,
-    /// When the oldest that is worked on was received; absent: none is.
+    /// The time of receipt of the oldest message that a worker holds; absent: none is held.
     pub(crate) oldest: Option<UnixMicros>,
-    /// The worker that has it, or how many do.
+    /// The worker that consumes it, or the number of workers.
     pub(crate) worker: String,
 }
 
-/// Depth and oldest age of each queue; empty ones are at the end.
+/// Draws depth and oldest age of each queue; empty ones are at the end.
 #[must_use]
 pub(crate) fn queues(queues: &[Queue], now: UnixMicros) -> Markup {
     let most = queues.iter().filter_map(|queue| queue.depth).max().unwrap_or(0).max(1);
@@ -141,7 +141,7 @@ fn needs_attention(count: usize) -> String {
     if count == 1 { "1 needs attention".to_owned() } else { format!("{count} need attention") }
 }
 
-/// Halted triggers, with what blocks each, and what a person can decide.
+/// Draws the halted triggers, with the reason of each, and the possible decisions.
 #[must_use]
 pub(crate) fn halted(triggers: &[TriggerRow], may_decide: bool) -> Markup {
     let halted: Vec<&TriggerRow> = triggers.iter().filter(|trigger| trigger.since.is_some()).collect();
@@ -181,7 +181,7 @@ fn halt(trigger: &TriggerRow, may_decide: bool) -> Markup {
     )
 }
 
-/// The live workers.
+/// Draws the live workers.
 #[must_use]
 pub(crate) fn workers(workers: &[WorkerRow]) -> Markup {
     table_card(
@@ -213,22 +213,22 @@ pub(crate) fn workers(workers: &[WorkerRow]) -> Markup {
     )
 }
 
-/// One message that no worker could read.
+/// A message that no worker could read.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct UnreadableMessage {
     /// To return or discard it.
     pub(crate) id: String,
-    /// Why it is there.
+    /// The reason.
     pub(crate) reason: String,
-    /// Where it was.
+    /// The queue that it came from.
     pub(crate) queue: String,
-    /// When it came, in microseconds of Unix time; absent: it does not say.
+    /// The time at which it was sent; absent: unknown.
     pub(crate) at: Option<UnixMicros>,
-    /// Bytes.
+    /// Its size in bytes.
     pub(crate) size: usize,
 }
 
-/// Messages that no worker could read.
+/// Draws the unreadable messages.
 #[must_use]
 pub(crate) fn unreadable(messages: &[UnreadableMessage], may_decide: bool) -> Markup {
     table_card(

@@ -3,26 +3,26 @@
 use super::icon::{Icon, mark};
 use maud::{DOCTYPE, Markup, html};
 
-/// What a page tells its frame.
+/// The data of a page for its frame.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Frame<'a> {
-    /// In the browser's title and as the heading.
+    /// The title in the browser, and the heading.
     pub(crate) title: &'a str,
-    /// Which entry of the navigation is this one.
+    /// The entry of the navigation that is current.
     pub(crate) section: Section,
-    /// What stands under the heading; empty: nothing.
+    /// The text under the heading; empty: none.
     pub(crate) lead: &'a str,
-    /// The pages above this one: address and words.
+    /// The pages above this one: address and title.
     pub(crate) above: &'a [(String, String)],
-    /// Who is signed in, as shown.
+    /// The name of the person who is signed in.
     pub(crate) who: &'a str,
     /// Whether the person may see users.
     pub(crate) administers: bool,
     /// Whether the person may read the audit log.
     pub(crate) reads_audit: bool,
-    /// Triggers that are halted and wait for a decision.
+    /// Number of halted triggers that wait for a decision.
     pub(crate) halted: usize,
-    /// Where server-sent events tell that this page changed; empty: it does not follow.
+    /// The address of server-sent events that notify of changes; empty: the page does not follow.
     pub(crate) live: &'a str,
     /// Whether the page needs the editor's script.
     pub(crate) has_editor: bool,
@@ -37,19 +37,19 @@ pub(crate) enum Section {
     Executions,
     /// Throughput, queues, workers.
     Monitor,
-    /// Who is told when.
+    /// Alert rules.
     Alerts,
-    /// Credentials of other systems.
+    /// Connections to other systems.
     Connections,
-    /// Keys of callers.
+    /// API keys of callers.
     Keys,
-    /// Who may use the console.
+    /// Users of the console.
     Users,
-    /// Tokens of the API.
+    /// API tokens.
     Tokens,
-    /// Who changed what.
+    /// The audit log.
     Audit,
-    /// None of them.
+    /// None of these.
     Other,
 }
 
@@ -65,7 +65,7 @@ const USERS: (Section, Icon, &str, &str) = (Section::Users, Icon::People, "/user
 const TOKENS: (Section, Icon, &str, &str) = (Section::Tokens, Icon::Token, "/tokens", "API tokens");
 const AUDIT: (Section, Icon, &str, &str) = (Section::Audit, Icon::Book, "/audit", "Audit log");
 
-/// A page with navigation.
+/// Draws a page with navigation.
 #[must_use]
 pub(crate) fn page(frame: &Frame<'_>, head: &Markup, content: &Markup) -> Markup {
     document(
@@ -115,7 +115,7 @@ pub(crate) fn page(frame: &Frame<'_>, head: &Markup, content: &Markup) -> Markup
     )
 }
 
-/// A page without navigation: signing in, the first run, a page that is not there.
+/// Draws a page without navigation: signing in, the first run, a page that does not exist.
 #[must_use]
 pub(crate) fn alone(title: &str, content: &Markup) -> Markup {
     document(
@@ -132,7 +132,7 @@ pub(crate) fn alone(title: &str, content: &Markup) -> Markup {
     )
 }
 
-/// The tabs of one integration or the like: address and words; the current one is `here`.
+/// Draws tabs: address and label; the current one is `here`.
 #[must_use]
 pub(crate) fn tabs(label: &str, here: &str, tabs: &[(String, &str)]) -> Markup {
     html! {
@@ -142,19 +142,19 @@ pub(crate) fn tabs(label: &str, here: &str, tabs: &[(String, &str)]) -> Markup {
     }
 }
 
-/// A card with a heading.
+/// Draws a card with a heading.
 #[must_use]
 pub(crate) fn card(title: &str, beside: &Markup, content: &Markup) -> Markup {
     html! { section.card { header { h2 { (title) } div.actions { (beside) } } div.body { (content) } } }
 }
 
-/// A card whose content is a table, up to its edges.
+/// Draws a card that contains a table, up to its edges.
 #[must_use]
 pub(crate) fn table_card(title: &str, beside: &Markup, table: &Markup) -> Markup {
     html! { section.card { header { h2 { (title) } div.actions { (beside) } } (table) } }
 }
 
-/// What is for this person.
+/// Returns the entries of the navigation that this person may see.
 fn people(frame: &Frame<'_>) -> Vec<(Section, Icon, &'static str, &'static str)> {
     let known = [(USERS, frame.administers), (TOKENS, true), (AUDIT, frame.reads_audit)];
     known.into_iter().filter(|(_, is_theirs)| *is_theirs).map(|(entry, _)| entry).collect()

@@ -22,23 +22,23 @@ const ROLES_OR_NONE: [(&str, &str); 5] = [ROLES[0], ROLES[1], ROLES[2], ROLES[3]
 /// One user of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct User {
-    /// To change it.
+    /// To update or delete it.
     pub(crate) id: String,
-    /// What is typed to sign in.
+    /// The name that the user signs in with.
     pub(crate) name: String,
     /// For people.
     pub(crate) full_name: String,
-    /// Tenant (`*`: all) and role.
+    /// A role by tenant (`*`: every tenant).
     pub(crate) grants: Vec<(String, String)>,
     /// Whether it may sign in.
     pub(crate) enabled: bool,
-    /// When it signed in last.
+    /// The time of the last sign-in; absent: never.
     pub(crate) last_sign_in_at: Option<UnixMicros>,
     /// Counts changes.
     pub(crate) revision: i32,
 }
 
-/// The list of users, and the form of a new one.
+/// Draws the list of users, and the form of a new one.
 #[must_use]
 pub(crate) fn users(users: &[User], wrong: &str, new: &NewUser<'_>) -> Markup {
     html! {
@@ -77,7 +77,7 @@ pub(crate) fn users(users: &[User], wrong: &str, new: &NewUser<'_>) -> Markup {
     }
 }
 
-/// What can be done with a person.
+/// Draws the possible changes of a user.
 fn change(user: &User) -> Markup {
     let turn = if user.enabled { "disable" } else { "enable" };
     let revision = html! { input type="hidden" name="revision" value=(user.revision); };
@@ -124,21 +124,21 @@ pub(crate) struct Token {
     pub(crate) id: String,
     /// Its owner.
     pub(crate) owner: String,
-    /// What it is for.
+    /// Its purpose.
     pub(crate) label: String,
     /// Its last characters.
     pub(crate) hint: String,
-    /// The strongest role that it has.
+    /// Its maximum role.
     pub(crate) role: String,
-    /// Where it holds.
+    /// The tenants in which it is valid.
     pub(crate) tenants: Vec<String>,
-    /// When it was used last.
+    /// The time of its last use; absent: never.
     pub(crate) last_used_at: Option<UnixMicros>,
-    /// When it ends.
+    /// The time at which it expires.
     pub(crate) expires_at: UnixMicros,
 }
 
-/// The list of tokens, and the form of a new one. `made`: one that was just made.
+/// Draws the list of tokens, and the form of a new one. `made` is a token that was just created.
 #[must_use]
 pub(crate) fn tokens(tokens: &[Token], made: Option<&str>, new: &NewToken<'_>, now: UnixMicros) -> Markup {
     html! {
@@ -190,29 +190,29 @@ pub(crate) fn tokens(tokens: &[Token], made: Option<&str>, new: &NewToken<'_>, n
     }
 }
 
-/// The form of a user as it was sent, where it was refused; a password is typed again.
+/// The form of a user with the submitted values, if it was refused; the password must be typed again.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct NewUser<'a> {
-    /// What is typed to sign in.
+    /// The name that the user signs in with.
     pub(crate) name: &'a str,
     /// For people.
     pub(crate) full_name: &'a str,
-    /// Where the role holds.
+    /// The tenant of the role.
     pub(crate) tenant: &'a str,
-    /// What they may do there.
+    /// The role.
     pub(crate) role: &'a str,
 }
 
-/// The form of a token as it was sent, where it was refused.
+/// The form of a token with the submitted values, if it was refused.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct NewToken<'a> {
-    /// Why; empty: nothing was sent.
+    /// The reason for which it was refused; empty: nothing was sent.
     pub(crate) wrong: &'a str,
-    /// What sends it.
+    /// The purpose.
     pub(crate) label: &'a str,
-    /// Where it holds.
+    /// The tenant in which it is valid.
     pub(crate) tenant: &'a str,
-    /// How long.
+    /// The time until it expires.
     pub(crate) lasts: &'a str,
     /// Its maximum role.
     pub(crate) role: &'a str,
@@ -222,30 +222,30 @@ fn or<'a>(text: &'a str, usual: &'a str) -> &'a str {
     if text.is_empty() { usual } else { text }
 }
 
-/// One line of the audit log.
+/// An entry of the audit log.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Entry {
-    /// To go on from.
+    /// The id, from which the next page continues.
     pub(crate) id: i64,
-    /// Microseconds of Unix time.
+    /// The time.
     pub(crate) at: UnixMicros,
-    /// Who.
+    /// The name of the principal.
     pub(crate) who: String,
-    /// Through what: `user`, `token`, `host`, `system`.
+    /// The kind of the principal: `user`, `token`, `host`, `system`.
     pub(crate) through: String,
     /// The address of the client; empty: not by HTTP.
     pub(crate) address: String,
-    /// What was done.
+    /// The action.
     pub(crate) action: String,
-    /// To what.
+    /// The object of the change.
     pub(crate) target: String,
-    /// What it was.
+    /// The value before; absent: none.
     pub(crate) before: Option<Value>,
-    /// What it became.
+    /// The value after; absent: none.
     pub(crate) after: Option<Value>,
 }
 
-/// What the reader of the audit log asked for, as it was typed.
+/// The query of the audit log, as it was typed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(default)]
 pub(crate) struct AuditQuery {
@@ -253,13 +253,13 @@ pub(crate) struct AuditQuery {
     pub(crate) by: String,
     /// An action, or its first word.
     pub(crate) action: String,
-    /// Exactly this.
+    /// An exact target.
     pub(crate) target: String,
-    /// The last line of the page before.
+    /// The last entry of the page before.
     pub(crate) before: String,
 }
 
-/// The audit log.
+/// Draws the audit log.
 #[must_use]
 pub(crate) fn audit(entries: &[Entry], asked: &AuditQuery, has_more: bool) -> Markup {
     html! {
@@ -308,7 +308,7 @@ pub(crate) fn audit(entries: &[Entry], asked: &AuditQuery, has_more: bool) -> Ma
     }
 }
 
-/// One's own account. `said`: what was done; `wrong`: why not.
+/// Draws the page of one's account. `said` is a message about the last change, `wrong` the reason for which it was refused.
 #[must_use]
 pub(crate) fn account(user: &forebay_store::UserRow, grants: &[(String, String)], said: &str, wrong: &str) -> Markup {
     html! {

@@ -1,9 +1,9 @@
-//! Pages for what is not there, not allowed, or went wrong.
+//! Error pages.
 
 use super::page::alone;
 use maud::{Markup, html};
 
-/// The page of an error. `detail`: what was wrong, for the reader; empty: the words of the status say enough.
+/// Draws an error page. `detail` is the problem, for the reader; empty: the text of the status is enough.
 #[must_use]
 pub(crate) fn problem(status: u16, detail: &str) -> Markup {
     let (title, advice) = match status {

@@ -6,8 +6,8 @@ use super::notice::notice;
 use super::page::alone;
 use maud::{Markup, html};
 
-/// The page where people sign in. `wrong`: why the last try failed, or empty. `next`: where to go after. `other`: the name of the provider of
-/// single sign-on, where one is set up.
+/// Draws the sign-in page. `wrong` is the reason for which the last attempt failed, or empty. `next` is the address to go to afterwards.
+/// `other` is the name of the provider of single sign-on, if there is one.
 #[must_use]
 pub(crate) fn sign_in(name: &str, wrong: &str, next: &str, other: Option<&str>) -> Markup {
     alone(
@@ -25,7 +25,7 @@ pub(crate) fn sign_in(name: &str, wrong: &str, next: &str, other: Option<&str>) 
     )
 }
 
-/// The first run: makes the first administrator.
+/// Draws the page of the first run, which creates the first administrator.
 #[must_use]
 pub(crate) fn setup(name: &str, code: &str, wrong: &str) -> Markup {
     alone(

@@ -1,8 +1,8 @@
-//! What tables have in common.
+//! The head of tables.
 
 use maud::{Markup, html};
 
-/// The head of a table. `unseen`: the name of a last column that speaks for itself to who sees it, such as that of the buttons.
+/// Draws the head of a table. `unseen` is the name of a last column without a visible name, such as that of the buttons.
 pub(super) fn head(columns: &[&str], unseen: Option<&str>) -> Markup {
     html! {
         thead {

@@ -1,36 +1,36 @@
-//! The page on which a connection or an alert is written as text.
+//! The editor of a connection or an alert, as text.
 
 use super::badge::Tone;
 use super::notice::notice;
 use maud::{Markup, html};
 
-/// The text, and what the page says of it.
+/// The text, and the other data of the page.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TextEditor<'a> {
-    /// Where it is saved, and listed.
+    /// The address where it is saved, and listed.
     pub(crate) address: &'a str,
-    /// What is written, such as `Connection`.
+    /// The kind of the document, such as `Connection`.
     pub(crate) label: &'a str,
-    /// What the writer has to know.
+    /// Help for the person.
     pub(crate) hint: &'a str,
     /// `tenant/name`; empty: a new one.
     pub(crate) path: &'a str,
     /// The text.
     pub(crate) source: &'a str,
-    /// The text with which the writer began; empty: a new one.
+    /// The text with which the person began; empty: a new one.
     pub(crate) base: &'a str,
-    /// The revision of that; 0: a new one.
+    /// The revision of `base`; 0: a new one.
     pub(crate) revision: i32,
-    /// Why it was not saved.
+    /// The reason for which it was not saved.
     pub(crate) refused: Option<Markup>,
-    /// What was done with the text; empty: nothing.
+    /// A message about the last action; empty: none.
     pub(crate) said: &'a str,
     /// Whether the reader may save.
     pub(crate) may_save: bool,
 }
 
 impl TextEditor<'_> {
-    /// The page's content.
+    /// Draws the content of the page.
     #[must_use]
     pub(crate) fn draw(&self) -> Markup {
         html! {
@@ -59,7 +59,7 @@ impl TextEditor<'_> {
     }
 }
 
-/// Why a text was not saved, line by line.
+/// Draws the reasons for which a text was not saved, line by line.
 #[must_use]
 pub(crate) fn refused(why: &str) -> Markup {
     notice(Tone::Bad, "Could not save", html! { @for one in why.lines() { div { (one) } } })

@@ -1,22 +1,22 @@
-//! Times and spans of time.
+//! Times and durations.
 
 use forebay_contract::UnixMicros;
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-/// How long ago; a script keeps it true, and shows the reader's own time when pointed at.
+/// Draws the age of a time; a script updates it, and shows the local time on hover.
 #[must_use]
 pub(crate) fn ago(moment: UnixMicros) -> Markup {
     time(moment, "ago")
 }
 
-/// A date and a time; a script shows it on the reader's clock.
+/// Draws a date and time; a script converts it to local time.
 #[must_use]
 pub(crate) fn at(moment: UnixMicros) -> Markup {
     time(moment, "local")
 }
 
-/// A time of a chart's edge: a script shortens it to what tells it from the other edge.
+/// Draws a time at the edge of a chart; a script removes the part that both edges have in common.
 #[must_use]
 pub(crate) fn clock(moment: UnixMicros) -> Markup {
     time(moment, "clock")
@@ -28,13 +28,13 @@ fn time(at: UnixMicros, shown_as: &str) -> Markup {
     html! { time.nowrap datetime=(at.to_string()) data-as=(shown_as) { (words) } }
 }
 
-/// The span between two times, as [`span`] shows it.
+/// Returns the duration between two times, in the form of [`span`].
 #[must_use]
 pub(crate) fn between(begin: UnixMicros, end: UnixMicros) -> String {
     span(i64::try_from(end.since(begin).as_micros()).unwrap_or(i64::MAX))
 }
 
-/// A span in microseconds, such as `0.4 ms`, `12 ms`, `3.2 s`, `4 min 10 s`, `2 h 5 min`.
+/// Returns a duration in microseconds as text, such as `0.4 ms`, `12 ms`, `3.2 s`, `4 min 10 s`, `2 h 5 min`.
 #[must_use]
 pub(crate) fn span(micros: i64) -> String {
     let micros = micros.max(0);

@@ -5,23 +5,23 @@ use forebay_contract::UnixMicros;
 use maud::{Markup, html};
 use std::time::Duration;
 
-/// Units of width of the drawing; it is stretched to what the page gives.
+/// Width of the drawing in units; it is stretched to the width of the page.
 const WIDTH: f64 = 1000.0;
-/// The shortest bar that can be seen.
+/// Minimum width of a visible bar.
 const MIN_WIDTH: f64 = 4.0;
 
 /// One bar.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Lane {
-    /// What took the time.
+    /// The name of the step.
     pub(crate) name: String,
-    /// Where to read more; empty: nowhere.
+    /// The address of details; empty: none.
     pub(crate) href: String,
     /// `succeeded`, `failed`, `skipped`, `waiting`, `queued` or `running`.
     pub(crate) state: &'static str,
-    /// The time of its begin.
+    /// The time at which it began.
     pub(crate) began: UnixMicros,
-    /// Microseconds that it took.
+    /// Its duration in microseconds.
     pub(crate) took: i64,
 }
 
@@ -31,7 +31,7 @@ impl Lane {
     }
 }
 
-/// The bars, the first on top, over the time from the first beginning to the last end.
+/// Draws the bars, the first at the top, over the time from the first begin to the last end.
 #[must_use]
 pub(crate) fn timeline(lanes: &[Lane]) -> Markup {
     let (Some(first), Some(last)) =

@@ -1,4 +1,4 @@
-//! What a definition makes of an example: input, steps, answer, or the fault with its place.
+//! The result of a definition for an example: input, steps, response, or the fault with its place.
 
 use super::badge::{Tone, badge, tag};
 use super::json::json;
@@ -7,7 +7,7 @@ use forebay_contract::definition::Places;
 use forebay_workflow::trial::{Fault, StepOutcome, Tried, TriedStep};
 use maud::{Markup, html};
 
-/// The whole result.
+/// Draws the result.
 #[must_use]
 pub(crate) fn trial(tried: &Tried, places: Option<&Places>) -> Markup {
     html! {
@@ -35,7 +35,7 @@ fn one(step: &TriedStep) -> Markup {
     }
 }
 
-/// A fault, with the piece of the program that is wrong and the value that did not fit.
+/// Draws a fault, with the part of the program that is wrong and the value that did not fit.
 fn found(fault: &Fault, places: Option<&Places>) -> Markup {
     let line = places.and_then(|places| places.find(&fault.part)).map(|place| place.line);
     let title = if fault.part.is_empty() { "Wrong".to_owned() } else { format!("Wrong in {}", fault.part) };
@@ -59,7 +59,7 @@ fn found(fault: &Fault, places: Option<&Places>) -> Markup {
     )
 }
 
-/// A tab stays one, so that the caret stands below its piece whatever a tab is wide.
+/// Returns the line of the caret. A tab stays a tab, so that the caret is below the fault at any width of tabs.
 fn caret(line: &str, column: usize, snippet: &str) -> String {
     let before: String = line.chars().take(column.saturating_sub(1)).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
     before + &"^".repeat(snippet.chars().count().max(1))

@@ -1,4 +1,4 @@
-//! Trying an integration: a call through the real ingress, and what became of it.
+//! Trying an integration: a call through the real ingress, and its response.
 
 use super::badge::{Tone, badge};
 use super::field::{Field, option, tick};
@@ -10,24 +10,24 @@ use forebay_contract::authentication::{Authentication, KeyUse};
 use forebay_contract::definition::{QueryKind, QueryParameter, Webhook};
 use maud::{Markup, html};
 
-/// A call as a person put it together.
+/// A call that a person has composed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Call {
     /// Such as `POST`.
     pub(crate) method: String,
-    /// Everything after the `?`.
+    /// The text after the `?`.
     pub(crate) query: String,
-    /// The type of the body; empty: no body.
+    /// The content type of the body; empty: no body.
     pub(crate) content_type: String,
     /// The body.
     pub(crate) body: String,
-    /// More headers, one a line.
+    /// Further headers, one per line.
     pub(crate) headers: String,
-    /// Whether a key is made for this call alone, and deleted after it.
+    /// Whether a key is created for this call alone, and deleted after it.
     pub(crate) makes_key: bool,
 }
 
-/// What came back.
+/// The response to the call.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Answer {
     /// The status.
@@ -36,13 +36,13 @@ pub(crate) struct Answer {
     pub(crate) headers: Vec<(String, String)>,
     /// Its body.
     pub(crate) body: Vec<u8>,
-    /// Microseconds until the answer was whole.
+    /// Microseconds until the response was complete.
     pub(crate) took: i64,
-    /// The execution; empty: the call became none.
+    /// The execution; empty: the call was not accepted.
     pub(crate) execution: String,
 }
 
-/// The form of a call.
+/// Draws the form of a call.
 #[must_use]
 pub(crate) fn form(address: &str, webhook: &Webhook, call: &Call, may_make_key: bool) -> Markup {
     let key = webhook.authentication.key_use().map(|key_use| match key_use {
@@ -79,7 +79,7 @@ pub(crate) fn form(address: &str, webhook: &Webhook, call: &Call, may_make_key: 
     )
 }
 
-/// A query with every parameter that a call must have.
+/// Returns a query with every required parameter.
 #[must_use]
 pub(crate) fn required(webhook: &Webhook) -> String {
     of(webhook.query.iter().filter(|parameter| parameter.required))
@@ -99,7 +99,7 @@ fn of<'a>(parameters: impl Iterator<Item = &'a QueryParameter>) -> String {
     parameters.map(|parameter| format!("{}={}", parameter.name, value(parameter.kind))).collect::<Vec<_>>().join("&")
 }
 
-/// What the reader gets to see after a call.
+/// Draws the response to a call.
 #[must_use]
 pub(crate) fn answered(answer: &Answer, curl: &str) -> Markup {
     let tone = match answer.status {
@@ -117,13 +117,13 @@ pub(crate) fn answered(answer: &Answer, curl: &str) -> Markup {
     }
 }
 
-/// A call that did not reach the ingress.
+/// Draws the reason for which a call did not reach the ingress.
 #[must_use]
 pub(crate) fn not_sent(why: &str) -> Markup {
     notice(Tone::Bad, "The call was not sent", text(why))
 }
 
-/// The call as a line for the shell; a word is in the place of the key, or of the signature.
+/// Returns the call as a command for the shell, with a placeholder for the key or signature.
 #[must_use]
 pub(crate) fn curl(url: &str, call: &Call, authentication: &Authentication) -> String {
     let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));

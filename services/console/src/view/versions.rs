@@ -1,4 +1,4 @@
-//! The versions of an integration: what changed from one to the next, and back.
+//! The versions of an integration: the changes between them, and rollback.
 
 use super::badge::{Tone, badge};
 use super::diff;
@@ -9,7 +9,7 @@ use super::time::at;
 use forebay_store::StoredVersion;
 use maud::{Markup, html};
 
-/// The list, and what differs between two of them, where two are chosen.
+/// Draws the list, and the differences between two versions if two are chosen.
 #[must_use]
 pub(crate) fn versions(all: &[StoredVersion], compared: Option<(&StoredVersion, &StoredVersion)>, may_change: bool) -> Markup {
     let Some(current) = all.first() else { return html! {} };

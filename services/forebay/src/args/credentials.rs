@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use forebay_contract::{IntegrationPath, Name};
+use forebay_contract::{IntegrationPath, Name, Secret};
 use uuid::Uuid;
 
-/// When a key expires.
+/// The time until a key expires.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Expiry {
     In(Duration),
@@ -21,7 +21,7 @@ fn expiry(text: &str) -> Result<Expiry, String> {
     }
 }
 
-/// A key that exists, by its id or its label.
+/// An existing key, by its id or its label.
 #[derive(Debug, Args)]
 pub(crate) struct NamedKey {
     /// The key's id, as `keys list` shows it
@@ -50,7 +50,7 @@ pub(crate) enum Keys {
         integration: Vec<Name>,
         /// A key that exists elsewhere already; `-` reads it from standard input; one is generated without
         #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
-        key: Option<String>,
+        key: Option<Secret>,
         /// The key expires after this time, such as 90d; without, it does not expire
         #[arg(long, value_name = "DURATION", value_parser = forebay_contract::parse_duration)]
         expires: Option<Duration>,

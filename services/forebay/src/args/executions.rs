@@ -34,7 +34,7 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    /// As the API takes it.
+    /// Returns the filter in the form of the API.
     pub(crate) fn filter(&self) -> ExecutionFilter {
         ExecutionFilter {
             tenant: self.tenant.as_ref().map(Into::into),

@@ -1,4 +1,4 @@
-//! The command line: verbs by clap's derive, one flag a setting from the table of settings.
+//! The command line: verbs by clap's derive, and one flag for each setting of the table of settings.
 
 mod alerts;
 mod audit;
@@ -20,7 +20,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 
 use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use forebay_contract::{IntegrationPath, Name};
+use forebay_contract::{IntegrationPath, Name, Secret};
 use forebay_runtime::settings::{self, SETTINGS, Settings, SettingsError};
 
 use crate::output::Format;
@@ -173,7 +173,7 @@ pub(crate) struct Invoke {
     pub(crate) query: Vec<(String, String)>,
     /// The API key; with --sign the signing key; `-` reads it from standard input
     #[arg(long, env = "FOREBAY_KEY", hide_env_values = true, allow_hyphen_values = true)]
-    pub(crate) key: Option<String>,
+    pub(crate) key: Option<Secret>,
     /// Signs the call as this sender does, instead of sending the key
     #[arg(long, value_name = "SENDER", value_parser = sender(), requires = "key")]
     pub(crate) sign: Option<String>,
@@ -250,20 +250,20 @@ pub(crate) enum Triggers {
 
 const PRIVATE_ADDRESSES: &str = "FOREBAY_PRIVATE_ADDRESSES";
 
-/// Why the command line gives nothing to do.
+/// The reason for which the command line cannot be run.
 #[derive(Debug)]
 pub(crate) enum ReadError {
     Arguments(clap::Error),
     Settings(SettingsError),
 }
 
-/// Reads the command line and the settings: a flag goes before its environment variable.
+/// Reads the command line and the settings: a flag takes precedence over its environment variable.
 pub(crate) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<(Cli, Settings), ReadError> {
     let matches = command().try_get_matches_from(arguments).map_err(ReadError::Arguments)?;
     let cli = Cli::from_arg_matches(&matches).map_err(ReadError::Arguments)?;
     let flags = setting_flags(&matches);
     let is_dev = matches!(cli.command, Command::Dev);
-    // A developer's services are on private addresses. Anywhere else the operator says what may be reached.
+    // Services of a developer are on private addresses. Elsewhere the operator sets the permitted addresses.
     let of_dev = |name: &str| (is_dev && name == PRIVATE_ADDRESSES).then(|| "allow".to_owned());
     let given = |name: &str| match flags.get(name) {
         Some(value) => Some(value.clone()),
@@ -274,7 +274,7 @@ pub(crate) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<(Cli
     Ok((cli, settings.map_err(ReadError::Settings)?))
 }
 
-/// The verbs, with a flag for every setting: shown by the verbs that use it, taken by all.
+/// Returns the verbs, with a flag for every setting: shown by the verbs that use it, accepted by all.
 pub(crate) fn command() -> clap::Command {
     let mut command = Cli::command();
     for verb in ["dev", "ingress", "worker", "scheduler", "console"] {
@@ -325,7 +325,7 @@ fn show(verb: clap::Command, env: &str) -> clap::Command {
     verb.args(SETTINGS.iter().filter(|doc| doc.env == env).flat_map(|doc| setting_args(doc, true)))
 }
 
-/// True for one name of a renamed setting when a flag gives the other: a flag goes before the environment under both names.
+/// True for one name of a renamed setting if a flag sets the other: a flag takes precedence over the environment under both names.
 fn is_replaced_by_flag(name: &str, flags: &HashMap<&'static str, String>) -> bool {
     SETTINGS.iter().any(|doc| {
         doc.former.is_some_and(|former| {
@@ -334,9 +334,10 @@ fn is_replaced_by_flag(name: &str, flags: &HashMap<&'static str, String>) -> boo
     })
 }
 
-/// The flag of a setting; of a secret also the one that names a file, and of a renamed setting also the former one, which no help shows.
+/// Returns the flag of a setting; for a secret also the flag of its file, and for a renamed setting also the former one, which help does
+/// not show.
 fn setting_args(doc: &'static settings::SettingDoc, shown: bool) -> impl Iterator<Item = Arg> {
-    // Read by `Settings`, not by clap: so one place decides what a variable means, and no secret gets into the help.
+    // Read by `Settings`, not by clap: so a variable has one meaning, and help shows no secrets.
     let arg = |env, flag, value_name, help: String| {
         Arg::new(env).long(flag).value_name(value_name).help(help).help_heading("Settings").global(true)
     };
@@ -348,7 +349,7 @@ fn setting_args(doc: &'static settings::SettingDoc, shown: bool) -> impl Iterato
     std::iter::once(value).chain(file).chain(former)
 }
 
-/// Values of the flags by the name of their variable. A flag may stand before or after the verb.
+/// Returns the values of the flags by the name of their variable. A flag may be before or after the verb.
 fn setting_flags(matches: &ArgMatches) -> HashMap<&'static str, String> {
     let mut flags = HashMap::new();
     let mut level = Some(matches);

@@ -5,7 +5,7 @@ use forebay_store::{Role, Scope};
 use std::time::Duration;
 use uuid::Uuid;
 
-/// A role, and where: `viewer@t37ed`, or `viewer` for every tenant.
+/// A role, and its tenant: `viewer@t37ed`, or `viewer` for every tenant.
 pub(crate) type Grant = (Scope, Role);
 
 fn grant(text: &str) -> Result<Grant, String> {

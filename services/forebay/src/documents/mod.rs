@@ -16,24 +16,24 @@ use crate::error::Error;
 use crate::files;
 use crate::output::note;
 
-/// What files hold. Everything is checked, so that an author sees all mistakes at once.
+/// The documents of files. Everything is checked, so that an author sees all mistakes at once.
 #[derive(Default)]
 pub(crate) struct Documents {
-    /// Definitions of integrations that are right.
+    /// Valid definitions.
     pub(crate) definitions: Vec<NewDefinition>,
-    /// Connections that are right but for their secrets, which are not looked up.
+    /// Connections that are valid except for their secrets, which are not looked up.
     pub(crate) connections: Vec<ConnectionDocument>,
-    /// Alerts that are right.
+    /// Valid alert rules.
     pub(crate) alerts: Vec<NewAlert>,
-    /// Everything that is wrong.
+    /// All problems.
     pub(crate) problems: Vec<Found>,
     /// Files without any document.
     empty: Vec<String>,
-    /// Other documents are passed over; `None`: none are.
+    /// The kind of documents that are read; others are skipped. `None`: all are read.
     only: Option<Kind>,
 }
 
-/// What a document is.
+/// The kind of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Definition,
@@ -53,7 +53,7 @@ impl Kind {
     }
 }
 
-/// A connection as it stands in a file.
+/// A connection as it is in a file.
 pub(crate) struct ConnectionDocument {
     /// `tenant/name`.
     pub(crate) path: String,
@@ -65,7 +65,7 @@ pub(crate) struct ConnectionDocument {
 #[derive(Debug)]
 pub(crate) struct Found {
     file: String,
-    /// Counts the documents of the file from 1.
+    /// The number of the document in the file, from 1.
     document: usize,
     place: Option<Place>,
     problem: Problem,
@@ -98,7 +98,7 @@ impl Documents {
     /// Reads files and folders.
     ///
     /// # Errors
-    /// A path that cannot be read, or that holds no file of ours; what is wrong in the files is in `problems`.
+    /// A path that cannot be read, or that contains no file with a known extension; problems of the files are in `problems`.
     pub(crate) fn read(paths: &[PathBuf]) -> Result<Self, Error> {
         Self::default().with_files(paths)
     }
@@ -117,7 +117,7 @@ impl Documents {
         Ok(self)
     }
 
-    /// As [`Documents::read`], for verbs that need all of it to be right: says what is wrong and fails. `undone` ends the error's text.
+    /// Reads files for verbs that need all documents to be valid: prints the problems and fails. `undone` is the end of the error's text.
     pub(crate) fn read_right(paths: &[PathBuf], undone: &str) -> Result<Self, Error> {
         let read = Self::read(paths)?.right(undone)?;
         if read.is_empty() { Err(Error::Usage("the files hold no definition, no connection and no alert".to_owned())) } else { Ok(read) }
@@ -127,10 +127,10 @@ impl Documents {
         self.definitions.is_empty() && self.connections.is_empty() && self.alerts.is_empty()
     }
 
-    /// As [`Documents::read`]; files that hold nothing at all are a problem.
+    /// Reads files; a file without documents is a problem.
     ///
     /// # Errors
-    /// As [`Documents::read`].
+    /// Those of [`Documents::read`].
     pub(crate) fn read_some(paths: &[PathBuf]) -> Result<Self, Error> {
         let mut read = Self::read(paths)?;
         if read.is_empty() && read.problems.is_empty() {
@@ -142,13 +142,13 @@ impl Documents {
         Ok(read)
     }
 
-    /// As [`Documents::read_right`], of connections only: what is beside them may be wrong.
+    /// Reads connections only: other documents may have problems.
     pub(crate) fn read_connections(paths: &[PathBuf], undone: &str) -> Result<Vec<ConnectionDocument>, Error> {
         let only = Self { only: Some(Kind::Connection), ..Self::default() };
         Ok(only.with_files(paths)?.right(undone)?.connections)
     }
 
-    /// The same of alerts only.
+    /// Reads alert rules only: other documents may have problems.
     pub(crate) fn read_alerts(paths: &[PathBuf], undone: &str) -> Result<Vec<NewAlert>, Error> {
         let only = Self { only: Some(Kind::Alert), ..Self::default() };
         Ok(only.with_files(paths)?.right(undone)?.alerts)
@@ -177,7 +177,7 @@ impl Documents {
             self.empty.push(shown.clone());
         }
         let sources = files::sources(text, read.len());
-        // Read a second time, for the places, only where something is wrong.
+        // The text is parsed again, for the places, only if there are problems.
         let mut places: Option<Vec<Places>> = None;
         for (index, (document, source)) in read.into_iter().zip(sources).enumerate() {
             let Err(problems) = self.add_document(&shown, document, source) else { continue };
@@ -189,7 +189,7 @@ impl Documents {
         }
     }
 
-    /// The one place where documents part by their kind.
+    /// Adds a document by its kind.
     fn add_document(&mut self, file: &str, document: Value, source: String) -> Result<(), Vec<Problem>> {
         let kind = Kind::of(&document);
         if self.only.is_some_and(|only| only != kind) {
@@ -227,20 +227,20 @@ impl Documents {
     }
 }
 
-/// One definition of a file.
+/// A definition of a file.
 pub(crate) struct Written {
-    /// Its mappings need not compile.
+    /// The definition; its mappings may not compile.
     pub(crate) definition: Definition,
-    /// Of its fields.
+    /// The places of its fields.
     pub(crate) places: Places,
-    /// The whole file.
+    /// The text of the file.
     pub(crate) text: String,
 }
 
-/// The one definition of a file, or the one of this name.
+/// Reads the only definition of a file, or the one of this name.
 ///
 /// # Errors
-/// The file cannot be read, holds no or another definition, or several without a name that tells which; the shape is wrong.
+/// The file cannot be read, contains no such definition, or several and no name is given; a field is not valid.
 pub(crate) fn read_one(file: &Path, wanted: Option<&IntegrationPath>) -> Result<Written, Error> {
     let shown = file.display();
     let text = std::fs::read_to_string(file).map_err(|source| Error::Io { doing: format!("cannot read {shown}"), source })?;
@@ -269,10 +269,10 @@ pub(crate) fn read_one(file: &Path, wanted: Option<&IntegrationPath>) -> Result<
     Ok(Written { definition, places, text })
 }
 
-/// Stands in the place of secrets that are not looked up: one of them fits the address of a broker, the other that of a service.
+/// Placeholders for secrets that are not looked up: one is a valid address of a broker, the other of a service.
 const ANY_SECRET: [&str; 2] = ["amqps://secret", "https://secret"];
 
-/// Of the right shape, whatever its secrets are: they are not looked up here, so nothing is said of a value that is one.
+/// Checks a connection without its secrets, which are not looked up: problems of secret values are ignored.
 fn check_connection(document: &Value) -> Result<String, Vec<Problem>> {
     let unknown = Connection::looked_up_fields(document);
     let mut found = Vec::new();
@@ -288,7 +288,7 @@ fn check_connection(document: &Value) -> Result<String, Vec<Problem>> {
     Err(found)
 }
 
-/// `1 problem`, `2 problems`.
+/// Returns `1 problem`, `2 problems`.
 pub(crate) fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

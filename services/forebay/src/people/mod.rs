@@ -48,7 +48,7 @@ pub(crate) async fn users(output: &Output, api: &Api, command: Users) -> Result<
 }
 
 async fn read(from_input: bool) -> Result<Password, Error> {
-    // Waits for a person: not on a thread that others need.
+    // It waits for a person, so it needs its own thread.
     let read = tokio::task::spawn_blocking(move || if from_input { first_line("password") } else { password::of_terminal() });
     let password = read.await.map_err(|error| Error::Failed(format!("cannot read the password: {error}")))??;
     Ok(Password::new(password))
@@ -91,7 +91,7 @@ pub(crate) async fn tokens(output: &Output, api: &Api, command: Tokens) -> Resul
                 },
             };
             let created = api.create_token(&request).await?;
-            let said = format!("id     {}\ntoken  {}\nThe token is not shown again.", created.id, created.token);
+            let said = format!("id     {}\ntoken  {}\nThe token is not shown again.", created.id, created.token.expose());
             output.one(&said, &created)
         }
         Tokens::Delete { id } => {
@@ -101,7 +101,7 @@ pub(crate) async fn tokens(output: &Output, api: &Api, command: Tokens) -> Resul
     }
 }
 
-/// The id of a user by id or by name.
+/// Returns the id of a user by id or by name.
 async fn owner(api: &Api, named: &str) -> Result<Uuid, Error> {
     if let Ok(id) = named.parse() {
         return Ok(id);

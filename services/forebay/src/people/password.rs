@@ -1,13 +1,14 @@
-//! A password, typed where nobody sees it.
+//! Reading passwords without showing them.
 
 use crate::error::Error;
 use crate::output::note;
 use crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use crossterm::terminal;
+use forebay_contract::Secret;
 use std::io::IsTerminal;
 
-/// Typed twice, without an echo.
-pub(super) fn of_terminal() -> Result<String, Error> {
+/// Reads a password twice, without an echo.
+pub(super) fn of_terminal() -> Result<Secret, Error> {
     if !std::io::stdin().is_terminal() {
         let text = "there is no terminal to ask for a password: add --password-stdin";
         return Err(Error::Usage(text.to_owned()));
@@ -16,15 +17,15 @@ pub(super) fn of_terminal() -> Result<String, Error> {
     if password == typed("Once more:")? { Ok(password) } else { Err(Error::Failed("the passwords differ: nothing was changed".to_owned())) }
 }
 
-fn typed(question: &str) -> Result<String, Error> {
+fn typed(question: &str) -> Result<Secret, Error> {
     note(question);
     terminal::enable_raw_mode().map_err(failed)?;
     let line = line();
     terminal::disable_raw_mode().map_err(failed)?;
-    line.map_err(failed)?.ok_or_else(|| Error::Failed("nothing was changed".to_owned()))
+    line.map_err(failed)?.map(Secret::from).ok_or_else(|| Error::Failed("nothing was changed".to_owned()))
 }
 
-/// `None`: the person has thought better of it.
+/// Reads a line; `None`: the person has cancelled.
 fn line() -> std::io::Result<Option<String>> {
     let mut text = String::new();
     loop {

@@ -9,9 +9,9 @@ use forebay_admin_api::monitor::{Queue, StatisticsPoint, Worker};
 use forebay_admin_api::triggers::Trigger;
 use jiff::Timestamp;
 
-/// Minutes of statistics in the first row; the last one has not ended yet.
+/// Minutes of statistics in the first row, including the current one.
 const RECENT: usize = 5;
-/// Queues that are shown, the fullest first.
+/// Maximum queues, those with the most messages.
 const QUEUES: usize = 15;
 
 pub(crate) fn lines(contents: &Contents, now: Timestamp) -> Vec<String> {
@@ -37,7 +37,8 @@ fn rows(columns: &[&str], rows: Vec<Vec<String>>, none: &str) -> Vec<String> {
     if rows.is_empty() { vec![none.to_owned()] } else { table(columns, &rows).lines().map(str::to_owned).collect() }
 }
 
-/// Executions that ended in the last minutes and in the hour. Percentiles are of the worst minute, since those of several cannot be added.
+/// Returns the executions that ended in the last minutes and in the last hour. Percentiles are those of the worst minute, since they cannot
+/// be summed.
 fn statistics(points: &[StatisticsPoint], now: Timestamp) -> Vec<String> {
     let since = now.as_second() - i64::try_from(RECENT).unwrap_or_default() * 60;
     let is_recent = |point: &&StatisticsPoint| point.at.timestamp().is_some_and(|at| at.as_second() >= since);
@@ -137,7 +138,8 @@ mod tests {
             workers: Err("only for who sees every tenant".to_owned()),
             triggers: read(json!([{
                 "tenant": "t", "integration": "n", "integrationId": "00000000-0000-0000-0000-000000000001", "kind": "webhook",
-                "policy": "serial", "enabled": true, "state": "halted", "since": "2026-11-24T10:00:00Z", "error": "no",
+                "dispatchPolicy": "ordered", "policy": "serial", "enabled": true, "state": "halted",
+                "since": "2026-11-24T10:00:00Z", "error": "no",
             }])),
             latest: Ok(Vec::new()),
         };

@@ -1,4 +1,4 @@
-//! `forebay top`: how the installation does, on one screen.
+//! `forebay top`: the state of the installation, on one screen.
 
 mod frame;
 
@@ -14,14 +14,14 @@ use forebay_admin_api::triggers::Trigger;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-/// Between two frames.
+/// Interval between two frames.
 const REFRESH: Duration = Duration::from_secs(2);
-/// A key waits no longer than this.
+/// Maximum delay of a key press.
 const KEYS: Duration = Duration::from_millis(100);
-/// Latest executions that are shown.
+/// Maximum executions, the latest ones.
 const LATEST: u32 = 20;
 
-/// The contents of one frame; of a part that the person may not see, the reason.
+/// The contents of one frame; for a part that the person may not see, the reason.
 pub(crate) struct Contents {
     pub(crate) statistics: Result<Vec<StatisticsPoint>, String>,
     pub(crate) queues: Result<Vec<Queue>, String>,
@@ -30,7 +30,7 @@ pub(crate) struct Contents {
     pub(crate) latest: Result<Vec<Execution>, String>,
 }
 
-/// One frame with `once` or where the output is no terminal; else until `q`.
+/// Prints one frame with `once` or without a terminal; otherwise runs until `q`.
 pub(crate) async fn top(api: &Api, once: bool) -> Result<(), Error> {
     if once || !std::io::stdout().is_terminal() {
         return write(&frame::lines(&read(api).await?, jiff::Timestamp::now()).join("\n"));
@@ -78,7 +78,7 @@ async fn read(api: &Api) -> Result<Contents, Error> {
     })
 }
 
-/// A part that the person may not see is left out; anything else ends the frame.
+/// Returns the reason if the person may not see a part; any other error ends the frame.
 fn allowed<T>(found: Result<Vec<T>, ClientError>) -> Result<Result<Vec<T>, String>, Error> {
     match found.map_err(Error::from) {
         Ok(items) => Ok(Ok(items)),
@@ -89,7 +89,7 @@ fn allowed<T>(found: Result<Vec<T>, ClientError>) -> Result<Result<Vec<T>, Strin
 
 enum Key {
     End,
-    /// Scrolls by lines.
+    /// Scrolls by this number of lines.
     By(isize),
 }
 
@@ -111,7 +111,7 @@ async fn key() -> Result<Option<Key>, Error> {
     })
 }
 
-/// Draws what fits from `place` on; where it can begin at most.
+/// Draws the lines that fit, from `place`; returns the maximum place.
 fn draw(lines: &[String], place: usize) -> Result<usize, Error> {
     let (width, height) = terminal::size().map_err(failed)?;
     let (width, body) = (usize::from(width), usize::from(height).saturating_sub(1));
@@ -137,7 +137,7 @@ fn failed(source: std::io::Error) -> Error {
     Error::Io { doing: "cannot use the terminal".to_owned(), source }
 }
 
-/// The terminal's other screen, without the echo of keys; dropped, all is as it was.
+/// The alternate screen of the terminal, without echo; dropping it restores the terminal.
 struct Screen;
 
 impl Screen {
@@ -151,7 +151,7 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        // Without a terminal there is nothing to put back.
+        // Without a terminal there is nothing to restore.
         let _ = execute!(std::io::stdout(), terminal::LeaveAlternateScreen, cursor::Show);
         let _ = terminal::disable_raw_mode();
     }

@@ -1,4 +1,4 @@
-//! `forebay try`: a definition, or one mapping, on an example, with no service and nothing sent.
+//! `forebay try`: runs a definition, or one mapping, on an example, without any service.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::invoke::read_example;
 use crate::output::{Output, pretty, write};
 
-/// The caret stands this far to the right.
+/// The indentation of the caret.
 const INDENT: &str = "    ";
 
 /// `forebay try`.
@@ -95,7 +95,7 @@ fn given(file: Option<&Path>) -> Result<Map<String, Value>, Error> {
     }
 }
 
-/// Where the fault is in the definition's file: in the mapping or template, or else at the field.
+/// Returns the place of the fault in the file of the definition: in the mapping or template, or otherwise that of the field.
 fn place_in_file(read: &Written, fault: &Fault) -> Option<Place> {
     let inside = |at: &FaultPlace| read.places.inside(&read.text, &fault.part, &fault.source, at.line, at.column);
     fault.place.as_ref().and_then(inside).or_else(|| read.places.find(&fault.part))

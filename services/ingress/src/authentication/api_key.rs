@@ -16,7 +16,7 @@ impl Check for ByApiKey {
         access(head).map(Caller::Known)
     }
 
-    /// An endpoint that the key does not open is unknown.
+    /// Where names are hidden, an endpoint that the key may not call is answered as an unknown one.
     fn check_hidden(&self, head: Head<'_>, path: &str) -> Result<(), Problem> {
         let key = valid_key(head.tenant(), head.headers, head.snapshot)?;
         if key.integrations.contains(&head.integration.id) { Ok(()) } else { Err(Problem::unknown_path(path)) }
@@ -33,19 +33,19 @@ pub(super) fn access(head: Head<'_>) -> Result<Access, Problem> {
     Ok(head.access(Credential::Key(key.clone(), KeyUse::Sends)))
 }
 
-/// Refuses a call to a name that does not exist where names are hidden: as one to a name that needs a key.
+/// Refuses a call to a name that does not exist where names are hidden: the response is that of a name that needs a key.
 pub(crate) fn refuse_unknown(tenant: &str, path: &str, headers: &HeaderMap, snapshot: &Snapshot) -> Problem {
-    // A text that is not a valid name.
+    // The text is not a valid name.
     if tenant.parse::<Name>().is_err() {
         return Problem::unknown_path(path);
     }
     valid_key(tenant, headers, snapshot).map_or_else(|problem| problem, |_| Problem::unknown_path(path))
 }
 
-/// The key of the tenant that the call carries.
+/// Returns the key of the tenant that the call carries.
 fn valid_key<'a>(tenant: &str, headers: &HeaderMap, snapshot: &'a Snapshot) -> Result<&'a Arc<ApiKey>, Problem> {
     let Some(presented) = presented_key(headers) else { return Err(no_key(tenant)) };
-    // Another tenant's key is no key here; that it exists is not for this caller to learn.
+    // The key of another tenant is not valid here, and the caller must not learn that it exists.
     match snapshot.key(tenant, presented) {
         Some(key) if has_ended(key) => Err(ended_key(tenant)),
         Some(key) => Ok(key),
@@ -53,7 +53,7 @@ fn valid_key<'a>(tenant: &str, headers: &HeaderMap, snapshot: &'a Snapshot) -> R
     }
 }
 
-/// The key that a call carries, in either header.
+/// Returns the key that a call carries, in either header.
 pub(crate) fn presented_key(headers: &HeaderMap) -> Option<&str> {
     if let Some(value) = headers.get(API_KEY_HEADER) {
         return value.to_str().ok().map(str::trim).filter(|key| !key.is_empty());

@@ -1,6 +1,6 @@
-//! Authentication: an [`Access`] is had by a valid key, which is checked before the body is read, or by a signature over the body.
+//! Authentication: an [`Access`] results from a valid key, which is checked before the body is read, or from a signature over the body.
 //!
-//! One file a type, of the same name as in `forebay_contract::authentication`.
+//! Each type has a file, with the same name as in `forebay_contract::authentication`.
 
 mod api_key;
 mod none;
@@ -25,7 +25,7 @@ trait Check {
     /// Reads the caller from the head of a call.
     fn check_head(&self, head: Head<'_>) -> Result<Caller, Problem>;
 
-    /// Refuses a caller who must not learn that the endpoint exists, where names are hidden. `path`: of the call.
+    /// Refuses a caller who must not learn that the endpoint exists, where names are hidden. `path` is the path of the call.
     fn check_hidden(&self, head: Head<'_>, path: &str) -> Result<(), Problem>;
 }
 
@@ -55,17 +55,17 @@ impl Head<'_> {
     }
 }
 
-/// An integration that the caller may use.
+/// An integration that the caller may call, and the credential.
 #[derive(Debug, Clone)]
 pub(crate) struct Access {
     pub(crate) integration: Arc<Integration>,
     pub(crate) credential: Credential,
 }
 
-/// Credential that a call was authenticated by.
+/// The credential that authenticated a call.
 #[derive(Debug, Clone)]
 pub(crate) enum Credential {
-    /// None: the endpoint is open.
+    /// No credential: the endpoint is open.
     Open,
     /// A key, and how it was used.
     Key(Arc<ApiKey>, KeyUse),
@@ -88,8 +88,8 @@ impl Credential {
         }
     }
 
-    /// Returns whether the outcome of a call may be read. `caller`: the API key that called; absent: no API key did, and every
-    /// credential that opens the integration reads the outcome.
+    /// Returns true if the outcome of a call may be read. `caller` is the API key that called; if absent, no API key called, and every
+    /// credential that opens the integration may read the outcome.
     pub(crate) fn may_read(&self, caller: Option<Uuid>) -> bool {
         let Some(caller) = caller else { return true };
         match self {
@@ -101,13 +101,13 @@ impl Credential {
 
 /// The caller, as far as it is known before the body is read.
 pub(crate) enum Caller {
-    /// It is known.
+    /// The caller is known.
     Known(Access),
-    /// The body is still to be checked.
+    /// The caller is known once the body is checked.
     Unverified(Unverified),
 }
 
-/// A call whose proof is over its body.
+/// A call that is authenticated by its body.
 pub(crate) struct Unverified {
     integration: Arc<Integration>,
     proof: Box<dyn Proof>,
@@ -141,7 +141,8 @@ impl Unverified {
     }
 }
 
-/// Checks who asks for the outcome of a call: a digest look-up, no I/O. A caller that signs its calls asks with an API key too.
+/// Authenticates a request for the outcome of a call: a digest look-up, no I/O. A caller that signs its calls also uses an API key for
+/// this.
 pub(crate) fn outcome_reader(webhook: &Webhook, head: Head<'_>) -> Result<Access, Problem> {
     match webhook.authentication.outcome_readers() {
         OutcomeReaders::Anybody => Ok(head.access(Credential::Open)),
@@ -149,17 +150,17 @@ pub(crate) fn outcome_reader(webhook: &Webhook, head: Head<'_>) -> Result<Access
     }
 }
 
-/// Checks a caller before anything else is told of an endpoint, where names are hidden.
+/// Checks a caller before the response reveals anything about an endpoint, where names are hidden.
 pub(crate) fn check_hidden(webhook: &Webhook, head: Head<'_>, path: &str) -> Result<(), Problem> {
     check_of(&webhook.authentication).check_hidden(head, path)
 }
 
-/// Returns true if the key's time is over.
+/// Returns true if the key has expired.
 pub(crate) fn has_ended(key: &ApiKey) -> bool {
     key.expires_at.is_some_and(|end| UnixMicros::now() >= end)
 }
 
-/// Said only to who holds the key.
+/// The problem of an expired key; only its holder receives it.
 fn ended_key(realm: &str) -> Problem {
     let detail = "The key has expired. Ask the operator for a new one, or to move its end.";
     Problem::unauthorized("Key expired", detail, format!("Bearer realm=\"{realm}\", error=\"invalid_token\""))

@@ -9,7 +9,7 @@ impl Check for Open {
         Ok(Caller::Known(head.access(Credential::Open)))
     }
 
-    /// Anybody may call, so anybody may learn that there is something to call.
+    /// Everybody may call the endpoint, so everybody may learn that it exists.
     fn check_hidden(&self, _: Head<'_>, _: &str) -> Result<(), Problem> {
         Ok(())
     }

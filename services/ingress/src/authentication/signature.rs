@@ -16,13 +16,13 @@ impl Check for Signature {
         Ok(Caller::Unverified(Unverified { integration: head.integration.clone(), proof }))
     }
 
-    /// A sender of webhooks is told how to sign: nothing in the head of a call says whether it is one.
+    /// The head of a call does not show whether its sender can sign, so every sender is told how to sign.
     fn check_hidden(&self, _: Head<'_>, _: &str) -> Result<(), Problem> {
         Ok(())
     }
 }
 
-/// A signature that is still to be checked.
+/// A signature before its check.
 struct Signed {
     claim: Claim,
     keys: Vec<Arc<SigningKey>>,

@@ -1,4 +1,4 @@
-//! The second stage: the caller may call, and the body is there.
+//! The second stage: the caller is authenticated, and the body is received.
 
 use super::received::{Call, Received};
 use crate::authentication::{Access, Caller};
@@ -25,8 +25,8 @@ pub(super) struct Body {
 }
 
 impl<'r> Authenticated<'r> {
-    /// A caller with a key is known before its body is read, so a call over the rate is refused then. A signature is checked over the body,
-    /// and only calls that are signed rightly count for the rate.
+    /// Authenticates the call and receives its body. A caller with a key is known before the body is read, so a call over the rate is
+    /// refused then. A signature is checked over the body, and only calls with a valid signature count for the rate.
     pub(super) async fn new(received: Received<'r>, payload: Payload, dependencies: &Dependencies) -> Result<Self, Problem> {
         let (call, caller) = received.into_parts();
         let (access, body) = match caller {

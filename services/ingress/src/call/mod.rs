@@ -1,9 +1,9 @@
-//! A call from its head to its response. Each stage consumes the one before it, and can be made from nothing else:
+//! A call from its head to its response. Each stage consumes the one before, and can be made from nothing else:
 //!
 //! ```text
-//! Received       the endpoint is enabled and takes the method; the call counts as in flight
+//! Authenticated  the body is received, the key or the signature is valid, the rate allows the call
 //! Authenticated  the body is there, the key or the signature is valid, the rate allows the call
-//! Normalized     the envelope; query, headers, body and schema are valid
+//! Reserved       the idempotency key is reserved for this call; a repeated call is answered here
 //! Reserved       the idempotency key is this call's; a repeated call is answered here
 //! Published      the broker has confirmed the message
 //! response       202, or the outcome of the execution

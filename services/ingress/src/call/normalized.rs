@@ -1,4 +1,4 @@
-//! The third stage: the envelope, valid by the definition.
+//! The third stage: an envelope that is valid by the definition.
 
 use super::authenticated::{Authenticated, Body};
 use super::received::Call;
@@ -11,7 +11,7 @@ use crate::shares::Share;
 use forebay_contract::envelope::Envelope;
 use std::sync::Arc;
 
-/// A call as an envelope that its definition allows.
+/// A call as an envelope that is valid by its definition.
 pub(super) struct Normalized<'r>(Parts<'r>);
 
 /// The parts of a [`Normalized`] call.

@@ -14,7 +14,7 @@ use forebay_store::{Integration, Snapshot};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// An integration that is called by HTTP.
+/// An integration with an enabled webhook.
 #[derive(Clone, Copy)]
 pub(crate) struct Endpoint<'r> {
     pub(crate) integration: &'r Arc<Integration>,
@@ -22,14 +22,14 @@ pub(crate) struct Endpoint<'r> {
 }
 
 impl Endpoint<'_> {
-    /// The methods that may be used here, with commas between them.
+    /// Returns the methods that may be used here, with commas between them.
     pub(crate) fn allowed_methods(self) -> String {
         let methods: Vec<&str> = self.webhook.methods.iter().map(|method| method.as_str()).chain(["OPTIONS"]).collect();
         methods.join(", ")
     }
 }
 
-/// The parts of a call that every stage has.
+/// The parts of a call that every stage uses.
 pub(super) struct Call<'r> {
     pub(super) request: &'r HttpRequest,
     pub(super) endpoint: Endpoint<'r>,
@@ -38,12 +38,12 @@ pub(super) struct Call<'r> {
     _in_flight: InFlightCall,
 }
 
-/// The time at which the caller gets its response.
+/// The time at which the caller receives its response.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum ResponseTime {
-    /// As soon as the call is accepted. `is_preferred`: the caller asked for that.
+    /// As soon as the call is accepted. `is_preferred`: true if the caller requested it.
     Accepted { is_preferred: bool },
-    /// After the execution has ended, or after a timeout. `preferred`: the timeout for which the caller asked.
+    /// After the execution has ended, or after a timeout. `preferred`: the timeout that the caller requested.
     Ended { wait: Wait, preferred: Option<Duration> },
 }
 
@@ -59,7 +59,7 @@ impl ResponseTime {
     }
 }
 
-/// A call whose endpoint is enabled and takes its method.
+/// A call whose endpoint is enabled and accepts its method.
 pub(super) struct Received<'r> {
     call: Call<'r>,
     caller: Caller,
@@ -91,7 +91,7 @@ impl<'r> Received<'r> {
 
 #[cfg(test)]
 impl<'r> Call<'r> {
-    /// A call of a unit test.
+    /// Makes a call for a unit test.
     pub(super) fn of_test(request: &'r HttpRequest, endpoint: Endpoint<'r>, response_time: ResponseTime) -> Self {
         let in_flight = crate::limit::InFlight::new(1).enter(&endpoint.integration.definition.tenant);
         let in_flight = in_flight.unwrap_or_else(|_| unreachable!("nothing else is under way"));

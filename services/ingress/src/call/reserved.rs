@@ -1,11 +1,12 @@
-//! The fourth stage: the call has its idempotency key, by a header that the caller sends or a mapping of the definition.
+//! The fourth stage: the idempotency key of the call is reserved. The key is in a header of the call, or is the result of a mapping.
 //!
-//! The first call with a key reserves it in the store before it is published; every later one is answered as the first was. Where
-//! nothing tells that the message of the first call reached the broker, it is published again under the same execution id: the worker runs
-//! one of the messages. So a call with a key costs one write, and is refused while the store is away; calls without a key need no store.
+//! The first call with a key reserves it in the store before it is published; later calls receive the same response. If it is unknown
+//! whether the message of the first call reached the broker, a later call publishes it again under the same execution id: the worker runs
+//! one of the messages. So a call with a key costs one write, and is refused while the store is away; calls without a key do not need the
+//! store.
 //!
-//! A key of the header is one for each API key. A key of a mapping is one for the integration, so that an event that two callers report runs
-//! once; only the API key that called first, or one that reads all outcomes, gets the outcome.
+//! A key of the header is unique for an API key. A key of a mapping is unique for the integration, so that an event that two callers report
+//! runs once; only the API key that called first, or one that reads all outcomes, receives the outcome.
 
 use super::normalized::{self, Normalized};
 use super::received::{Call, ResponseTime};
@@ -31,24 +32,24 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const MAX_KEY_BYTES: usize = 255;
 const STORE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A call that is to be published.
+/// A call to be published.
 pub(super) struct Reserved<'r>(Parts<'r>);
 
 /// The parts of a [`Reserved`] call.
 pub(super) struct Parts<'r> {
     pub(super) call: Call<'r>,
     pub(super) envelope: Envelope,
-    /// Absent where the call has no key.
+    /// The reservation; absent if the call has no key.
     pub(super) reservation: Option<Reservation>,
     pub(super) memory: Share,
 }
 
-/// The result of asking for a call's key.
+/// The result of reserving the key of a call.
 #[expect(clippy::large_enum_variant, reason = "it is taken apart where it is made")]
 pub(super) enum Reserving<'r> {
-    /// The call has no key, or is the first with it.
+    /// The call has no key, or is the first call with its key.
     Reserved(Reserved<'r>),
-    /// There was a call with the key before; this is the response.
+    /// An earlier call had the key; this is the response.
     Repeated(HttpResponse),
 }
 
@@ -78,7 +79,7 @@ impl<'r> Reserving<'r> {
             if let Some(response) = repeated(&call, &access, &envelope, &earlier, dependencies).await? {
                 return Ok(Self::Repeated(response));
             }
-            // The earlier call was never started: its caller had gone. This one is the first then.
+            // The earlier call expired before it started, so this one counts as the first.
             within_timeout(dependencies.store.release(&ReservedCall { execution_id: earlier.execution_id, ..reserved })).await?;
         }
     }
@@ -90,7 +91,7 @@ impl<'r> Reserved<'r> {
     }
 }
 
-/// The response to a call whose key another call has; `None`: that one expired before it was started.
+/// Returns the response to a call whose key is reserved for another call; `None`: that one expired before it started.
 async fn repeated(
     call: &Call<'_>,
     access: &Access,
@@ -107,7 +108,7 @@ async fn repeated(
     let ending = match recorded.as_ref().map(|outcome| outcome.ending()) {
         Some(Some(Ending::Expired)) => return Ok(None),
         Some(ending) => ending,
-        // It is queued, or its message never reached the broker.
+        // The execution is queued, or its message never reached the broker.
         None => {
             let again =
                 Envelope { execution_id: id, claim_token: Some(Envelope::new_claim_token()), caller: earlier.caller, ..envelope.clone() };
@@ -125,7 +126,7 @@ async fn repeated(
     Ok(Some(marked_as_replayed(response)))
 }
 
-/// The digest of the call's key; `None`: it has none.
+/// Returns the digest of the call's key; `None`: it has no key.
 async fn key_digest(call: &Call<'_>, access: &Access, checks: Option<&Checks>, envelope: &Envelope) -> Result<Option<[u8; 32]>, Problem> {
     let mapped = match checks {
         Some(checks) => checks.key(envelope, call.endpoint.webhook.max_bytes).await?,
@@ -139,19 +140,19 @@ async fn key_digest(call: &Call<'_>, access: &Access, checks: Option<&Checks>, e
     Ok(header(call.request.headers())?.map(|key| digest([caller.as_ref().map_or(&[][..], |caller| caller.as_bytes()), key.as_bytes()])))
 }
 
-/// The header's key; the quotes of a structured field (RFC 8941) belong to the syntax.
+/// Returns the key of the header; the quotes of a structured field (RFC 8941) belong to the syntax.
 fn header(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
     let text =
         value.to_str().ok().map(str::trim).map(|text| text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text));
     match text {
-        // A tab may stand in a header, not in a key.
+        // A header may contain a tab, a key may not.
         Some(text) if (1..=MAX_KEY_BYTES).contains(&text.len()) && !text.contains('\t') => Ok(Some(text.to_owned())),
         _ => Err(Problem::invalid_idempotency_key(MAX_KEY_BYTES)),
     }
 }
 
-/// Parts of any bytes, none of which can pass for a part of another.
+/// Returns a digest of the parts; no other list of parts has the same input.
 fn digest<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> [u8; 32] {
     let mut hash = Sha256::new();
     for part in parts {
@@ -179,7 +180,7 @@ fn marked_as_replayed(mut response: HttpResponse) -> HttpResponse {
 
 #[cfg(test)]
 impl<'r> Reserved<'r> {
-    /// A call without a key, of a unit test.
+    /// Makes a call without a key for a unit test.
     pub(super) fn of_test(call: Call<'r>, envelope: Envelope) -> Self {
         let memory = crate::shares::Shares::new(0).share([None, None, None, None]);
         Self(Parts { call, envelope, reservation: None, memory })

@@ -9,7 +9,7 @@ use forebay_contract::outcome::{Ending, Response};
 use forebay_store::Integration;
 use std::time::Duration;
 
-/// The path of an execution's outcome.
+/// Returns the path of an execution's outcome.
 pub(super) fn location_of(integration: &Integration, id: ExecutionId) -> String {
     format!("/{}/executions/{id}", integration.definition.path())
 }
@@ -23,10 +23,10 @@ pub(super) fn ended(id: ExecutionId, ending: Ending, location: &str) -> HttpResp
     }
 }
 
-/// Accepted and confirmed by the broker.
+/// Returns the response to a call that the broker has confirmed.
 pub(super) fn accepted(id: ExecutionId, location: &str) -> HttpResponse {
     let id = id.to_string();
-    // An id is of letters and digits, so it is JSON as it is.
+    // An id consists of letters and digits, so it needs no escapes in JSON.
     let body = format!(r#"{{"executionId":"{id}","status":"queued"}}"#);
     HttpResponse::Accepted()
         .insert_header((LOCATION, location))
@@ -42,7 +42,7 @@ fn of_workflow(id: ExecutionId, response: Response) -> HttpResponse {
         answer.append_header((name.as_str(), value.as_str()));
     }
     answer.insert_header((crate::EXECUTION_ID_HEADER, id.to_string()));
-    // A browser must not take the response of a workflow for another type than its own.
+    // A browser must not guess another type for the response of a workflow.
     answer.insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"));
     answer.body(response.body)
 }

@@ -1,22 +1,22 @@
-//! The answers that a call of an endpoint can get, as the HTTP contract has them.
+//! The possible responses to a call of an endpoint, as the HTTP contract defines them.
 
 use super::Endpoint;
 use forebay_contract::authentication::KeyUse;
 use forebay_contract::definition::{IdempotencyMatch, OnTimeout, Status};
 use forebay_contract::format_duration;
 
-/// One answer.
+/// A possible response.
 pub(super) struct Answer {
     /// Such as `202`, or `2XX` where a mapping gives the status.
     pub(super) status: String,
     /// Its meaning.
     pub(super) meaning: String,
     pub(super) kind: AnswerKind,
-    /// Headers that say more.
+    /// Headers of the response.
     pub(super) headers: &'static [&'static str],
 }
 
-/// Its body.
+/// The kind of a response's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AnswerKind {
     /// `{ executionId, status }`.
@@ -27,7 +27,7 @@ pub(super) enum AnswerKind {
     Problem,
 }
 
-/// In the order of their status.
+/// Returns the possible responses, sorted by status.
 pub(super) fn answers(endpoint: Endpoint<'_>) -> Vec<Answer> {
     let Endpoint { definition, webhook, .. } = endpoint;
     let mut answers = Vec::new();

@@ -1,4 +1,4 @@
-//! `GET /{tenant}` and `/{tenant}/openapi.json`: what a partner needs to know, made of the tenant's definitions in memory.
+//! `GET /{tenant}` and `/{tenant}/openapi.json`: documentation for partners, made from the tenant's definitions in memory.
 
 mod answers;
 mod openapi;
@@ -33,37 +33,37 @@ pub(crate) enum Kind {
     Page,
 }
 
-/// Documents by tenant, each made once a snapshot.
+/// The documents of tenants; each is made once for a snapshot.
 pub(crate) struct Documents {
     /// Maximum bytes of a body in this process.
     max_body_bytes: usize,
-    /// Proxies whose headers say which address the caller has used.
+    /// Proxies whose headers contain the address that the caller used.
     proxies: TrustedProxies,
-    /// A caller without a key cannot tell a missing tenant from one that shows nothing without a key.
+    /// True if a caller without a key cannot tell a missing tenant from one whose documents need a key.
     hides_names: bool,
     made: Mutex<HashMap<Reader, (u64, Arc<Made>)>>,
 }
 
-/// Documents that are remembered; past it they are made anew.
+/// Maximum documents in the cache.
 const MAX_REMEMBERED: usize = 1000;
 
-/// The tenant and, where it asks for one, the key of the reader of its documents.
+/// The tenant and, if its documents need one, the key of the reader.
 type Reader = (String, Option<Uuid>);
 
 /// Both documents of one tenant.
 struct Made {
     openapi: String,
-    /// The text, with [`page::ORIGIN`] in the place of this installation's address.
+    /// The text, with [`page::ORIGIN`] instead of the address of this installation.
     page: String,
 }
 
-/// An integration that is called by HTTP and accepts calls.
+/// An integration with an enabled webhook.
 #[derive(Clone, Copy)]
 struct Endpoint<'a> {
     definition: &'a Definition,
     webhook: &'a Webhook,
     version: i32,
-    /// Maximum bytes of a body, by the definition and by this process.
+    /// Maximum bytes of a body, by the definition and the settings of this process.
     max_bytes: usize,
 }
 
@@ -72,7 +72,7 @@ impl Documents {
         Self { max_body_bytes, proxies, hides_names, made: Mutex::default() }
     }
 
-    /// Answers a request for one of a tenant's documents.
+    /// Answers a request for a document of a tenant.
     pub(crate) fn show(&self, request: &HttpRequest, tenant: &str, kind: Kind, snapshot: &Snapshot) -> Result<HttpResponse, Problem> {
         let access = snapshot.docs_access(tenant);
         if snapshot.tenant_integrations(tenant).is_none() || access == DocsAccess::Off {
@@ -93,7 +93,7 @@ impl Documents {
             Kind::OpenApi => {
                 let mut answer = answer(request, access, "application/json", made.openapi.clone());
                 if access == DocsAccess::Open {
-                    // Viewers of OpenAPI run in browsers, on pages of their own.
+                    // Viewers of OpenAPI documents run in browsers, on other origins.
                     answer.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
                 }
                 answer
@@ -107,7 +107,7 @@ impl Documents {
         })
     }
 
-    /// `key`: of the reader, who sees the integrations of the key and those that need none.
+    /// Returns the documents for a reader with this key: they have the integrations of the key and those that need none.
     fn made(&self, tenant: &str, key: Option<&ApiKey>, snapshot: &Snapshot) -> Arc<Made> {
         let generation = snapshot.generation();
         let reader: Reader = (tenant.to_owned(), key.map(|key| key.id));
@@ -117,7 +117,8 @@ impl Documents {
         if let Some(made) = known(&self.made.lock()) {
             return made;
         }
-        // Made outside of the lock: a large tenant must not hold up another's readers. Two may make the same, which harms nobody.
+        // Made without the lock: a large tenant must not delay readers of others. Two requests may make the same documents, which is
+        // harmless.
         let integrations = snapshot.tenant_integrations(tenant).unwrap_or_default();
         let mut endpoints = Vec::with_capacity(integrations.len());
         for integration in integrations {
@@ -139,7 +140,8 @@ impl Documents {
     }
 }
 
-/// Any key of the tenant opens its documents, as far as it opens integrations. A browser asks its user for one: as the password of Basic authentication.
+/// Checks that the reader has a key of the tenant: any key opens the documents of the integrations that it may call. A browser asks its
+/// user for the key, as the password of Basic authentication.
 fn check_key<'a>(tenant: &str, headers: &HeaderMap, snapshot: &'a Snapshot) -> Result<&'a ApiKey, Problem> {
     let basic = basic_password(headers);
     let Some(presented) = presented_key(headers).or(basic.as_deref()) else { return Err(Problem::no_key_for_documents(tenant)) };
@@ -149,7 +151,7 @@ fn check_key<'a>(tenant: &str, headers: &HeaderMap, snapshot: &'a Snapshot) -> R
     }
 }
 
-/// RFC 7617; the user name does not matter.
+/// Returns the password of Basic authentication (RFC 7617); the user name is ignored.
 fn basic_password(headers: &HeaderMap) -> Option<String> {
     let (scheme, credentials) = headers.get(AUTHORIZATION)?.to_str().ok()?.trim().split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
@@ -164,27 +166,27 @@ fn answer(request: &HttpRequest, access: DocsAccess, content_type: &'static str,
     let etag = format!("\"{}\"", HEXLOWER.encode(&Sha256::digest(&text)[..16]));
     let is_known = request.headers().get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()).is_some_and(|known| names(known, &etag));
     let mut response = HttpResponse::build(if is_known { StatusCode::NOT_MODIFIED } else { StatusCode::OK });
-    // To be asked again each time: a setting that closes the documents is effective at once.
+    // Browsers must validate the document for each use: a setting that closes the documents is effective at once.
     let cache = if access == DocsAccess::Open { "no-cache" } else { "private, no-cache" };
     response.insert_header((ETAG, etag)).insert_header((CACHE_CONTROL, cache)).insert_header((CONTENT_TYPE, content_type));
     response.insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff")).insert_header((REFERRER_POLICY, "no-referrer"));
     if is_known { response.finish() } else { response.body(text) }
 }
 
-/// RFC 9110, section 13.1.2: weak comparison.
+/// Compares entity tags weakly (RFC 9110, section 13.1.2).
 fn names(known: &str, etag: &str) -> bool {
     known.split(',').map(str::trim).any(|one| one == "*" || one.trim_start_matches("W/") == etag)
 }
 
-/// The style of the page is all that it may load.
+/// Returns the policy by which the page may load only its style.
 fn content_security_policy() -> HeaderValue {
     let style = BASE64.encode(&Sha256::digest(page::STYLE));
     let policy = format!("default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
     HeaderValue::try_from(policy).unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
 }
 
-/// Returns the address at which the caller found this installation. The text goes into a page and from there into a shell: only the
-/// characters of a host and port are kept.
+/// Returns the address under which the caller reached this installation. It is inserted into a page and copied from there into a shell, so
+/// only characters of a host and port are kept.
 fn origin(request: &HttpRequest, proxies: &TrustedProxies) -> String {
     let client = client_of(request, proxies);
     let asked = || request.headers().get(HOST)?.to_str().ok().map(str::to_owned);

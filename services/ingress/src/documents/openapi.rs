@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 const PROBLEM: &str = "application/problem+json";
 
-/// The whole document. Paths begin at the root, so that the server is a relative address and the document the same for all readers.
+/// Returns the whole document. Paths begin at the root, so the server is a relative address and the document is the same for all readers.
 pub(super) fn document(tenant: &str, endpoints: &[Endpoint<'_>]) -> Value {
     let mut paths = Map::new();
     for endpoint in endpoints {
@@ -23,7 +23,7 @@ pub(super) fn document(tenant: &str, endpoints: &[Endpoint<'_>]) -> Value {
     for SecurityScheme { name, scheme } in of_outcomes.chain(of_calls) {
         security_schemes.insert(name, scheme);
     }
-    // Each change of a definition is a version more, so the sum grows with every change and is the same on every replica.
+    // Each change of a definition is a new version, so the sum grows with every change and is the same on every replica.
     let version: i64 = endpoints.iter().map(|endpoint| i64::from(endpoint.version)).sum();
     json!({
         "openapi": "3.1.0",
@@ -38,7 +38,7 @@ pub(super) fn document(tenant: &str, endpoints: &[Endpoint<'_>]) -> Value {
     })
 }
 
-/// Of who asks for the outcome of a call.
+/// Returns the schemes with which a caller may read the outcome of a call.
 fn outcome_schemes(endpoint: Endpoint<'_>) -> Vec<SecurityScheme> {
     match endpoint.webhook.authentication.outcome_readers() {
         OutcomeReaders::Anybody => Vec::new(),
@@ -46,7 +46,7 @@ fn outcome_schemes(endpoint: Endpoint<'_>) -> Vec<SecurityScheme> {
     }
 }
 
-/// One of the schemes has to be fulfilled.
+/// Requires one of the schemes.
 fn any_of(schemes: &[SecurityScheme]) -> Value {
     schemes.iter().map(|scheme| json!({ &scheme.name: [] })).collect()
 }
@@ -116,7 +116,7 @@ fn request_body(endpoint: Endpoint<'_>) -> Value {
     json!({ "description": description, "content": content, "required": webhook.schema.is_some() })
 }
 
-/// Returns the content type as which an endpoint reads bodies, where that is not the one of the caller.
+/// Returns the content type as which an endpoint reads bodies, if it overrides the caller's.
 pub(super) fn rule_text(rule: &BodyRule) -> Option<String> {
     let mut said = Vec::new();
     if let Some(content_type) = rule.content_type() {
@@ -135,7 +135,7 @@ pub(super) fn rule_text(rule: &BodyRule) -> Option<String> {
     (!said.is_empty()).then(|| format!("It is read {}, whatever the call says.", said.join(", ")))
 }
 
-/// A schema with references in it gets an address of its own, since `#/...` would otherwise mean a place in the whole document.
+/// Embeds a schema. A schema with references gets its own base address, since `#/...` would otherwise refer to the whole document.
 fn embedded(endpoint: Endpoint<'_>, schema: &Value) -> Value {
     let mut schema = schema.clone();
     if let Value::Object(fields) = &mut schema
@@ -166,7 +166,7 @@ fn response(answer: &Answer) -> Value {
     json!({ "description": answer.meaning, "headers": headers, "content": content })
 }
 
-/// `GET /{tenant}/{name}/executions/{id}`.
+/// Describes `GET /{tenant}/{name}/executions/{id}`.
 fn executions(endpoint: Endpoint<'_>) -> Value {
     let problem =
         |meaning: &str| response(&Answer { status: String::new(), meaning: meaning.to_owned(), kind: AnswerKind::Problem, headers: &[] });

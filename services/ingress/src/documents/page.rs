@@ -1,4 +1,4 @@
-//! The readable page of a tenant's endpoints: one text of HTML without any script, font or image.
+//! The HTML page of a tenant's endpoints, without scripts, fonts or images.
 
 use super::Endpoint;
 use super::answers::answers;
@@ -9,10 +9,10 @@ use forebay_contract::format_duration;
 use forebay_mapping::html_escaped;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// Stands for scheme, host and port until the page is sent. No definition can hold it: a NUL is not escaped but replaced.
+/// Placeholder of scheme, host and port until the page is sent. No definition can contain it: a NUL in a text is replaced.
 pub(super) const ORIGIN: &str = "\0origin\0";
 
-/// Its hash is in the Content-Security-Policy.
+/// The style of the page. Its hash is in the Content-Security-Policy.
 pub(super) const STYLE: &str = "
 :root { color-scheme: light dark; --line: #8886; --soft: #8881; }
 body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 56rem; padding: 1rem; overflow-wrap: anywhere; }
@@ -22,7 +22,7 @@ pre { background: var(--soft); border-radius: .4rem; overflow-x: auto; padding: 
 .table { overflow-x: auto; } table { border-collapse: collapse; } th, td { border-bottom: 1px solid var(--line); padding: .3rem .8rem .3rem 0; text-align: left; vertical-align: top; }
 ";
 
-/// The whole page, with [`ORIGIN`] in the place of this installation's address.
+/// Returns the whole page, with [`ORIGIN`] instead of the address of this installation.
 pub(super) fn page(tenant: &str, endpoints: &[Endpoint<'_>]) -> String {
     let name = escaped(tenant);
     let mut html = format!(
@@ -122,7 +122,7 @@ fn parameters(html: &mut String, parameters: &[QueryParameter]) {
     html.push_str("</table></div>\n");
 }
 
-/// A line to paste into a shell, as HTML.
+/// Returns a `curl` command to paste into a shell, as HTML.
 fn curl(tenant: &str, endpoint: Endpoint<'_>) -> String {
     let webhook = endpoint.webhook;
     let method = webhook.methods.iter().find(|method| method.as_str() == "POST").or(webhook.methods.first());
@@ -148,7 +148,7 @@ fn curl(tenant: &str, endpoint: Endpoint<'_>) -> String {
     line
 }
 
-/// Percent-encoded, so that no name of a parameter leaves the quotes of the shell.
+/// Returns an example of the parameter, percent-encoded, so that no name ends the quotes of the shell.
 fn example(parameter: &QueryParameter) -> String {
     let value = match parameter.kind {
         QueryKind::String => "TEXT",
@@ -159,7 +159,7 @@ fn example(parameter: &QueryParameter) -> String {
     format!("{}={value}", utf8_percent_encode(&parameter.name, NON_ALPHANUMERIC))
 }
 
-/// NUL stands for the origin in a page, which is put in for each caller.
+/// Escapes a text for HTML. A NUL is replaced, since it marks the place of the origin.
 fn escaped(text: &str) -> String {
     html_escaped(text).replace('\0', "\u{fffd}")
 }

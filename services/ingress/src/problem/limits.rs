@@ -25,7 +25,7 @@ impl Problem {
         new(detail).with("errors", serde_json::to_value(problems).unwrap_or_default())
     }
 
-    /// A piece of work for a thread aside was not done.
+    /// A check of a large body on another thread failed.
     pub(crate) fn not_worked_on(error: &ExecutionError) -> Self {
         if error.code != ErrorCode::Limit {
             return Self::internal("The call could not be checked. Nothing was accepted.");
@@ -35,7 +35,7 @@ impl Problem {
             .with_retry_after(Duration::from_secs(1))
     }
 
-    /// So many bytes arrived in this time; the whole body may take `limit`.
+    /// Only this many bytes arrived within `time`; the whole body may take `limit`.
     pub(crate) fn body_too_slow(bytes: usize, time: Duration, limit: Duration) -> Self {
         let detail = format!(
             "The body came too slowly: {bytes} bytes in {:.1} s. Send at least {} KiB/s after the first {} s, and all of it within {} s.",
@@ -100,7 +100,7 @@ impl Problem {
     }
 }
 
-/// A sentence of a text.
+/// Returns the text with a capital first letter and a full stop.
 fn capitalized(text: &str) -> String {
     let mut characters = text.chars();
     characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())

@@ -1,4 +1,4 @@
-//! Problems (RFC 9457): every refusal that a partner can get, with its status, its stable type and its text.
+//! Problems (RFC 9457): every refusal that a partner can receive, with its status, its stable type and its text.
 
 mod limits;
 
@@ -13,10 +13,10 @@ use forebay_workflow::KeyError;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
-/// Types are relative to this address, which is a name and needs not be reachable.
+/// Prefix of all types: an identifier, which need not be reachable.
 const TYPE_BASE: &str = "https://forebay.dev/problems/";
 
-/// One refusal. `slug` is the last part of its type and never changes once it is published.
+/// A refusal. `slug` is the last part of its type and never changes once it is published.
 #[derive(Debug)]
 pub(crate) struct Problem {
     status: StatusCode,
@@ -60,12 +60,12 @@ impl Problem {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed", detail).with_header(ALLOW, allow)
     }
 
-    /// No caller, or one whose proof is not valid. `challenge`: the value of `WWW-Authenticate`.
+    /// The caller has no credential, or an invalid one. `challenge` is the value of `WWW-Authenticate`.
     pub(crate) fn unauthorized(title: &'static str, detail: impl Into<String>, challenge: String) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", title, detail).with_header(WWW_AUTHENTICATE, challenge)
     }
 
-    /// A browser that is shown this asks its user for a key.
+    /// The documents need a key; a browser asks its user for it.
     pub(crate) fn no_key_for_documents(realm: &str) -> Self {
         let detail = "These pages need an API key of the tenant: send it as 'X-API-Key: KEY' or 'Authorization: Bearer KEY', or give it as the password when a browser asks.";
         let challenge = format!("Bearer realm=\"{realm}\", Basic realm=\"{realm}\", charset=\"UTF-8\"");
@@ -185,7 +185,8 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "unknown-execution", "Unknown execution", detail)
     }
 
-    /// The partner learns where it failed, not the message: that may hold what only the integration's owner should see.
+    /// The execution failed. The partner receives the place of the failure, not the message: the message may contain information that is
+    /// only for the integration's owner.
     pub(crate) fn execution_failed(id: ExecutionId, location: &str, error: &ExecutionError) -> Self {
         let place = error.step.as_deref().map(|step| format!(" in '{step}'")).unwrap_or_default();
         let detail = format!("The execution failed{place} ({}). Its id tells the operator more.", error.code.as_str());
@@ -231,7 +232,7 @@ impl Problem {
     }
 }
 
-/// Returns a text of a caller, cut to a length that fits a message.
+/// Returns a text of the caller, cut to a length that fits into a message.
 fn shown(text: &str) -> String {
     text.chars().take(120).collect()
 }

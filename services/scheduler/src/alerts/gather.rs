@@ -1,8 +1,8 @@
-//! Collects what an alert's condition needs to know of its integrations.
+//! Collects the facts about integrations that the condition of an alert rule needs.
 
 use super::decide::Observation;
 use super::observe::{Facts, observe, unwatched};
-use forebay_broker::{Inspector, Queue, Topology};
+use forebay_broker::{Broker, Inspector, Queue};
 use forebay_contract::UnixMicros;
 use forebay_contract::alert::Condition;
 use forebay_store::{DueAlert, Integration, SnapshotHandle, StatisticsQuery, StatisticsScope, Store, StoreError, WORKER_TTL};
@@ -11,9 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Maximum time of asking the broker; facts that are not known by then change nothing.
+/// Maximum wait for the broker; facts that are unknown by then change nothing.
 const BROKER_TIMEOUT: Duration = Duration::from_secs(5);
-/// One point of traffic for the whole window.
+/// One point of statistics for the whole window.
 const ONE_POINT: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Collects the facts about integrations.
@@ -21,10 +21,10 @@ pub(crate) struct Gathering {
     pub(crate) store: Store,
     pub(crate) snapshot: SnapshotHandle,
     pub(crate) inspector: Inspector,
-    pub(crate) topology: Topology,
+    pub(crate) broker: Broker,
 }
 
-/// The workers that live, as far as alerts are concerned.
+/// The facts about live workers.
 pub(crate) struct Workers {
     are_there: bool,
     /// The time at which the oldest execution in the hands of workers was received, by integration.
@@ -93,8 +93,8 @@ impl Gathering {
         Ok(facts)
     }
 
-    /// Adds whether messages wait that no worker has in hand. Those in an integration's own queue are the integration's. Of a shared queue
-    /// that is not known: while workers live, they have its first messages in hand; without workers, its messages count for every integration.
+    /// Adds whether messages wait that no worker holds. Those in an exclusive queue belong to its integration. For a shared queue that is
+    /// unknown: while workers live, they hold its first messages; without workers, its messages count for every integration.
     async fn add_waiting(&self, watched: &[Arc<Integration>], workers: &Workers, facts: &mut HashMap<Uuid, Facts>) {
         let mut asked: Vec<(Uuid, Queue)> = Vec::new();
         for integration in watched {
@@ -107,7 +107,7 @@ impl Gathering {
             } else {
                 let tenant = integration.definition.tenant.as_str();
                 let own = self.snapshot.current().tenant_queue(tenant);
-                for number in [self.topology.shared_queue_of(tenant)].into_iter().chain(own) {
+                for number in [self.broker.topology().shared_queue_of(tenant)].into_iter().chain(own) {
                     asked.extend([Queue::Work(number), Queue::Call(number)].map(|queue| (integration.id, queue)));
                 }
             }

@@ -10,8 +10,7 @@ use crate::SchedulerError;
 use crate::alerts::decide::{Pace, decide};
 use crate::alerts::gather::Gathering;
 use crate::alerts::notify::Notifier;
-use forebay_broker::{ConsumersConfig, Inspector, Topology};
-use forebay_connectors::ReachError;
+use forebay_broker::Broker;
 use forebay_contract::IdIssuer;
 use forebay_runtime::settings::Settings;
 use forebay_runtime::shutdown::Shutdown;
@@ -24,11 +23,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Alert rules in one claim; they are evaluated at the same time.
+/// Maximum alert rules in one claim; they are evaluated in parallel.
 const MAX_CLAIMED: u32 = 16;
-/// Longer than an evaluation with a notification that runs into its timeout.
+/// Duration of a claim; longer than an evaluation with a notification that reaches its timeout.
 const LEASE: Duration = Duration::from_secs(60);
-/// How often due rules are claimed within an interval.
+/// Number of claims within an interval.
 const ROUNDS_PER_INTERVAL: u32 = 5;
 const MIN_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -39,7 +38,7 @@ pub(crate) struct Watcher {
     notifier: Notifier,
     /// Time between two evaluations of a rule.
     interval: Duration,
-    /// The id of this process among the schedulers.
+    /// The id of this process, which distinguishes schedulers.
     me: Uuid,
 }
 
@@ -49,17 +48,16 @@ impl Watcher {
         settings: &Settings,
         store: Store,
         snapshot: SnapshotHandle,
-        topology: Topology,
+        broker: Broker,
         ids: IdIssuer,
     ) -> Result<Self, SchedulerError> {
         let mut options = EngineOptions::default();
-        options.reach = settings.private_addresses.parse().map_err(|error: ReachError| SchedulerError::Reach(error.to_string()))?;
+        options.reach = settings.private_addresses.clone().into();
         options.tokens = Some(Arc::new(store.clone()));
-        let keys = settings.secret_key.as_ref().map(SecretKeys::parse).transpose().map_err(SchedulerError::SecretKey)?;
+        let keys = settings.secret_key.as_ref().map(SecretKeys::from);
         let (engine, interval) = (Engine::new(options)?, settings.alert_interval);
         let connections = Arc::new(Connections::new(snapshot.clone(), keys));
-        let broker = ConsumersConfig { url: settings.amqp_url.expose().to_owned(), name: format!("{} alerts", settings.worker_name) };
-        let gathering = Gathering { store: store.clone(), snapshot, inspector: Inspector::new(broker, topology.clone()), topology };
+        let gathering = Gathering { store: store.clone(), snapshot, inspector: broker.inspector("alerts"), broker };
         Ok(Self { store, gathering, notifier: Notifier { engine, connections, ids, interval }, interval, me: Uuid::new_v4() })
     }
 

@@ -1,4 +1,4 @@
-//! Sends notifications on every channel of an alert rule.
+//! Sends notifications with every notifier of an alert rule.
 
 use crate::measure;
 use forebay_contract::alert::Notification;
@@ -25,7 +25,7 @@ pub(crate) struct Notifier {
 }
 
 impl Notifier {
-    /// Sends a notification on the channels that have not received it, at the same time. `attempts`: attempts before this one.
+    /// Sends a notification with the notifiers that have not sent it, in parallel. `attempts` is the number of attempts before this one.
     pub(crate) async fn notify(
         &self,
         due: &DueAlert,
@@ -64,11 +64,11 @@ impl Notifier {
     }
 }
 
-/// Returns the time until the next attempt: one interval at first, doubled each time, and at least the `Retry-After` of a remote system, as
-/// far as that is followed.
+/// Returns the time until the next attempt: one interval at first, doubled each time, and at least the `Retry-After` of a remote system, up
+/// to its maximum.
 fn pause(interval: Duration, attempts: i32, asked: Option<Duration>) -> Duration {
     let intervals = 1_u32.checked_shl(attempts.max(0).unsigned_abs()).unwrap_or(MAX_INTERVALS).min(MAX_INTERVALS);
-    // The evaluation itself may come a little early.
+    // Evaluations may be slightly early.
     (interval * intervals).mul_f64(0.9).max(asked.unwrap_or_default().min(MAX_REQUESTED_DELAY))
 }
 

@@ -1,4 +1,4 @@
-//! The observation of an integration: from facts to whether the condition of an alert rule holds. No I/O.
+//! The observation of an integration: decides from facts if the condition of an alert rule holds. No I/O.
 
 use super::decide::Observation;
 use forebay_contract::alert::Condition;
@@ -15,15 +15,15 @@ pub(crate) struct Facts {
     pub(crate) counts: Counts,
     /// The time at which the last recorded execution was received.
     pub(crate) last_accepted: Option<UnixMicros>,
-    /// The time at which the oldest execution in the hands of workers was received.
+    /// The time of receipt of the oldest execution that workers hold.
     pub(crate) in_hand: Option<UnixMicros>,
-    /// True if messages wait that no worker has in hand; `None`: that is not known.
+    /// True if messages wait that no worker holds; `None`: unknown.
     pub(crate) waits: Option<bool>,
     /// The halt of its trigger.
     pub(crate) halt: Option<TriggerState>,
 }
 
-/// Observes an integration that is watched. `state`: its state at the evaluation before.
+/// Observes an integration that the rule watches. `state` is its state at the evaluation before.
 pub(crate) fn observe(condition: &Condition, integration: &Integration, facts: &Facts, state: Option<&AlertState>) -> Observation {
     let waiting_since = match facts.waits {
         Some(true) => state.and_then(|state| state.waiting_since).or(Some(facts.now)),
@@ -56,7 +56,7 @@ fn failure_rate(over: f64, window: Duration, at_least: u64, counts: &Counts) -> 
 }
 
 fn oldest_age(over: Duration, facts: &Facts, waiting_since: Option<UnixMicros>) -> (Option<bool>, String) {
-    // A worker holds nothing of a halted trigger: its oldest message is the execution that failed, whose id begins with its time of
+    // Workers hold no messages of a halted trigger: its oldest message is the execution that failed, whose id begins with its time of
     // receipt.
     let halted = facts.halt.as_ref().and_then(|halt| halt.execution_id).map(accepted_at);
     let since = [facts.in_hand, halted, waiting_since].into_iter().flatten().min();
@@ -87,18 +87,18 @@ fn silent(lasting: Duration, facts: &Facts, state: Option<&AlertState>) -> (Opti
     if quiet < lasting {
         return (Some(false), detail);
     }
-    // Waiting messages may have come just now: their age is not known until a worker has them in hand.
+    // Waiting messages may have just arrived: their age is unknown until a worker holds them.
     let holds = facts.waits.and_then(|waits| (!waits).then_some(true));
     (holds, detail)
 }
 
-/// The first 48 bits of an execution's id are the milliseconds of its acceptance.
+/// Returns the time of receipt: the first 48 bits of an execution's id, in milliseconds.
 fn accepted_at(execution: uuid::Uuid) -> UnixMicros {
     let millis = execution.as_u128() >> 80;
     i64::try_from(millis).map_or_else(|_| UnixMicros::now(), |millis| UnixMillis::new(millis).to_micros())
 }
 
-/// The two largest units: `2d 3h`, `6m 12s`.
+/// Returns the two largest units: `2d 3h`, `6m 12s`.
 fn spoken(time: Duration) -> String {
     let seconds = time.as_secs();
     let units = [("d", seconds / 86_400), ("h", seconds / 3600 % 24), ("m", seconds / 60 % 60), ("s", seconds % 60)];
@@ -167,7 +167,7 @@ mod tests {
         let old = seen(condition, facts(Some(NOW - 6 * MINUTE - Duration::from_secs(12)), Some(false)), None);
         assert_eq!(old, (Some(true), "the oldest message has been under way for 6m 12s".to_owned()));
         assert_eq!(seen(condition, facts(Some(NOW - 5 * MINUTE), Some(false)), None).0, Some(false), "it is 5 minutes and not over");
-        // Nobody has it in hand: it counts from when it was first seen.
+        // No worker holds it: its age counts from the first observation.
         let first = observe(&condition, &integration(), &Facts { now: NOW, ..facts(None, Some(true)) }, None);
         assert_eq!((first.holds, first.waiting_since), (Some(false), Some(NOW)));
         let waiting = state(UnixMicros::default(), Some(NOW - 6 * MINUTE));

@@ -1,9 +1,9 @@
-//! The way of a delivery from its queue to the right to run.
+//! Admission: a delivery waits for a place before its execution begins.
 
 use super::backlog::{Backlog, Relief, Waits};
 use super::places::{Claimant, Place, Places};
 use crate::execution::{Delivered, SharedQueue};
-use forebay_broker::{Destination, MessageKey, Publisher, encode_envelope};
+use forebay_broker::{PublishPolicy, Publisher};
 use forebay_contract::{Name, SharedQueueNumber};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -17,23 +17,22 @@ pub(crate) enum Admission {
     Shared(Arc<SharedAdmission>),
 }
 
-/// The way in of one shared queue.
+/// The admission of the deliveries of one shared queue.
 pub(crate) struct SharedAdmission {
     pub(crate) places: Places,
     pub(crate) backlog: Backlog,
     pub(crate) queue: SharedQueue,
-    /// The key that signs a delivery that is moved to a queue of its tenant.
+    /// Publishes a delivery that moves to a queue of its tenant, signed with `key`.
     pub(crate) publisher: Publisher,
-    pub(crate) key: MessageKey,
 }
 
-/// A delivery before it begins.
+/// A delivery that waits for a place.
 pub(crate) enum Waiting {
     Exclusive(Arc<Semaphore>),
     Shared { places: Places, waits: Waits },
 }
 
-/// The right to run, until this is dropped.
+/// A place; it is free again when this is dropped.
 pub(crate) enum Admitted {
     Exclusive(#[allow(dead_code, reason = "held")] Option<OwnedSemaphorePermit>),
     Shared(#[allow(dead_code, reason = "held")] Place),
@@ -61,7 +60,7 @@ impl Admission {
         }
     }
 
-    /// Moves a delivery that has not begun to this queue of its tenant. `false`: it was not moved.
+    /// Moves a delivery that has not begun to this queue of its tenant. Returns `false` if it was not moved.
     pub(crate) async fn relocate(&self, delivered: &Delivered, number: SharedQueueNumber) -> bool {
         match self {
             Self::Exclusive(_) => false,
@@ -71,7 +70,7 @@ impl Admission {
 }
 
 impl Waiting {
-    /// Waits for a place. `connections`: those of the workflow.
+    /// Waits for a place. `connections` are those of the workflow.
     pub(crate) async fn admitted(self, delivered: &Delivered, connections: Arc<[Name]>) -> Admitted {
         match self {
             Self::Exclusive(places) => Admitted::Exclusive(places.acquire_owned().await.ok()),
@@ -89,8 +88,7 @@ impl SharedAdmission {
     async fn relocate(&self, delivered: &Delivered, number: SharedQueueNumber) -> bool {
         let envelope = &delivered.envelope;
         let queue = SharedQueue { number, ..self.queue }.at_broker();
-        let message = encode_envelope(envelope, queue.expiry_of(envelope), &self.key);
-        let moved = self.publisher.publish(None, Destination::Queue(queue), message).await;
+        let moved = self.publisher.publish(envelope, PublishPolicy::on(queue)).await;
         if let Err(error) = &moved {
             tracing::debug!(forebay.execution.id = %envelope.execution_id, %error, "an execution stays on the queue that its tenant shares");
         }

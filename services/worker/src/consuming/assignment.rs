@@ -1,18 +1,18 @@
 //! The assignment of exclusive queues to workers: rendezvous hashing over the live workers, with a bound on the load of each.
 //!
-//! Every worker computes the same answer from the same two lists. While their lists differ for a moment, the broker's
-//! single active consumer keeps the order; only the balance waits.
+//! Every worker computes the same assignment from the same two lists. While their lists differ for a moment, the single active consumer of
+//! the broker keeps the order; only the balance is off.
 
 use forebay_broker::stable_hash;
 use std::collections::HashMap;
 use uuid::Uuid;
 
-/// The role of a worker for a queue.
+/// The assignment of one queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Assigned {
-    /// Consumes it.
+    /// The worker that consumes it.
     pub(crate) primary: Uuid,
-    /// Subscribes behind the primary, and is served at once when that goes away.
+    /// The worker that subscribes after the primary; the broker serves it as soon as the primary goes away.
     pub(crate) standby: Option<Uuid>,
 }
 

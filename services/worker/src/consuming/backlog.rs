@@ -4,7 +4,7 @@
 //! other tenants do not arrive. So a tenant with a backlog gets queues of its own, to which its waiting messages are moved; from then on
 //! its calls are published there.
 
-use forebay_broker::Topology;
+use forebay_broker::Broker;
 use forebay_contract::{Name, SharedQueueNumber};
 use forebay_store::{SnapshotHandle, TenantQueueOpener};
 use parking_lot::{Mutex, MutexGuard};
@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// Deliveries of one tenant that may wait in this worker on a queue that it shares with others.
+/// Maximum deliveries of one tenant that wait in this worker on a queue that it shares with others, before they are moved.
 const MAX_WAITING: usize = 32;
 /// Interval at which tenants with a backlog are checked, even when the snapshot has not changed.
 const REVIEW_INTERVAL: Duration = Duration::from_secs(2);
@@ -22,11 +22,11 @@ const REVIEW_INTERVAL: Duration = Duration::from_secs(2);
 /// The number of a shared queue to which a tenant's messages are to be moved; `None`: they stay.
 type MoveTo = Option<SharedQueueNumber>;
 
-/// Deliveries that wait, of one kind of shared queue (calls or work). Cheap to clone.
+/// The waiting deliveries of one kind of shared queue (calls or work). Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Backlog {
     tenants: Arc<Tenants>,
-    topology: Topology,
+    broker: Broker,
     snapshot: SnapshotHandle,
     opener: TenantQueueOpener,
 }
@@ -38,28 +38,28 @@ struct TenantBacklog {
     move_to: watch::Sender<MoveTo>,
 }
 
-/// One delivery that waits, until this is dropped.
+/// A waiting delivery; it waits until this is dropped.
 pub(crate) struct Waits {
     tenants: Arc<Tenants>,
     tenant: Name,
 }
 
-/// Tells of a delivery that waits that it is to be moved.
+/// Notifies a waiting delivery that it is to be moved.
 pub(crate) struct Relief(watch::Receiver<MoveTo>);
 
 impl Backlog {
-    /// Nothing waits.
-    pub(crate) fn new(topology: Topology, snapshot: SnapshotHandle, opener: TenantQueueOpener) -> Self {
-        Self { tenants: Arc::default(), topology, snapshot, opener }
+    /// Creates a backlog in which nothing waits.
+    pub(crate) fn new(broker: Broker, snapshot: SnapshotHandle, opener: TenantQueueOpener) -> Self {
+        Self { tenants: Arc::default(), broker, snapshot, opener }
     }
 
-    /// Counts a delivery of the tenant.
+    /// Adds a waiting delivery of the tenant.
     pub(crate) fn wait(&self, tenant: &Name) -> (Waits, Relief) {
         let mut tenants = locked(&self.tenants);
         let known = tenants.entry(tenant.clone()).or_insert_with(|| TenantBacklog { waiting: 0, move_to: watch::Sender::new(None) });
         known.waiting += 1;
         let relief = Relief(known.move_to.subscribe());
-        // `follow` checks later ones again.
+        // `follow` checks the backlog again when more deliveries wait.
         if known.waiting == MAX_WAITING + 1 {
             self.relieve(tenant, known);
         }
@@ -90,7 +90,7 @@ impl Backlog {
         let snapshot = self.snapshot.current();
         match snapshot.tenant_queue(tenant.as_str()) {
             Some(own) => _ = known.move_to.send_replace(Some(own)),
-            None if self.topology.is_alone(tenant.as_str(), snapshot.tenants()) => {}
+            None if self.broker.topology().is_alone(tenant.as_str(), snapshot.tenants()) => {}
             None => self.opener.ask(tenant),
         }
     }

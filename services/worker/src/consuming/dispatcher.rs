@@ -1,12 +1,13 @@
 //! From a queue's deliveries to executions: one mechanism for shared queues and for the three policies of exclusive queues.
 //!
-//! Deliveries with the same key run one after another in the order in which they came; different keys run at once, as
-//! many as there are places. Serial is one key, by-key is the mapping's, parallel gives each delivery a key of its own.
+//! Deliveries with the same key run one after another in the order of arrival. Deliveries with different keys run in parallel, as many as
+//! there are places. An ordered queue uses one key, "ordered by key" uses the key of the mapping, and a parallel queue gives each delivery
+//! its own key.
 
 use super::admission::Admission;
 use super::in_hand::{Held, InHand};
 use crate::execution::{Delivered, Disposition, Executions, SharedQueue, Source};
-use forebay_broker::{Consumers, Delivery, Destination, MessageKey, Publisher, Queue, Subscription};
+use forebay_broker::{Consumers, Delivery, MessageKey, Publisher, Subscription};
 use forebay_contract::outcome::ExecutionError;
 use forebay_contract::{Name, SharedQueueNumber, UnixMicros};
 use forebay_fairness::by_turns;
@@ -16,8 +17,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// Redeliveries from which an execution is taken for one that may have killed its workers: messages in hand of a worker that ended for
-/// another reason come again too.
+/// Minimum redeliveries from which an execution is suspected of ending its workers. It is not 1: a message that was only in hand of a
+/// worker that ended for another reason is redelivered too.
 const SUSPECT: u32 = 2;
 
 /// The rule that gives a delivery its key.
@@ -27,9 +28,9 @@ pub(crate) enum Keying {
     Serial,
     /// The mapping `by` of the version that accepted the call.
     ByMapping,
-    /// Each its own, on an exclusive queue.
+    /// Each delivery has its own key, on an exclusive queue.
     Each,
-    /// Each its own, on a shared queue.
+    /// Each delivery has its own key, on a shared queue.
     EachShared(SharedQueue),
 }
 
@@ -48,9 +49,9 @@ impl Keying {
 pub(crate) struct Consumption {
     pub(crate) executions: Arc<Executions>,
     pub(crate) consumers: Consumers,
-    /// For messages that cannot be executed.
+    /// Moves messages that cannot be executed.
     pub(crate) publisher: Publisher,
-    /// Tells messages of this installation from those of others.
+    /// Verifies that a message was written by this installation.
     pub(crate) key: MessageKey,
     pub(crate) in_hand: InHand,
 }
@@ -58,20 +59,20 @@ pub(crate) struct Consumption {
 /// The reason for which dispatching ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// It was stopped: everything that ran has ended.
+    /// It was stopped, and all running executions have ended.
     Stopped,
-    /// The subscription is gone, or a delivery has to come again.
+    /// The subscription is lost, or a delivery must be redelivered.
     Lost,
     /// An execution has halted the trigger.
     Halted,
 }
 
-/// The signals to stop: gently, when no more deliveries begin, and now, when running ones are aborted.
+/// The signals to stop.
 #[derive(Clone)]
 pub(crate) struct Stop {
-    /// Cancelled: start nothing more.
+    /// When cancelled, no more executions begin.
     pub(crate) gently: CancellationToken,
-    /// Cancelled: end what runs.
+    /// When cancelled, running executions are aborted.
     pub(crate) now: CancellationToken,
 }
 
@@ -82,14 +83,14 @@ struct Job {
     held: Held,
 }
 
-/// A delivery that has been executed, or was left before it began (`delivery` is absent).
+/// A delivery that was executed, or that was left before it began (`delivery` is absent).
 struct Done {
     key: String,
     delivery: Option<Delivery>,
     disposition: Disposition,
 }
 
-/// Runs deliveries until stopped, lost or halted; the subscription is closed then.
+/// Runs deliveries until it is stopped or halted, or the subscription is lost; then it closes the subscription.
 pub(crate) async fn dispatch(
     consumption: &Consumption,
     mut subscription: Subscription,
@@ -141,7 +142,7 @@ pub(crate) async fn dispatch(
                     }
                 };
                 number += 1;
-                // A `wait` is no delay.
+                // The time of a `wait` is not a delay.
                 let under_way_since = if envelope.resumes { UnixMicros::now() } else { envelope.received_at };
                 let held = in_hand.hold(envelope.received_at, envelope.integration_id, under_way_since, envelope.body.len());
                 let (redelivered, redeliveries) = (delivery.redelivered(), delivery.redeliveries());
@@ -162,7 +163,7 @@ pub(crate) async fn dispatch(
                     }
                 };
                 let job = Job { delivery, delivered, held };
-                // A key that is present runs: its deliveries wait behind.
+                // If the key is present, an execution with it runs: this delivery waits behind it.
                 match waiting.get_mut(&key) {
                     Some(queue) => queue.push_back(job),
                     None => {
@@ -187,7 +188,7 @@ pub(crate) async fn dispatch(
     end
 }
 
-/// The parts that start every execution of one subscription.
+/// Starts the executions of one subscription.
 struct Starter {
     executions: Arc<Executions>,
     admission: Admission,
@@ -221,7 +222,7 @@ impl Starter {
             let (delivery, disposition) = match next {
                 Next::Ended(disposition) => (Some(delivery), disposition),
                 Next::Leave => (None, Disposition::Leave),
-                // Meanwhile the execution stands still.
+                // The execution does not proceed during the move.
                 Next::Move(number) => match admission.relocate(&delivered, number).await {
                     true => (Some(delivery), Disposition::Acknowledge),
                     false => (Some(delivery), execution.await),
@@ -233,17 +234,17 @@ impl Starter {
     }
 }
 
-/// The next action of a delivery.
+/// The next action for a delivery.
 enum Next {
     /// Its execution has ended.
     Ended(Disposition),
-    /// It has not begun, and must not.
+    /// The delivery has not begun, and must not begin.
     Leave,
-    /// It has not begun, and goes to the shared queue of this number.
+    /// The delivery has not begun, and moves to the shared queue of this number.
     Move(SharedQueueNumber),
 }
 
-/// An event that counts only for an execution that has not begun.
+/// Resolves with the event if the execution has not begun by then; never resolves otherwise.
 async fn unless_begun<T>(event: impl Future<Output = T>, has_begun: &AtomicBool) -> T {
     let event = event.await;
     if has_begun.load(Ordering::Relaxed) { std::future::pending().await } else { event }
@@ -272,7 +273,7 @@ fn next_action(done: Result<Done, tokio::task::JoinError>) -> NextAction {
     }
 }
 
-/// `None` when the delivery was lost before the key could be known.
+/// Returns the key of a delivery; `None` when the delivery was lost before its key was known.
 async fn key_of(executions: &Executions, keying: Keying, number: u64, delivered: &Delivered) -> Option<Result<String, ExecutionError>> {
     match keying {
         Keying::Serial => Some(Ok(String::new())),
@@ -281,16 +282,15 @@ async fn key_of(executions: &Executions, keying: Keying, number: u64, delivered:
     }
 }
 
-/// Moves a message that can never be executed to the `unreadable` queue, so that it is neither lost nor blocks its queue. `false`: it was
-/// not moved.
+/// Moves a message that can never be executed to the `unreadable` queue, so that it is neither lost nor blocks its queue. Returns `false`
+/// if it was not moved.
 pub(crate) async fn move_to_unreadable(publisher: &Publisher, delivery: Delivery, reason: &str) -> bool {
     tracing::error!(
         messaging.message.id = delivery.message_id(),
         reason,
         "a message cannot be executed; it is moved to the queue `unreadable`"
     );
-    let unreadable = delivery.as_unreadable(reason);
-    let is_moved = publisher.publish(None, Destination::Queue(Queue::Unreadable), unreadable).await.is_ok();
+    let is_moved = publisher.publish_unreadable(&delivery, reason).await.is_ok();
     if is_moved {
         delivery.ack();
     }

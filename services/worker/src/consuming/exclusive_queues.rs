@@ -1,9 +1,9 @@
-//! One exclusive queue for as long as it is assigned to this worker, as its primary or its standby.
+//! Consumes one exclusive queue while it is assigned to this worker, as its primary or its standby.
 
 use super::admission::Admission;
 use super::dispatcher::{Consumption, End, Keying, Stop, dispatch};
 use forebay_broker::Queue;
-use forebay_contract::definition::{DispatchPolicy, LARGEST_MAX_BYTES, Trigger};
+use forebay_contract::definition::{DispatchPolicy, MAX_BODY_BYTES, Trigger};
 use forebay_fairness::memory_budget;
 use forebay_store::{Snapshot, SnapshotHandle};
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-/// Each ordered execution waits for the record of the one before; some prefetched deliveries hide the broker's latency. They are few, since
-/// their bodies are held in memory, and come again when the worker goes away.
+/// Prefetch of a strictly ordered queue. More than 1 hides the latency of the broker while an execution waits for the record of the one
+/// before. It is small, since the bodies are held in memory, and are redelivered when the worker goes away.
 const SERIAL_PREFETCH: u16 = 4;
-/// The part of the worker's memory that the deliveries of one queue may fill with the largest bodies that its trigger takes.
+/// Divisor of the worker's memory: the deliveries of one queue may fill this part with the largest bodies that its trigger accepts.
 const MEMORY_SHARE: usize = 2;
 const RETRY_INTERVAL: Duration = Duration::from_millis(300);
-/// Longer than a snapshot takes to bring a halt.
+/// Pause after a halt; longer than a snapshot takes to have the halt.
 const INTERVAL_AFTER_HALT: Duration = Duration::from_secs(1);
 
 /// Consumes until stopped. A standby subscribes after `delay`, behind the primary.
@@ -31,7 +31,7 @@ pub(crate) async fn serve(
 ) {
     let (keying, places, wanted) = match policy {
         DispatchPolicy::Ordered => (Keying::Serial, 1, usize::from(SERIAL_PREFETCH)),
-        // Those of keys that are under way wait in the worker.
+        // Deliveries whose key is running wait in the worker.
         DispatchPolicy::OrderedByKey { concurrency, .. } => (Keying::ByMapping, concurrency, concurrency * 4),
         DispatchPolicy::ConcurrencyLimit(concurrency) => (Keying::Each, concurrency, concurrency * 2),
         DispatchPolicy::Parallel => return,
@@ -56,21 +56,21 @@ pub(crate) async fn serve(
     }
 }
 
-/// The deliveries to draw: those that are wanted, or fewer, where bodies of this size would fill too much of the memory.
+/// Returns the prefetch: the wanted one, or less where bodies of this size would fill too much of the memory.
 fn prefetch_of(wanted: usize, largest_body: usize, memory: usize) -> u16 {
     let fitting = memory / MEMORY_SHARE / largest_body.max(1);
     u16::try_from(wanted.min(fitting)).unwrap_or(u16::MAX).max(SERIAL_PREFETCH)
 }
 
-/// Bytes of the largest body that the trigger takes.
+/// Returns the maximum bytes of a body that the trigger accepts.
 fn largest_body(snapshot: &Snapshot, integration: Uuid) -> usize {
     match snapshot.integration_by_id(integration).map(|known| &known.definition.trigger) {
         Some(Trigger::Webhook(webhook)) => webhook.max_bytes,
-        Some(Trigger::Schedule(_)) | None => LARGEST_MAX_BYTES,
+        Some(Trigger::Schedule(_)) | None => MAX_BODY_BYTES,
     }
 }
 
-/// `false` when stopped meanwhile.
+/// Waits for the pause; returns `false` when stopped meanwhile.
 async fn until(stop: &Stop, pause: Duration) -> bool {
     tokio::select! {
         () = stop.gently.cancelled() => false,
@@ -78,7 +78,7 @@ async fn until(stop: &Stop, pause: Duration) -> bool {
     }
 }
 
-/// Waits while the trigger is halted and nobody has decided; `false` when stopped meanwhile.
+/// Waits while the trigger is halted without a decision; returns `false` when stopped meanwhile.
 async fn until_not_halted(snapshot: &SnapshotHandle, integration: Uuid, stop: &Stop) -> bool {
     let mut snapshot = snapshot.clone();
     loop {

@@ -1,5 +1,5 @@
-//! The messages that this worker has in hand, by queue. Queues are first in, first out, so the oldest message in hand is the oldest of its
-//! queue. Shared queues hold messages of many integrations, so the oldest of each integration is known as well.
+//! The messages that this worker holds, by queue. Queues are first in, first out, so the oldest message in hand is the oldest of its queue.
+//! Shared queues have messages of many integrations, so the oldest message of each integration is recorded too.
 
 use forebay_contract::UnixMicros;
 use parking_lot::{Mutex, MutexGuard};
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-/// One queue. Its subscriptions share it.
+/// The messages in hand of one queue. The subscriptions of the queue share it.
 #[derive(Default)]
 struct Known {
     messages: Mutex<QueueMessages>,
@@ -18,9 +18,9 @@ struct Known {
 #[derive(Default)]
 struct QueueMessages {
     last_number: u64,
-    /// Time of receipt, and a number of its own, of each message.
+    /// The time of receipt and a unique number of each message.
     accepted: BTreeSet<(UnixMicros, u64)>,
-    /// The times since which messages are under way, by integration.
+    /// The time since which each message is under way, by integration.
     under_way: HashMap<Uuid, BTreeSet<(UnixMicros, u64)>>,
     /// The bytes of all bodies.
     bytes: usize,
@@ -30,11 +30,11 @@ struct QueueMessages {
 #[derive(Clone, Default)]
 pub(crate) struct InHand(Arc<Mutex<HashMap<String, Arc<Known>>>>);
 
-/// One queue. Cheap to clone.
+/// The messages in hand of one queue. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct QueueInHand(Arc<Known>);
 
-/// One message; it is in hand until this is dropped.
+/// A message in hand, until this is dropped.
 pub(crate) struct Held {
     queue: QueueInHand,
     integration: Uuid,
@@ -55,7 +55,7 @@ impl InHand {
         self.0.lock().retain(|name, known| {
             let first = known.messages().accepted.first().copied();
             oldest.extend(first.map(|(accepted_at, _)| (name.clone(), accepted_at)));
-            // Queues come and go with integrations: one that nobody serves any more is forgotten.
+            // Integrations are created and deleted, and their queues with them: a queue without a consumer is removed.
             first.is_some() || Arc::strong_count(known) > 1
         });
         oldest.sort_unstable();
@@ -84,7 +84,7 @@ impl Known {
 }
 
 impl QueueInHand {
-    /// Takes a message into hand. `bytes`: of its body.
+    /// Adds a message in hand. `bytes` is the size of its body.
     pub(crate) fn hold(&self, accepted_at: UnixMicros, integration: Uuid, under_way_since: UnixMicros, bytes: usize) -> Held {
         let mut messages = self.0.messages();
         messages.last_number += 1;
@@ -97,20 +97,20 @@ impl QueueInHand {
         Held { queue: self.clone(), integration, accepted, under_way, bytes }
     }
 
-    /// The number of messages.
+    /// Returns the number of messages.
     pub(crate) fn count(&self) -> usize {
         *self.0.count.borrow()
     }
 
-    /// The bytes of a body, on the average of the messages; 0 when there are none.
+    /// Returns the average bytes of a body; 0 when there are no messages.
     pub(crate) fn average_bytes(&self) -> usize {
         let messages = self.0.messages();
         messages.bytes.checked_div(messages.accepted.len()).unwrap_or_default()
     }
 
-    /// Returns as soon as so many messages are in hand.
+    /// Returns as soon as this number of messages is in hand.
     pub(crate) async fn reaches(&self, count: usize) {
-        // The sender lives as long as this.
+        // The sender lives as long as `self`.
         let _ = self.0.count.subscribe().wait_for(|now| *now >= count).await;
     }
 }
@@ -169,7 +169,7 @@ mod tests {
     async fn messages_of_two_subscriptions_are_counted_together_and_kept_apart() {
         let (hands, of) = (InHand::default(), Uuid::new_v4());
         let (first, second) = (hands.queue("call.0"), hands.queue("call.0"));
-        // Accepted in the same microsecond.
+        // Both were received in the same microsecond.
         let (one, other) = (first.hold(at(10), of, at(10), 100), second.hold(at(10), of, at(10), 301));
         first.reaches(2).await;
         assert_eq!((first.count(), second.count(), first.average_bytes()), (2, 2, 200));

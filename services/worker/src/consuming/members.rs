@@ -1,4 +1,4 @@
-//! Keeps this worker's exclusive queues in line with the assignment: the live workers, the queues, and those of this worker.
+//! Keeps the exclusive queues of this worker in line with the assignment, which follows the live workers and the queues.
 
 use super::assignment::assign;
 use super::dispatcher::{Consumption, Stop};
@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 /// A third of [`WORKER_TTL`].
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);
-/// A standby lets the primary subscribe first: the broker serves the first to come.
+/// Pause of a standby before it subscribes: the broker serves the consumer that subscribed first, which must be the primary.
 const STANDBY_DELAY: Duration = Duration::from_secs(3);
 const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -27,14 +27,14 @@ enum Role {
 
 struct Served {
     role: Role,
-    /// The primary worker: when it changes, a standby subscribes again, behind the others.
+    /// The primary worker: when it changes, a standby subscribes again after the others.
     primary: Uuid,
     policy: DispatchPolicy,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
-/// This worker among the others.
+/// The membership of this worker among the others.
 pub(crate) struct Members {
     pub(crate) consumption: Consumption,
     pub(crate) store: Store,
@@ -58,7 +58,7 @@ impl Members {
             self.me.running = self.running.count();
             self.me.oldest = self.consumption.in_hand.oldest();
             self.me.oldest_of = self.consumption.in_hand.oldest_of();
-            // While the database is away the members are those that were last seen; standbys and the broker do the rest.
+            // While the database is away, the workers that were seen last count as members; standbys and the broker do the rest.
             if let Some(seen) = self.beat().await {
                 alive = seen;
             }
@@ -129,7 +129,7 @@ impl Members {
         }
         for (queue, (role, primary, policy)) in wanted {
             match served.get_mut(&queue) {
-                // A standby that became the primary is in the line already.
+                // A standby that became the primary is subscribed already.
                 Some(served) => (served.role, served.primary) = (role, primary),
                 None => _ = served.insert(queue, self.serve(queue, role, primary, policy.clone())),
             }
@@ -147,7 +147,7 @@ impl Members {
 }
 
 impl Served {
-    /// Returns true if the subscription can stay: same policy, and not in front of a primary that came after it.
+    /// Returns true if the subscription can stay: same policy, and not before a primary that subscribed later.
     fn still_fits(&self, wanted: Option<&(Role, Uuid, &DispatchPolicy)>) -> bool {
         let Some((role, primary, policy)) = wanted else { return false };
         if **policy != self.policy || self.task.is_finished() {

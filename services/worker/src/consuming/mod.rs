@@ -1,4 +1,4 @@
-//! From queues to executions: which queues this worker consumes, and in which order their deliveries run.
+//! From queues to executions: the queues that this worker consumes, and the order in which their deliveries run.
 
 mod admission;
 mod assignment;

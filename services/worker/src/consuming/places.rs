@@ -1,10 +1,10 @@
-//! Places: how many executions of shared queues run at the same time, and whose.
+//! Places: the bound on the executions of shared queues that run at the same time, shared out between tenants.
 //!
-//! No tenant, integration or connection may take them all. Each may hold at most a multiple of the places that are free, so the bound
-//! of everybody shrinks as places are taken, and some always stay free for those who hold none: "dynamic thresholds" of A. K. Choudhury
-//! and E. L. Hahne, IEEE/ACM Transactions on Networking 6(2), 1998. One tenant alone gets `n/(n+1)` of the places for a multiple of `n`.
+//! No tenant, integration or connection may take all places. Each may hold at most a multiple of the places that are free, so every bound
+//! shrinks as places are taken, and some places always stay free for tenants that hold none: "dynamic thresholds" of A. K. Choudhury and E.
+//! L. Hahne, IEEE/ACM Transactions on Networking 6(2), 1998. A tenant alone gets `n/(n+1)` of the places for a multiple of `n`.
 //!
-//! Those that wait are served by turns: tenants, within a tenant its integrations, within an integration first in, first out.
+//! Waiting executions are served in turn: the tenants, within a tenant its integrations, within an integration first in, first out.
 
 use forebay_contract::Name;
 use parking_lot::{Mutex, MutexGuard};
@@ -13,12 +13,12 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-/// A tenant holds at most so many times the free places.
+/// Maximum places of a tenant, as a multiple of the free places.
 const TENANT_SHARE: usize = 4;
-/// An integration, and the executions that use one connection, hold at most so many times the free places.
+/// Maximum places of an integration, and of the executions that use one connection, as a multiple of the free places.
 const PART_SHARE: usize = 2;
 
-/// An execution that asks for a place.
+/// An execution that requests a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Claimant {
     /// The tenant.
@@ -35,7 +35,7 @@ pub(crate) struct Places(Arc<Mutex<State>>);
 
 /// One place; it is free again when this is dropped.
 pub(crate) struct Place {
-    /// Absent: nobody wanted it.
+    /// Absent: it was granted to a request that had been given up.
     held: Option<(Places, Claimant)>,
 }
 
@@ -43,7 +43,7 @@ struct State {
     free: usize,
     held: HashMap<Holder, usize>,
     tenants: HashMap<Name, Waiting>,
-    /// Tenants that wait, the next one first.
+    /// Tenants with waiting executions, the next one first.
     turn: VecDeque<Name>,
 }
 
@@ -55,11 +55,11 @@ enum Holder {
     Connection(Name, Name),
 }
 
-/// Those of one tenant that wait.
+/// The waiting executions of one tenant.
 #[derive(Default)]
 struct Waiting {
     integrations: HashMap<Uuid, VecDeque<Request>>,
-    /// Integrations of which some wait, the next one first.
+    /// Integrations with waiting executions, the next one first.
     turn: VecDeque<Uuid>,
 }
 
@@ -69,13 +69,13 @@ struct Request {
 }
 
 impl Places {
-    /// `count`: at least 1.
+    /// Creates so many places; `count` is at least 1.
     pub(crate) fn new(count: usize) -> Self {
         let state = State { free: count.max(1), held: HashMap::new(), tenants: HashMap::new(), turn: VecDeque::new() };
         Self(Arc::new(Mutex::new(state)))
     }
 
-    /// Waits for a place. Dropping the future gives it up.
+    /// Waits for a place. Dropping the future withdraws the request.
     pub(crate) async fn take(&self, claimant: Claimant) -> Place {
         let (place, granted) = oneshot::channel();
         let tenant = claimant.tenant.clone();
@@ -83,12 +83,12 @@ impl Places {
         self.serve_first_of(&tenant);
         match granted.await {
             Ok(place) => place,
-            // The sender is dropped only with these places.
+            // The sender is dropped only together with these places.
             Err(_) => std::future::pending().await,
         }
     }
 
-    /// Grants what may be granted of one tenant: nothing has become free, so the others wait on.
+    /// Grants requests of one tenant as far as its bounds allow. No place has become free, so the other tenants need not be checked.
     fn serve_first_of(&self, tenant: &Name) {
         let mut state = self.state();
         while let Some(request) = state.next_of(tenant) {
@@ -148,7 +148,7 @@ impl State {
         self.free > 0 && claimant.holders().all(below)
     }
 
-    /// Takes the next request of a tenant that may be granted.
+    /// Takes the next request of a tenant that its bounds allow.
     fn next_of(&mut self, tenant: &Name) -> Option<Request> {
         let waiting = self.tenants.get(tenant)?;
         let is_eligible = |integration: &Uuid| {
@@ -168,7 +168,7 @@ impl State {
         request
     }
 
-    /// Grants what may be granted, tenant by tenant.
+    /// Grants requests as far as bounds allow, tenant by tenant.
     fn serve(&mut self, places: &Places) {
         let mut passed = 0;
         while self.free > 0 && passed < self.turn.len() {
@@ -203,7 +203,7 @@ impl State {
         }
         let granted = Place { held: Some((places.clone(), claimant)) };
         if let Err(mut unwanted) = place.send(granted)
-            // Taken out, since its drop would take the lock that is held here.
+            // The claimant is taken out: dropping the place would lock the state, which is locked here.
             && let Some((_, claimant)) = unwanted.held.take()
         {
             self.release(&claimant);
@@ -242,7 +242,7 @@ mod tests {
         Box::pin(async move { places.take(claimant).await })
     }
 
-    /// The places that are granted of so many requests.
+    /// Makes so many requests, and returns the places that were granted and the requests that wait.
     fn granted(places: &Places, count: usize, claimant: &Claimant) -> (Vec<Place>, Vec<Asking>) {
         let (mut held, mut waiting) = (Vec::new(), Vec::new());
         for _ in 0..count {
@@ -303,7 +303,8 @@ mod tests {
     }
 
     proptest! {
-        /// In any order of coming, going and giving up, no more places are held than there are, and nobody waits for ever.
+        /// In any order of requests, returns and withdrawals, at most the existing places are held, and every request is granted in the
+        /// end.
         #[test]
         fn places_are_counted_exactly(
             count in 1usize..12,

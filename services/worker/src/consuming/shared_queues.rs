@@ -18,20 +18,20 @@ use tokio_util::sync::CancellationToken;
 
 const RETRY_INTERVAL: Duration = Duration::from_millis(300);
 const DEAD_PREFETCH: u16 = 50;
-/// Deliveries that a worker draws of one queue by each subscription; the last one draws the rest of its places. The next subscription begins
-/// when those before it are used up and the bodies that it may bring fit into memory. So a worker that hangs keeps few deliveries from the
-/// others, and one that gets large bodies holds few of them.
+/// Prefetch of each subscription of a worker to one queue; the last one takes the rest of the worker's places. The next subscription begins
+/// when the prefetch of those before it is used up and the bodies that it may bring fit into memory. So a worker that hangs withholds few
+/// deliveries from the others, and a worker that gets large bodies holds few of them.
 const WINDOWS: [u16; 4] = [4, 16, 64, u16::MAX];
-/// The part of the free memory that a subscription may fill with bodies as large as those in hand.
+/// Divisor of the free memory: a subscription may fill this part with bodies as large as those in hand.
 const MEMORY_SHARE: isize = 4;
-/// Deliveries beyond the places of a worker that may wait in it: the next ones are at hand when a place becomes free.
+/// Deliveries beyond its places that a worker holds, so that one is available as soon as a place becomes free.
 const SPARE: usize = 64;
-/// A subscription ends once those before it would have been enough for so long.
+/// A subscription ends when those before it would have been enough for this time.
 const QUIET: Duration = Duration::from_secs(10);
 /// Interval at which the deliveries in hand and the memory are checked while further subscriptions are open, or wanted.
 const REVIEW_INTERVAL: Duration = Duration::from_millis(100);
 
-/// One kind of shared queue: calls, or work. Calls have places of their own, so that a backlog of work never delays them.
+/// One kind of shared queue: calls, or work. Calls have their own places, so that a backlog of work never delays them.
 #[derive(Clone)]
 pub(crate) struct Kind {
     pub(crate) is_awaited: bool,
@@ -42,7 +42,7 @@ pub(crate) struct Kind {
 }
 
 /// Consumes the shared queues of both kinds until stopped: those that tenants share, and those of single tenants as they are opened.
-/// `shared`: the numbers of the queues that tenants share.
+/// `shared` has the numbers of the queues that tenants share.
 pub(crate) async fn serve_all(
     consumption: Consumption,
     kinds: [Kind; 2],
@@ -75,8 +75,7 @@ async fn serve(consumption: Consumption, kind: Kind, number: SharedQueueNumber, 
     let queue = SharedQueue { number, is_awaited: kind.is_awaited };
     let in_hand = consumption.in_hand.queue(&consumption.publisher.name_of(queue.at_broker()));
     let Kind { places, backlog, count, .. } = kind;
-    let (publisher, key) = (consumption.publisher.clone(), consumption.key.clone());
-    let admission = Arc::new(SharedAdmission { places, backlog, queue, publisher, key });
+    let admission = Arc::new(SharedAdmission { places, backlog, queue, publisher: consumption.publisher.clone() });
     let mut subscriptions = JoinSet::new();
     let mut before = 0;
     for prefetch in windows(count + SPARE) {
@@ -100,7 +99,7 @@ async fn serve(consumption: Consumption, kind: Kind, number: SharedQueueNumber, 
     subscriptions.join_all().await;
 }
 
-/// The deliveries that each subscription of a queue draws, so many together.
+/// Returns the prefetch of each subscription of a queue, with this sum.
 fn windows(total: usize) -> Vec<u16> {
     let mut left = u16::try_from(total.max(1)).unwrap_or(u16::MAX);
     let take = |max: u16| {
@@ -111,16 +110,16 @@ fn windows(total: usize) -> Vec<u16> {
     WINDOWS.into_iter().map(take).filter(|window| *window > 0).collect()
 }
 
-/// A subscription that is open while those before it are used up.
+/// A subscription that is open while the prefetch of those before it is used up.
 struct Window {
     in_hand: QueueInHand,
-    /// Deliveries of the subscriptions before it.
+    /// The sum of the prefetch of the subscriptions before it.
     before: usize,
     prefetch: u16,
 }
 
 impl Window {
-    /// Returns when the subscriptions before it are used up and there is memory; `false` when stopped meanwhile.
+    /// Returns when the prefetch of the subscriptions before it is used up and memory is free; `false` when stopped meanwhile.
     async fn until_wanted(&self, stop: &Stop) -> bool {
         let wanted = async {
             loop {
@@ -137,7 +136,7 @@ impl Window {
         }
     }
 
-    /// Returns when the subscriptions before it would have been enough for some time, when there is no memory, or when stopped.
+    /// Returns when the subscriptions before it would have been enough for some time, when no memory is free, or when stopped.
     async fn until_unwanted(&self, stopped: &CancellationToken) {
         let mut quiet = Duration::ZERO;
         while quiet < QUIET && free_memory() > 0 {
@@ -149,14 +148,14 @@ impl Window {
         }
     }
 
-    /// Returns whether as many bodies as it may bring, as large as those in hand, fit into a part of the free memory.
+    /// Returns true if its prefetch, with bodies as large as those in hand, fits into a part of the free memory.
     fn fits(&self) -> bool {
         let bytes = self.in_hand.average_bytes().saturating_mul(usize::from(self.prefetch));
         isize::try_from(bytes).is_ok_and(|bytes| bytes <= free_memory() / MEMORY_SHARE)
     }
 }
 
-/// Consumes by one subscription at a time until stopped.
+/// Consumes with one subscription at a time until stopped.
 async fn subscribe(consumption: Consumption, shared: Arc<SharedAdmission>, prefetch: u16, stop: Stop) {
     let queue = shared.queue.at_broker();
     let keying = Keying::EachShared(shared.queue);
@@ -170,8 +169,8 @@ async fn subscribe(consumption: Consumption, shared: Arc<SharedAdmission>, prefe
     }
 }
 
-/// Records executions that the broker took out of the shared queues: calls that expired before they started, and messages that were
-/// redelivered too often.
+/// Records executions whose messages the broker removed from the shared queues: calls that expired before they started, and messages that
+/// were redelivered too often.
 pub(crate) async fn serve_dead(consumption: Consumption, stop: Stop) {
     while !stop.gently.is_cancelled() {
         if let Ok(mut subscription) = consumption.consumers.subscribe(Queue::Dead, DEAD_PREFETCH).await {
@@ -191,7 +190,7 @@ pub(crate) async fn serve_dead(consumption: Consumption, stop: Stop) {
     }
 }
 
-/// `false`: it has to come again.
+/// Records the end of a dead-lettered message's execution. Returns `false` if the message must be redelivered.
 async fn handle_dead_letter(consumption: &Consumption, delivery: Delivery) -> bool {
     let envelope = match delivery.envelope(&consumption.key) {
         Ok(envelope) => envelope,

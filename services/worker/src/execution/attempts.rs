@@ -1,4 +1,4 @@
-//! Attempts of a workflow: repeated in this delivery, or left to a later one.
+//! Attempts of a workflow: repeated within this delivery, or deferred to a later one.
 
 use super::checkpoints::Checkpoints;
 use super::claims::Progress;
@@ -18,19 +18,19 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Redeliveries past which a message is taken to be what kills its workers. Messages that only stood behind it, prefetched, are
-/// counted by the broker too, so the bound is well above a rolling restart.
+/// Maximum redeliveries of a message before it is taken to end its workers. The broker also counts redeliveries of messages that were only
+/// prefetched behind it, so the bound is well above those of a rolling restart.
 const MAX_REDELIVERIES: u32 = 20;
-/// Bound of the retries within one delivery, well below RabbitMQ's acknowledgement timeout of 30 minutes.
+/// Maximum time of the retries within one delivery, well below the acknowledgement timeout of RabbitMQ (30 minutes).
 const RETRY_TIMEOUT: Duration = Duration::from_secs(15 * 60);
-/// Minimum pause for which a retry is worth a message on a delayed queue.
+/// Minimum pause for which a retry goes through a delayed queue.
 const MIN_DELAY: Duration = Duration::from_secs(1);
-/// Attempts that take longer, and longer pauses before the next one, are recorded; short ones cost no write.
+/// Minimum length of attempts, and of pauses between them, that are recorded; shorter ones cost no write.
 const SHOWN_AFTER: Duration = Duration::from_secs(1);
-/// Maximum `wait` for which an execution that can be deferred keeps its place.
+/// Maximum `wait` during which an execution that can be deferred keeps its place.
 const MAX_SHORT_WAIT: Duration = Duration::from_secs(1);
-/// Maximum `wait` on an exclusive queue, where everything behind waits too; together with the execution's own time well below RabbitMQ's
-/// acknowledgement timeout.
+/// Maximum `wait` on an exclusive queue, where later executions wait too. With the execution's own time, it stays well below the
+/// acknowledgement timeout of RabbitMQ.
 const MAX_WAIT_IN_ORDER: Duration = Duration::from_secs(10 * 60);
 
 /// Runs attempts. Cheap to clone.
@@ -43,15 +43,15 @@ pub(crate) struct Attempts {
     running: Running,
 }
 
-/// Number of executions that run at the moment. Cheap to clone.
+/// The number of executions that run now. Cheap to clone.
 #[derive(Clone, Default)]
 pub(crate) struct Running(Arc<AtomicI32>);
 
-/// Counts an execution as running until it is dropped, also when its future is.
+/// Counts an execution as running until it is dropped; it is also dropped with its future.
 struct RunningGuard<'a>(&'a Running);
 
 impl Running {
-    /// The number.
+    /// Returns the number.
     pub(crate) fn count(&self) -> i32 {
         self.0.load(Ordering::Relaxed)
     }
@@ -70,7 +70,7 @@ impl Drop for RunningGuard<'_> {
     }
 }
 
-/// The reason for which an execution is not run.
+/// Returns the reason for which an execution is not run.
 pub(crate) fn refusal(delivered: &Delivered, program: &Program, can_seal: bool) -> Option<Ending> {
     let envelope = &delivered.envelope;
     if envelope.time_to_begin().is_some_and(|left| left.is_zero()) {
@@ -105,7 +105,7 @@ impl Attempts {
         until.is_some_and(|until| UnixMicros::now() < until)
     }
 
-    /// Attempts until the workflow ends, is deferred by a `wait`, or has to be retried by a later delivery.
+    /// Makes attempts until the workflow ends, is deferred by a `wait`, or must be retried by a later delivery.
     pub(crate) async fn run(
         &self,
         program: &Program,
@@ -164,7 +164,7 @@ impl Attempts {
         }
     }
 
-    /// Records that an attempt is running when it takes long enough for somebody to ask.
+    /// Records that an attempt is running once it has run for [`SHOWN_AFTER`].
     async fn shown_while_running<T>(&self, envelope: &Envelope, attempt: u32, mut work: Pin<&mut impl Future<Output = T>>) -> T {
         let started_at = UnixMicros::now();
         tokio::select! {
@@ -197,9 +197,9 @@ impl Attempts {
 enum Next {
     /// The failure is final.
     End,
-    /// Another attempt in this delivery.
+    /// Another attempt is made in this delivery.
     Here(Pause),
-    /// Another attempt by a later delivery.
+    /// Another attempt is made by a later delivery.
     Later { shared_queue: SharedQueueNumber, pause: Duration },
 }
 
@@ -214,9 +214,9 @@ impl Next {
     }
 }
 
-/// Returns the note of the history about a remote system's `Retry-After` that could not be followed.
+/// Returns the note in the history about a `Retry-After` of a remote system that was not followed.
 fn unmet_retry_after(asked: Option<Duration>, pause: Pause, comes_again: bool) -> Option<String> {
-    // The execution's own backoff may be longer; then the remote system is not what prevents the retry.
+    // The backoff of the execution may be longer; then the remote system does not prevent the retry.
     let asked = asked.filter(|asked| *asked >= pause.length())?;
     match (pause.cut_short(), comes_again) {
         (Some(_), true) => {

@@ -1,4 +1,4 @@
-//! Outputs of steps that are durable, so that no later attempt of their execution repeats the steps.
+//! Checkpoints: durable outputs of steps. A later attempt of the execution does not repeat these steps.
 
 use super::delivered::Delivered;
 use super::patience::{ask_until_answered, log_unavailable};
@@ -23,7 +23,7 @@ pub(crate) struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// The checkpoints of earlier deliveries; `None`: the delivery was lost before the store answered.
+    /// Loads the checkpoints of earlier deliveries; `None`: the delivery was lost before the store answered.
     pub(crate) async fn load(store: &Arc<dyn ExecutionStore>, delivered: &Delivered, program: &Program) -> Option<Self> {
         let envelope = &delivered.envelope;
         let (steps, next_batch) = match delivered.is_repeated() && program.uses_checkpoints() {
@@ -43,12 +43,12 @@ impl Checkpoints {
         })
     }
 
-    /// All outputs that are durable.
+    /// Returns all durable outputs.
     pub(crate) fn steps(&self) -> Vec<Checkpoint> {
         self.steps.lock().clone()
     }
 
-    /// The number of the next batch; 0: nothing was stored.
+    /// Returns the number of the next batch; 0: nothing was stored.
     pub(crate) fn next_batch(&self) -> u32 {
         self.next_batch.load(Ordering::Relaxed)
     }
@@ -58,9 +58,9 @@ impl Checkpoints {
         self.is_sealed
     }
 
-    /// Stores outputs; `false`: the store did not take them in time.
+    /// Stores outputs; returns `false` if the store did not take them in time.
     pub(crate) async fn add(&self, steps: &[Checkpoint]) -> bool {
-        // Taken before the write: branches store at the same time. The number of a write that fails stays unused.
+        // Taken before the write, since branches store in parallel. The number of a failed write stays unused.
         let number = self.next_batch.fetch_add(1, Ordering::Relaxed);
         let batch = Batch { id: &self.id, integration: self.integration, number, steps, is_sealed: self.is_sealed };
         match self.store.add_checkpoints(batch).await {
@@ -75,7 +75,7 @@ impl Checkpoints {
         }
     }
 
-    /// Stores outputs, however long the store is away. `false`: the delivery was lost meanwhile.
+    /// Stores outputs, for as long as the store is away. Returns `false` if the delivery was lost meanwhile.
     pub(crate) async fn add_durably(&self, steps: &[Checkpoint], lost: &CancellationToken) -> bool {
         steps.is_empty() || ask_until_answered(lost, || async { self.add(steps).await.then_some(()) }).await.is_some()
     }

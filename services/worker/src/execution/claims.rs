@@ -1,4 +1,4 @@
-//! Claims: the decision whether a delivery is run.
+//! Claims: decide whether a delivery is run.
 
 use super::delivered::Delivered;
 use super::halts::Halts;
@@ -9,18 +9,18 @@ use crate::recording::stored_count;
 use forebay_store::{Decision, FinishedExecution};
 use std::sync::Arc;
 
-/// The relation of a delivery to its execution.
+/// The relation of a delivery to its execution, which decides whether it is run.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Claim {
-    /// It is the execution's message: run it.
+    /// The message has the execution: it is run.
     Granted(Progress),
     /// Another message has the execution.
     OfAnotherMessage,
-    /// Its end is recorded.
+    /// The end of the execution is recorded.
     Ended,
-    /// Its failure has halted the trigger, and nobody has decided.
+    /// The failure of the execution has halted the trigger, without a decision so far.
     Halted,
-    /// A person decided to go on without it.
+    /// A person decided to skip the execution.
     Skipped(FinishedExecution),
     /// The delivery was lost before the store answered.
     Lost,
@@ -29,14 +29,14 @@ pub(crate) enum Claim {
 /// The attempts before this delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Progress {
-    /// Attempts of the execution.
+    /// Number of attempts of the execution.
     pub(crate) attempts: u32,
-    /// Attempts that count against its retry policy.
+    /// Number of attempts that count against its retry policy.
     pub(crate) counted: u32,
 }
 
 impl Progress {
-    /// No attempt yet.
+    /// The progress of an execution without attempts.
     pub(crate) const NONE: Self = Self { attempts: 0, counted: 0 };
 }
 
@@ -72,7 +72,7 @@ impl Claims {
             Recorded::Unknown => Claim::Granted(progress),
             Recorded::Lost => Claim::Lost,
             Recorded::Finished(finished) if finished.halted => self.decided(delivered, finished),
-            // The end of an attempt before this message, which tries again.
+            // An attempt before this message ended; this message is the next attempt.
             Recorded::Finished(finished) if finished.attempts <= stored_count(envelope.attempts) => Claim::Granted(progress),
             Recorded::Finished(_) => Claim::Ended,
         }
@@ -82,15 +82,15 @@ impl Claims {
         match self.halts.decision(&delivered.envelope) {
             None => Claim::Halted,
             Some(Decision::Skip) => Claim::Skipped(finished),
-            // A person's decision gives the whole allowance again.
+            // After a decision of a person, all attempts of the retry policy are allowed again.
             Some(Decision::Resume) => {
                 Claim::Granted(Progress { attempts: u32::try_from(finished.attempts).unwrap_or_default(), counted: 0 })
             }
         }
     }
 
-    /// The recorded end. Waits for the store where the trigger halts on failure: running again the execution that halted it would
-    /// break the promise.
+    /// Returns the recorded end. Waits for the store where the trigger halts on failure: if the execution that halted it ran again, the
+    /// halt would have no effect.
     async fn recorded_before(&self, delivered: &Delivered) -> Recorded {
         loop {
             if let Ok(finished) = self.store.finished(&delivered.envelope.execution_id).await {

@@ -1,5 +1,4 @@
-//! Executions that go on later, by way of delayed queues from which they return to their shared queue: meanwhile they hold neither a
-//! place nor a worker.
+//! Deferred executions: a delayed queue returns them to their shared queue. Until then they hold no place.
 
 use super::delivered::Delivered;
 use super::outcome::{Disposition, Ran};
@@ -24,7 +23,7 @@ impl Deferral {
         Self { broker, recording }
     }
 
-    /// Defers a failed execution, its pause rounded up to one of the delays.
+    /// Defers a failed execution; its pause is rounded up to one of the delays.
     pub(crate) async fn retry_after(
         &self,
         delivered: &Delivered,
@@ -39,7 +38,7 @@ impl Deferral {
         self.defer(delivered, &envelope, target, &ran, Shown { status: ExecutionStatus::Queued, attempts, error: Some(error) }).await
     }
 
-    /// Defers an execution that waits, by hops of which none is too long: a wait of days is a few of them.
+    /// Defers an execution that waits. A long wait is several hops through delayed queues.
     pub(crate) async fn resume_at(
         &self,
         delivered: &Delivered,
@@ -72,14 +71,14 @@ impl Deferral {
     }
 }
 
-/// The state in which a deferred execution is shown.
+/// The state of a deferred execution in the history.
 struct Shown {
     status: ExecutionStatus,
     attempts: u32,
     error: Option<ExecutionError>,
 }
 
-/// The shortest delay, in seconds, that is no shorter than the pause.
+/// Returns the shortest delay, in seconds, that is at least the pause.
 fn delay_of(pause: Duration) -> u32 {
     RETRY_DELAYS
         .into_iter()

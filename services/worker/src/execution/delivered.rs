@@ -7,31 +7,31 @@ use tokio_util::sync::CancellationToken;
 
 /// One delivery of an envelope.
 pub(crate) struct Delivered {
-    /// The call.
+    /// The message.
     pub(crate) envelope: Envelope,
     /// True if the broker delivered it before.
     pub(crate) redelivered: bool,
     /// Number of redeliveries that the broker counted.
     pub(crate) redeliveries: u32,
-    /// The place from which it came.
+    /// Its origin.
     pub(crate) source: Source,
-    /// Cancelled when the delivery is no longer this worker's.
+    /// Cancelled when the delivery is lost to this worker.
     pub(crate) lost: CancellationToken,
-    /// Number of executions around this one that run in the same place.
+    /// Number of calling executions that run in the same place.
     pub(crate) nested: u8,
 }
 
-/// The place from which an execution came.
+/// The origin of an execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// A shared queue: others of it run at the same time.
+    /// A shared queue: its executions run in parallel.
     SharedQueue(SharedQueue),
     /// An exclusive queue.
     ExclusiveQueue {
-        /// True if a next execution waits for the record of this one.
+        /// True if the next execution waits for the record of this one.
         is_ordered: bool,
     },
-    /// A `call` step: the execution runs in the place of the one that calls.
+    /// A `call` step: the execution runs in the place of the calling execution.
     Call {
         /// True if the calling execution can be deferred.
         may_be_deferred: bool,
@@ -43,19 +43,19 @@ pub(crate) enum Source {
 pub(crate) struct SharedQueue {
     /// Its number.
     pub(crate) number: SharedQueueNumber,
-    /// True if its callers wait for outcomes: retries are made in process then.
+    /// True if its callers wait for outcomes: its retries are made within the delivery.
     pub(crate) is_awaited: bool,
 }
 
 impl SharedQueue {
-    /// The queue at the broker.
+    /// Returns the queue at the broker.
     pub(crate) fn at_broker(self) -> Queue {
         if self.is_awaited { Queue::Call(self.number) } else { Queue::Work(self.number) }
     }
 }
 
 impl Source {
-    /// Returns true if a `wait` may end the run, to go on later.
+    /// Returns true if a `wait` may defer the execution.
     pub(crate) fn may_be_deferred(self) -> bool {
         match self {
             Self::SharedQueue(_) => true,
@@ -64,7 +64,7 @@ impl Source {
         }
     }
 
-    /// The number of the shared queue to which a retry may return after a delay.
+    /// Returns the number of the shared queue to which a retry returns after a delay; `None`: retries are made within the delivery.
     pub(crate) fn delayed_retry(self) -> Option<SharedQueueNumber> {
         match self {
             Self::SharedQueue(SharedQueue { number, is_awaited: false }) => Some(number),
@@ -74,7 +74,7 @@ impl Source {
 }
 
 impl Delivered {
-    /// Returns true if an earlier delivery may have done a part.
+    /// Returns true if an earlier delivery may have run some steps.
     pub(crate) fn is_repeated(&self) -> bool {
         self.redelivered || self.envelope.attempts > 0 || self.envelope.resumes
     }

@@ -31,12 +31,12 @@ impl Halts {
         snapshot.integration_by_id(envelope.integration_id).is_some_and(|known| known.definition.on_failure == OnFailure::Halt)
     }
 
-    /// The decision of a person about the halt at this execution.
+    /// Returns the decision of a person about the halt at this execution.
     pub(crate) fn decision(&self, envelope: &Envelope) -> Option<Decision> {
         self.halt_at(envelope).and_then(|state| state.decision)
     }
 
-    /// The error that halted the trigger at this execution.
+    /// Returns the error that halted the trigger at this execution.
     pub(crate) fn error(&self, envelope: &Envelope) -> Option<ExecutionError> {
         self.snapshot.current().trigger_state(envelope.integration_id).and_then(|state| state.error.clone())
     }
@@ -47,8 +47,8 @@ impl Halts {
         (state.execution_id == Some(envelope.execution_id.unique())).then(|| state.clone())
     }
 
-    /// Ends a halt at this execution, if there is one. A worker that was frozen may have written one for its attempt of a message that was
-    /// delivered again, and the snapshot may not have it yet.
+    /// Ends a halt at this execution, if there is one. A worker that was frozen may have written it for its attempt of a message that was
+    /// redelivered since, and the snapshot may not have it yet.
     pub(crate) async fn release(&self, delivered: &Delivered) {
         let envelope = &delivered.envelope;
         if self.halt_at(envelope).is_some() || (delivered.redelivered && self.halts_on_failure(envelope)) {
@@ -57,8 +57,8 @@ impl Halts {
     }
 
     /// Ends a halt about which a person has decided and whose execution is no longer in the trigger's queue (the queue was purged, or the
-    /// message was acknowledged meanwhile). A queue in strict order delivers that execution before all others, so the delivery of another
-    /// one shows it.
+    /// message was acknowledged meanwhile). A strictly ordered queue delivers that execution before all others; so the delivery of another
+    /// one proves that it is gone.
     pub(crate) async fn clear_passed(&self, delivered: &Delivered) {
         let envelope = &delivered.envelope;
         if delivered.source != (Source::ExclusiveQueue { is_ordered: true }) {
@@ -84,8 +84,8 @@ impl Halts {
         }
     }
 
-    /// The execution has halted its trigger before. Its worker may have stopped between the two writes, so the halt is written when
-    /// the snapshot has none.
+    /// Keeps the trigger halted at an execution that halted it before. Its worker may have stopped between the two writes, so the halt is
+    /// written if the snapshot has none.
     pub(crate) async fn stay(&self, envelope: &Envelope, lost: &CancellationToken) -> Halted {
         if self.snapshot.current().trigger_state(envelope.integration_id).is_some() {
             return Halted::Yes;
@@ -94,7 +94,7 @@ impl Halts {
         self.halt(envelope, &ExecutionError::permanent(ErrorCode::Crashed, message), lost).await
     }
 
-    /// Writes the halt down, however long the database is away: the trigger must not go on before.
+    /// Writes the halt, for as long as the database is away: the trigger must not continue without it.
     pub(crate) async fn halt(&self, envelope: &Envelope, error: &ExecutionError, lost: &CancellationToken) -> Halted {
         loop {
             match self.store.halt(envelope.integration_id, &envelope.execution_id, error).await {
@@ -116,12 +116,12 @@ impl Halts {
     }
 }
 
-/// The result of a halt.
+/// The result of halting a trigger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Halted {
-    /// It is, and so it is written down.
+    /// The halt is stored.
     Yes,
-    /// The execution has succeeded in another worker: there is nothing to decide.
+    /// The execution succeeded in another worker: no decision is needed.
     HasSucceeded,
     /// The delivery was lost before the store answered: the worker that has it now decides.
     Lost,

@@ -1,4 +1,4 @@
-//! The services that a running workflow asks of its worker: checkpoints, early replies, calls of other integrations, connections.
+//! The services of the worker for a running workflow: checkpoints, early replies, calls of other integrations, connections.
 
 use super::checkpoints::Checkpoints;
 use super::claims::Progress;
@@ -19,14 +19,14 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// Executions that run in the place of one another: each takes a part of the thread's stack.
+/// Maximum executions that run nested in one place: each takes a part of the thread's stack.
 const MAX_NESTED_CALLS: u8 = 8;
-/// Executions that called one another, in this place or by way of queues: more is taken for a loop that has no end.
+/// Maximum depth of calls, nested or through queues: more is treated as an endless loop.
 const MAX_CALL_DEPTH: u32 = 64;
-/// Interval at which the end of a called execution is read whose reply was lost.
+/// Interval at which the end of a called execution is read from the store when its reply was lost.
 const LOOK_UP_INTERVAL: Duration = Duration::from_millis(500);
 
-/// One execution's side of its worker.
+/// The services of the worker for one execution.
 pub(crate) struct ExecutionHost {
     workflows: Arc<Workflows>,
     checkpoints: Arc<Checkpoints>,
@@ -34,17 +34,17 @@ pub(crate) struct ExecutionHost {
     tenant: Name,
     reply_to: Option<String>,
     lost: CancellationToken,
-    /// True if an earlier delivery may have done a part.
+    /// True if an earlier delivery may have run some steps.
     is_repeated: bool,
     may_be_deferred: bool,
     nested: u8,
     call_depth: u32,
 }
 
-/// The end of an integration that was called in the place of its caller.
+/// The end of an integration that ran nested in the place of its caller.
 enum Called {
     Ended(Ending),
-    /// The time until which it waits, and its caller with it.
+    /// The called execution waits until this time, and its caller with it.
     WaitsUntil(UnixMillis),
 }
 
@@ -95,7 +95,7 @@ impl ExecutionHost {
         }
     }
 
-    /// The integration that a call is for.
+    /// Returns the called integration.
     fn callee(&self, name: &Name) -> Result<Arc<Integration>, ExecutionError> {
         let refused = |message: String| ExecutionError::permanent(ErrorCode::Definition, message);
         if self.nested >= MAX_NESTED_CALLS {
@@ -115,7 +115,7 @@ impl ExecutionHost {
         }
     }
 
-    /// The same step makes the same envelope, but for the claim token and its time.
+    /// Makes the envelope of a call. The same step makes the same envelope, except for the claim token and its time.
     fn envelope(&self, integration: &Integration, call: &OutgoingCall) -> Result<Envelope, ExecutionError> {
         let definition = &integration.definition;
         let request = Request {
@@ -132,7 +132,7 @@ impl ExecutionHost {
         Ok(Envelope { trace, call_depth: self.call_depth + 1, ..envelope })
     }
 
-    /// Calls over the integration's own queue, which keeps its order, and waits for the reply.
+    /// Sends the call through the integration's own queue, which keeps its order, and waits for the reply.
     async fn ask(&self, envelope: Envelope, policy: &DispatchPolicy) -> Result<Ending, ExecutionError> {
         if let Some(response) = self.response_before(&envelope).await {
             return Ok(Ending::Succeeded(response));
@@ -149,8 +149,8 @@ impl ExecutionHost {
         }
     }
 
-    /// Runs the called workflow in this execution's place: a caller that waits on a shared queue for a place in a shared queue could
-    /// wait for itself.
+    /// Runs the called workflow in the place of this execution. It does not request a place on a shared queue: a caller that holds a place
+    /// and waits for another could wait for itself.
     async fn run_here(&self, envelope: Envelope) -> Result<Called, ExecutionError> {
         if let Some(response) = self.response_before(&envelope).await {
             return Ok(Called::Ended(Ending::Succeeded(response)));
@@ -176,7 +176,7 @@ impl ExecutionHost {
                 let is_stored = ran.checkpoints.add_durably(&ran.unstored, &self.lost).await;
                 if is_stored { Ok(Called::WaitsUntil(until)) } else { Err(caller_lost()) }
             }
-            // A called integration has no queue of its own to return to: it is retried in its caller's place, and then fails.
+            // A called integration has no queue to return to: it is retried within its caller's place, and then fails.
             Attempted::RetryLater { error, attempts, ran, .. } => {
                 let is_diagnosed = self.workflows.attempts.is_diagnosed(&delivered);
                 let outcome = Outcome { ending: Ending::Failed(error), attempts, is_diagnosed, ran: Some(ran) };
@@ -200,7 +200,7 @@ impl ExecutionHost {
         Ok(Called::Ended(ending))
     }
 
-    /// The response of a called execution that an earlier delivery of its caller made.
+    /// Returns the response of a called execution that an earlier delivery of its caller started.
     async fn response_before(&self, envelope: &Envelope) -> Option<Response> {
         if !self.is_repeated {
             return None;
@@ -212,7 +212,7 @@ impl ExecutionHost {
     }
 }
 
-/// The declared query parameters of a call in their types.
+/// Returns the declared query parameters of a call in their types.
 fn query_of(integration: &Integration, call: &OutgoingCall) -> Result<Map<String, Value>, ExecutionError> {
     let unfit = |message: String| ExecutionError::permanent(ErrorCode::Mapping, message);
     let mut query = match &call.query {

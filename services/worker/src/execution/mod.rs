@@ -1,14 +1,14 @@
-//! One delivery from its arrival to a durable outcome. Nothing here knows RabbitMQ or PostgreSQL: both are behind the two traits of
-//! [`ports`], and unit tests run the whole step in memory.
+//! One delivery from its arrival to a durable outcome. This module does not depend on RabbitMQ or PostgreSQL: both are behind the two
+//! traits of [`ports`], and unit tests run it in memory.
 //!
 //! ```text
-//! Delivered -> claims (is it ours, has it ended?) -> workflows (program, checkpoints, attempts)
+//! Delivered -> claims (does the message have the execution, has it ended?) -> workflows (program, checkpoints, attempts)
 //!     -> Ended: settlement (reply, record, halt) | RetryLater, WaitsUntil: deferral | Lost: nothing
 //!     -> Disposition (acknowledge, leave, halt)
 //! ```
 //!
-//! The reply is sent before the record is durable, so that a caller does not wait for the database's disk; the acknowledgement comes
-//! after both. What is lost between them is delivered again.
+//! The reply is sent before the record is durable, so that the caller does not wait for the disk of the database. The acknowledgement comes
+//! after both. If the worker stops in between, the message is redelivered.
 
 pub(crate) mod attempts;
 mod checkpoints;
@@ -44,6 +44,7 @@ use crate::recording::{Failure, Recording, Statistics};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use forebay_contract::{IdIssuer, Name};
+use forebay_runtime::telemetry::Traces;
 use forebay_store::{Connections, SnapshotHandle};
 use forebay_workflow::{Engine, Program};
 use std::sync::Arc;
@@ -62,6 +63,7 @@ pub(crate) struct ExecutionParts {
     pub(crate) running: Running,
     /// The worker's name.
     pub(crate) worker: String,
+    pub(crate) traces: Traces,
     /// Maximum time of one attempt.
     pub(crate) execution_timeout: Duration,
 }
@@ -73,15 +75,18 @@ pub(crate) struct Executions {
     workflows: Arc<Workflows>,
     deferral: Deferral,
     settlement: Settlement,
+    traces: Traces,
 }
 
 impl Executions {
     pub(crate) fn new(parts: ExecutionParts) -> Self {
-        let ExecutionParts { engine, store, broker, snapshot, connections, ids, statistics, running, worker, execution_timeout } = parts;
+        let ExecutionParts { engine, store, broker, snapshot, connections, ids, statistics, running, worker, traces, execution_timeout } =
+            parts;
         let programs = Programs::new(store.clone(), snapshot.clone());
         let recording = Recording::new(store.clone(), programs.clone(), statistics, &worker);
         let halts = Halts::new(store.clone(), snapshot.clone());
         Self {
+            traces,
             claims: Claims::new(store.clone(), halts.clone()),
             deferral: Deferral::new(broker.clone(), recording.clone()),
             settlement: Settlement::new(broker.clone(), recording.clone(), halts),
@@ -99,8 +104,8 @@ impl Executions {
         }
     }
 
-    /// Executes a delivery. `begin` waits for the right to run, given the connections of the workflow; it is asked when nothing else is
-    /// to be waited for, and its result is dropped as soon as the workflow has ended.
+    /// Executes a delivery. `begin` waits for the right to run, given the connections of the workflow. It is called when nothing else
+    /// remains to be waited for, and its result is dropped as soon as the workflow has ended.
     pub(crate) async fn execute<P, F>(&self, delivered: &Delivered, begin: impl FnOnce(Arc<[Name]>) -> F + Send) -> Disposition
     where
         F: Future<Output = P> + Send,
@@ -115,14 +120,14 @@ impl Executions {
             Claim::Skipped(finished) => return self.settlement.skip(delivered, &finished).await,
             Claim::Lost => return Disposition::Leave,
         };
-        let span = span_of(envelope);
+        let span = span_of(envelope, self.traces);
         let Some(program) = self.programs.of(delivered).instrument(span.clone()).await else { return Disposition::Leave };
         let program = program.as_deref();
         let attempted = match self.workflows.prepare(program, delivered, progress).await {
             Ok(prepared) => {
                 let _place = tokio::select! {
                     place = begin(prepared.connections()) => Some(place),
-                    // It will not run, so it needs none.
+                    // An expired call does not run, so it needs no place.
                     () = expiry(envelope) => None,
                 };
                 self.workflows.run(prepared).instrument(span).await
@@ -146,7 +151,7 @@ impl Executions {
         }
     }
 
-    /// The key by which a call is ordered; `None`: the delivery was lost before the key could be known.
+    /// Returns the key by which a call is ordered; `None`: the delivery was lost before the key was known.
     pub(crate) async fn ordering_key(&self, delivered: &Delivered) -> Option<Result<String, ExecutionError>> {
         match self.programs.of(delivered).await? {
             Ok(program) => Some(program.ordering_key(&delivered.envelope).await),
@@ -165,7 +170,7 @@ impl Executions {
             match self.workflows.store.has_begun(&envelope.execution_id).await {
                 Ok(false) => return self.settlement.expire(envelope).await,
                 Ok(true) => "the execution was begun and its worker went away; its caller's deadline passed before another could go on",
-                // The broker delivers it again.
+                // The broker redelivers it.
                 Err(_) => return Disposition::Leave,
             }
             .to_owned()
@@ -178,7 +183,7 @@ impl Executions {
     }
 }
 
-/// Returns when the deadline has passed until which the execution must have begun.
+/// Returns when the deadline passes by which the execution must have begun.
 async fn expiry(envelope: &Envelope) {
     match envelope.time_to_begin() {
         Some(left) => tokio::time::sleep(left).await,
@@ -186,9 +191,10 @@ async fn expiry(envelope: &Envelope) {
     }
 }
 
-/// The span that continues the caller's trace, named by the OpenTelemetry conventions for messaging; none where traces are not exported.
-fn span_of(envelope: &Envelope) -> tracing::Span {
-    if !forebay_runtime::telemetry::tracing_enabled() {
+/// Returns the span that continues the caller's trace, named by the OpenTelemetry conventions for messaging; a disabled one where traces
+/// are not exported.
+fn span_of(envelope: &Envelope, traces: Traces) -> tracing::Span {
+    if traces == Traces::HandedOn {
         return tracing::Span::none();
     }
     let span = tracing::info_span!(

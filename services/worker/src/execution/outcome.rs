@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// The result of running an execution in this delivery.
 pub(crate) enum Attempted {
-    /// The delivery was lost meanwhile: it will come again.
+    /// The delivery was lost: it will be redelivered.
     Lost,
     /// The execution has ended.
     Ended(Outcome),
@@ -17,11 +17,11 @@ pub(crate) enum Attempted {
     RetryLater {
         /// The failure.
         error: ExecutionError,
-        /// The shared queue to which it returns.
+        /// The shared queue to which the execution returns.
         shared_queue: SharedQueueNumber,
-        /// The pause before it.
+        /// The pause before the retry.
         pause: Duration,
-        /// Attempts so far, those of earlier deliveries included.
+        /// Attempts so far, including those of earlier deliveries.
         attempts: u32,
         /// The last attempt.
         ran: Ran,
@@ -30,29 +30,29 @@ pub(crate) enum Attempted {
     WaitsUntil {
         /// The time until which it waits.
         until: UnixMillis,
-        /// Attempts so far, those of earlier deliveries included.
+        /// Attempts so far, including those of earlier deliveries.
         attempts: u32,
         /// The last attempt.
         ran: Ran,
     },
 }
 
-/// The end of an execution.
+/// The outcome of an execution.
 pub(crate) struct Outcome {
     /// The end.
     pub(crate) ending: Ending,
-    /// Attempts so far, those of earlier deliveries included.
+    /// Attempts so far, including those of earlier deliveries.
     pub(crate) attempts: u32,
     /// True if a person has switched diagnostics on.
     pub(crate) is_diagnosed: bool,
-    /// The last attempt; absent: this delivery did not run it.
+    /// The last attempt; absent if this delivery did not run the execution.
     pub(crate) ran: Option<Ran>,
 }
 
 impl Outcome {
-    /// The end of an execution that this delivery did not run.
+    /// Returns the outcome of an execution that this delivery did not run.
     pub(crate) fn not_run(ending: Ending, attempts_before: u32, is_diagnosed: bool) -> Self {
-        // A failure counts as an attempt, an expired call was never begun.
+        // A failure counts as an attempt; an expired call never began.
         let attempts = match ending {
             Ending::Expired => attempts_before,
             Ending::Succeeded(_) | Ending::Failed(_) => attempts_before + 1,
@@ -67,13 +67,13 @@ pub(crate) struct Ran {
     pub(crate) steps: Vec<StepRecord>,
     /// Labels of the execution.
     pub(crate) labels: Vec<Label>,
-    /// Variables around the steps, where diagnostics asked for them.
+    /// The variables before and after the steps, where diagnostics record them.
     pub(crate) variables: Option<VariableLog>,
     /// Start of the first attempt of this delivery.
     pub(crate) started_at: UnixMicros,
     /// End of the last attempt.
     pub(crate) ended_at: UnixMicros,
-    /// The response of a `respond` step, which the caller has had already.
+    /// The response of a `respond` step, which was already sent to the caller.
     pub(crate) answered: Option<Response>,
     /// Checkpoints that a later attempt needs and that are not stored yet.
     pub(crate) unstored: Vec<Checkpoint>,
@@ -82,20 +82,20 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
-    /// The parts of a run.
+    /// Splits a run into its end and the rest.
     pub(super) fn of(run: Run, started_at: UnixMicros, checkpoints: Arc<Checkpoints>) -> (RunEnd, Self) {
         let Run { end, answered, unstored, labels, steps, variables, started_at: _, ended_at } = run;
         (end, Self { steps, labels, variables, started_at, ended_at, answered, unstored, checkpoints })
     }
 }
 
-/// The action on a delivery.
+/// The disposition of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Disposition {
-    /// The outcome is durable: acknowledge it.
+    /// Acknowledge it: the outcome is durable.
     Acknowledge,
-    /// The trigger is halted by this execution: leave it at the head of its queue.
+    /// Leave it at the head of its queue: the trigger is halted by this execution.
     Halt,
-    /// The delivery is no longer this worker's, or nothing durable came of it: leave it, and it comes again.
+    /// Leave it to be redelivered: it was lost to this worker, or its outcome is not durable.
     Leave,
 }

@@ -1,4 +1,4 @@
-//! Asking a store that may be away.
+//! Questions to a store that may be away.
 
 use forebay_contract::envelope::Envelope;
 use forebay_store::StoreError;
@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 /// Pause before the store is asked again.
 pub(crate) const ASK_AGAIN_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Asks again and again until there is an answer; `None`: the delivery was lost meanwhile.
+/// Asks repeatedly until the store answers; returns `None` if the delivery was lost meanwhile.
 pub(crate) async fn ask_until_answered<T, F: Future<Output = Option<T>>>(lost: &CancellationToken, ask: impl Fn() -> F) -> Option<T> {
     loop {
         if let Some(answer) = ask().await {
@@ -21,7 +21,7 @@ pub(crate) async fn ask_until_answered<T, F: Future<Output = Option<T>>>(lost: &
     }
 }
 
-/// The store's answer, where it gave one; the log names the reason where it did not.
+/// Returns the answer of the store; logs the reason if there is none.
 pub(crate) fn log_unavailable<T>(envelope: &Envelope, answer: Result<T, StoreError>) -> Option<T> {
     let warn =
         |error: &StoreError| tracing::warn!(forebay.execution.id = %envelope.execution_id, %error, "an execution waits for the store");

@@ -1,4 +1,4 @@
-//! The store and the broker as an execution sees them: small enough that unit tests stand in for both in memory.
+//! Traits of the store and the broker for executions: small enough for unit tests to implement them in memory.
 
 use crate::recording::{NotRecorded, Recorded};
 use forebay_broker::PublishError;
@@ -13,19 +13,19 @@ use uuid::Uuid;
 /// The answer of a port.
 pub(crate) type PortFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Claims, checkpoints, records and halts of executions. Every question but `record` ends within seconds, with an error where the store
-/// does not answer.
+/// Claims, checkpoints, records and halts of executions. Every method but `record` ends within seconds, with an error if the store does not
+/// answer.
 pub(crate) trait ExecutionStore: Send + Sync {
-    /// Reserves an execution for the message with this claim token. `false`: another message has it.
+    /// Claims an execution for the message with this claim token. Returns `false` if another message has it.
     fn claim<'a>(&'a self, id: &'a ExecutionId, token: i64) -> PortFuture<'a, Result<bool, StoreError>>;
 
-    /// The recorded end of an execution; `None`: no end is recorded.
+    /// Returns the recorded end of an execution; `None`: no end is recorded.
     fn finished<'a>(&'a self, id: &'a ExecutionId) -> PortFuture<'a, Result<Option<FinishedExecution>, StoreError>>;
 
-    /// The end of an execution with its response; `None`: it has not ended, or its response is not stored.
+    /// Returns the end of an execution with its response; `None`: it has not ended, or its response is not stored.
     fn ending<'a>(&'a self, integration: Uuid, id: &'a ExecutionId) -> PortFuture<'a, Result<Option<Ending>, StoreError>>;
 
-    /// The checkpoints of an execution, and the number of its next batch.
+    /// Returns the checkpoints of an execution, and the number of its next batch.
     fn checkpoints<'a>(&'a self, id: &'a ExecutionId) -> PortFuture<'a, Result<(Vec<Checkpoint>, u32), StoreError>>;
 
     /// Stores a batch of checkpoints.
@@ -37,13 +37,13 @@ pub(crate) trait ExecutionStore: Send + Sync {
     /// Returns true if an attempt of the execution is recorded as begun.
     fn has_begun<'a>(&'a self, id: &'a ExecutionId) -> PortFuture<'a, Result<bool, StoreError>>;
 
-    /// Returns once the record is durable, or superseded.
+    /// Records a state of an execution. Returns once the record is durable, or superseded.
     fn record<'a>(&'a self, tenant: &'a Name, record: Record, urgency: Urgency) -> PortFuture<'a, Result<Recorded, NotRecorded>>;
 
-    /// Writes down that a trigger is halted at this execution. `false`: it is not, since the execution has succeeded meanwhile.
+    /// Stores a halt of a trigger at this execution. Returns `false` if it did not: the execution has succeeded meanwhile.
     fn halt<'a>(&'a self, integration: Uuid, id: &'a ExecutionId, error: &'a ExecutionError) -> PortFuture<'a, Result<bool, StoreError>>;
 
-    /// Ends the halt of a trigger at an execution (its unique part), if it is halted at that one.
+    /// Ends the halt of a trigger at an execution (given by the unique part of its id), if it is halted there.
     fn clear_halt(&self, integration: Uuid, execution: Uuid) -> PortFuture<'_, Result<(), StoreError>>;
 
     /// Returns one version of a definition; `None`: it was never stored.
@@ -68,34 +68,34 @@ pub(crate) struct Batch<'a> {
 /// The urgency of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Urgency {
-    /// Somebody waits for it.
+    /// A caller or the next execution waits for the record.
     Now,
-    /// It may wait a few milliseconds for others: a batch costs the database little more than one record.
+    /// The record may wait a few milliseconds for others: a batch costs the database little more than one record.
     Batched,
 }
 
 /// Publishing of envelopes and replies.
 pub(crate) trait ExecutionBroker: Send + Sync {
-    /// Returns once the broker has confirmed the message.
+    /// Publishes an envelope. Returns once the broker has confirmed it.
     fn publish<'a>(&'a self, envelope: &'a Envelope, target: Target<'a>) -> PortFuture<'a, Result<(), PublishError>>;
 
     /// Publishes the envelope on the queue of its integration and waits for the reply.
     fn call<'a>(&'a self, envelope: Envelope, policy: &'a DispatchPolicy) -> PortFuture<'a, Result<CallReply, PublishError>>;
 
-    /// Sends an outcome to the queue on which the caller waits. An outcome that does not arrive is in the store.
+    /// Sends an outcome to the queue on which the caller waits. If it does not arrive, the store has it.
     fn reply(&self, reply_to: &str, id: ExecutionId, ending: &Ending);
 }
 
 /// The destination of an envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Target<'a> {
-    /// The queue of its integration, for a call that nobody awaits.
+    /// The queue of its integration, for a call without a waiting caller.
     Integration(&'a DispatchPolicy),
-    /// A delayed queue that leads back to this shared queue.
+    /// A delayed queue that returns the message to this shared queue.
     Delayed {
         /// Number of the shared queue.
         shared_queue: SharedQueueNumber,
-        /// Seconds.
+        /// The delay in seconds.
         delay: u32,
     },
 }
@@ -105,6 +105,6 @@ pub(crate) enum Target<'a> {
 pub(crate) enum CallReply {
     /// The called execution ended.
     Ended(Ending),
-    /// The connection on which replies come was lost: the reply will not arrive.
+    /// The connection for replies was lost: the reply will not arrive.
     Lost,
 }

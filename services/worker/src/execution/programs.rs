@@ -13,18 +13,19 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// More versions than are in use at once; past it the cache starts over, which costs a compilation each.
+/// Maximum programs of the cache, more than are in use at the same time; when it is full, it is cleared, and each version is compiled
+/// again.
 const MAX_PROGRAMS: usize = 10_000;
 
 /// An integration's version.
 type Version = (Uuid, i32);
 type Compiled = HashMap<Version, Arc<Program>>;
 
-/// The reason for which there is no program for a version.
+/// The reason for which a version has no program.
 enum NoProgram {
-    /// It does not exist or does not compile: the execution fails.
+    /// The version does not exist or does not compile: the execution fails.
     Never(ExecutionError),
-    /// The store cannot be asked right now.
+    /// The store does not answer at present.
     NotNow,
 }
 
@@ -41,8 +42,8 @@ impl Programs {
         Self { store, snapshot, compiled: Arc::default() }
     }
 
-    /// The program of the version that accepted a call, or the reason for which it will never run; `None`: the delivery was lost before
-    /// the store could be asked.
+    /// Returns the program of the version that accepted a call, or the error for which it can never run; `None`: the delivery was lost
+    /// before the store answered.
     pub(crate) async fn of(&self, delivered: &Delivered) -> Option<Result<Arc<Program>, ExecutionError>> {
         let ask = || async {
             match self.get(&delivered.envelope).await {
@@ -54,7 +55,7 @@ impl Programs {
         ask_until_answered(&delivered.lost, ask).await
     }
 
-    /// The definition of the version that accepted a call, or the current one where that version cannot be had now.
+    /// Returns the definition of the version that accepted a call, or the current one if that version is not available.
     pub(crate) async fn definition_or_current(&self, envelope: &Envelope) -> Option<Arc<Definition>> {
         match self.get(envelope).await {
             Ok(program) => Some(program.definition().clone()),
@@ -64,14 +65,14 @@ impl Programs {
         }
     }
 
-    /// Out of the cache, else of the snapshot, else of the store.
+    /// Returns the program from the cache, else from the snapshot, else from the store.
     async fn get(&self, envelope: &Envelope) -> Result<Arc<Program>, NoProgram> {
         let (integration, version) = (envelope.integration_id, envelope.version);
         if let Some(program) = self.compiled().get(&(integration, version)) {
             return Ok(program.clone());
         }
         let definition = self.definition(integration, version).await?;
-        // A large definition takes milliseconds, which other executions of this thread must not wait for.
+        // Compiling a large definition takes milliseconds, during which it would block other executions of this thread.
         let compiled = tokio::task::spawn_blocking(move || Program::compile(definition)).await;
         let program = compiled.map_err(|error| NoProgram::Never(failure(format!("version {version} cannot be compiled: {error}"))))?;
         let program = program.map_err(|problems| {

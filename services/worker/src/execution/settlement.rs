@@ -44,14 +44,14 @@ impl Settlement {
         };
         match self.recording.end(envelope, outcome, end).await {
             Err(error) => left(envelope, &error),
-            // Another worker has ended the execution well: there is nothing to halt at.
+            // Another worker recorded a success of the execution: the trigger is not halted.
             Ok(EndRecorded { recorded: Recorded::Superseded, .. }) => self.release(delivered).await,
             Ok(EndRecorded { error: Some(error), .. }) if halts => self.halts.halt(envelope, &error, &delivered.lost).await.disposition(),
             Ok(_) => self.release(delivered).await,
         }
     }
 
-    /// The end of the execution is recorded, perhaps by a worker that stopped before it ended a halt at it.
+    /// Acknowledges an execution whose end is recorded. The worker that recorded it may have stopped before it ended a halt at it.
     pub(crate) async fn release(&self, delivered: &Delivered) -> Disposition {
         self.halts.release(delivered).await;
         Disposition::Acknowledge
@@ -63,12 +63,12 @@ impl Settlement {
         settled(envelope, self.recording.failure(envelope, failure).await)
     }
 
-    /// Records a call whose caller had gone before it could start.
+    /// Records a call whose deadline passed before it could start.
     pub(crate) async fn expire(&self, envelope: &Envelope) -> Disposition {
         settled(envelope, self.recording.expired(envelope).await)
     }
 
-    /// Records that a person decided to go on without the execution, and ends the halt.
+    /// Records that a person decided to skip the execution, and ends the halt.
     pub(crate) async fn skip(&self, delivered: &Delivered, finished: &FinishedExecution) -> Disposition {
         let envelope = &delivered.envelope;
         let error = self.halts.error(envelope);

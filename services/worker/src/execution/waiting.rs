@@ -6,11 +6,11 @@ use forebay_workflow::asked_for;
 use std::fmt::Write;
 use std::time::Duration;
 
-/// In the place of a message of which hidden fields may be a part: they are known once the execution is recorded whole.
+/// Replaces an error message that may contain hidden fields: they are known only when the whole execution is recorded.
 const MESSAGE_IS_HIDDEN: &str = "told when the execution has ended, since its definition hides fields";
 
-/// The failure as it is shown until the next attempt, which begins after `wait`: why the execution waits, and until when. `pause` is what
-/// its retry policy gave.
+/// Returns the failure as the history shows it until the next attempt, which begins after `wait`: why the execution waits, and until when.
+/// `pause` is the pause of its retry policy.
 pub(super) fn waiting(error: &ExecutionError, is_hidden: bool, pause: Duration, wait: Duration) -> ExecutionError {
     let mut message = if is_hidden { MESSAGE_IS_HIDDEN.to_owned() } else { error.message.clone() };
     if error.retry_after == Some(pause) {

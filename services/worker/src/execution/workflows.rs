@@ -1,4 +1,4 @@
-//! Running the workflow of a delivery, and of the integrations that its `call` steps call in its place.
+//! Runs the workflow of a delivery, and of the integrations that its `call` steps run in its place.
 
 use super::attempts::{Attempts, refusal};
 use super::checkpoints::Checkpoints;
@@ -15,7 +15,7 @@ use forebay_store::{Connections, SnapshotHandle};
 use forebay_workflow::Program;
 use std::sync::Arc;
 
-/// Everything that a running workflow needs of its worker.
+/// The parts of a worker that running workflows needs.
 pub(crate) struct Workflows {
     pub(crate) attempts: Attempts,
     pub(crate) programs: Programs,
@@ -27,7 +27,7 @@ pub(crate) struct Workflows {
     pub(crate) recording: Recording,
 }
 
-/// A workflow that has everything it needs to run.
+/// A workflow that is ready to run.
 pub(crate) struct Prepared<'a> {
     program: &'a Program,
     delivered: &'a Delivered,
@@ -43,10 +43,11 @@ impl Prepared<'_> {
 }
 
 impl Workflows {
-    /// Asks the store for everything that the workflow of a delivery needs, which may take long. `program`: the one of [`Programs::of`].
+    /// Asks the store for everything that the workflow of a delivery needs; this may take long. `program` is the result of
+    /// [`Programs::of`].
     ///
     /// # Errors
-    /// The end of a workflow that will not run.
+    /// The end of a workflow that cannot run.
     pub(crate) async fn prepare<'a>(
         &self,
         program: Result<&'a Program, &ExecutionError>,
@@ -58,7 +59,7 @@ impl Workflows {
         Ok(Prepared { program, delivered, progress, checkpoints: Arc::new(checkpoints) })
     }
 
-    /// Runs the workflow as far as this delivery takes it.
+    /// Runs the workflow as far as possible within this delivery.
     pub(crate) async fn run(self: &Arc<Self>, prepared: Prepared<'_>) -> Attempted {
         let Prepared { program, delivered, progress, checkpoints } = prepared;
         if let Some(ending) = refusal(delivered, program, self.store.can_seal()) {

@@ -1,4 +1,4 @@
-//! Announces records to followers of the history, a few times a second whatever the load.
+//! Announces records to followers of the history, a few times a second at any load.
 
 use forebay_store::{MAX_ANNOUNCED, Record, Store};
 use parking_lot::Mutex;
@@ -17,7 +17,7 @@ pub(crate) struct Announcer(Arc<Mutex<Recorded>>);
 #[derive(Default)]
 struct Recorded {
     ids: Vec<Uuid>,
-    /// Beyond those that are named.
+    /// Number of records beyond those that are named.
     left_out: u64,
 }
 
@@ -29,7 +29,7 @@ impl Announcer {
         recorded.left_out += records.len().saturating_sub(room) as u64;
     }
 
-    /// Announces until shutdown. Records whose announcement fails are not announced later: a listing shows them.
+    /// Announces until shutdown. Records whose announcement fails are not announced again: followers find them by listing.
     pub(crate) async fn run_until(self, store: Store, shutdown: CancellationToken) {
         loop {
             let stops = tokio::select! {

@@ -16,10 +16,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// A reply posted this long before the caller's deadline reaches it.
+/// A reply that is sent this long before the caller's deadline arrives in time.
 const ANSWERED_BEFORE: Duration = Duration::from_millis(500);
 
-/// Makes records, hides fields of them and writes them. Cheap to clone.
+/// Makes the records of executions, hides their redacted fields, and writes them. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Recording {
     store: Arc<dyn ExecutionStore>,
@@ -28,16 +28,16 @@ pub(crate) struct Recording {
     worker: Arc<str>,
 }
 
-/// The parts of an end that the outcome does not have.
+/// The parts of a record of an end that the outcome does not contain.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct EndRecord<'a> {
-    /// The definition that ran; absent: it cannot be had.
+    /// The definition that ran; absent if it is not available.
     pub(crate) definition: Option<&'a Definition>,
     /// Number of redeliveries of the execution.
     pub(crate) redeliveries: u32,
     /// True if the failure halts its trigger.
     pub(crate) halts: bool,
-    /// True if the execution is called by a step, which asks for its response when it is repeated.
+    /// True if a step called the execution: when repeated, the step reads its response from the store.
     pub(crate) is_called_by_step: bool,
     /// The urgency of the record.
     pub(crate) urgency: Urgency,
@@ -46,11 +46,11 @@ pub(crate) struct EndRecord<'a> {
 /// The failure of an execution that was not run.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    /// The reason for which it failed.
+    /// The error.
     pub(crate) error: ExecutionError,
     /// Number of redeliveries of the execution.
     pub(crate) redeliveries: u32,
-    /// True if the broker gave its message up: nothing will run it any more.
+    /// True if the broker gave the message up: no worker will run it again.
     pub(crate) is_abandoned: bool,
 }
 
@@ -64,7 +64,7 @@ pub(crate) struct EndRecorded {
 }
 
 impl Recording {
-    /// `worker`: the worker's name.
+    /// Creates a recording; `worker` is the name of the worker.
     pub(crate) fn new(store: Arc<dyn ExecutionStore>, programs: Programs, statistics: Statistics, worker: &str) -> Self {
         Self { store, programs, statistics, worker: worker.into() }
     }
@@ -88,21 +88,21 @@ impl Recording {
         let Failure { error, redeliveries, is_abandoned } = failure;
         let mut record = self.failed_record(envelope, Some(error));
         record.is_abandoned = is_abandoned;
-        // The attempt during which its worker went away counts.
+        // The attempt during which the worker went away counts.
         record.attempts = stored_count(envelope.attempts.saturating_add(is_abandoned.into()));
         record.redeliveries = stored_count(redeliveries);
         self.statistics.count(envelope.integration_id, record.status, None, record.ended_at);
         self.hidden_and_recorded(envelope, record).await
     }
 
-    /// Records a call whose caller had gone before it could start.
+    /// Records a call whose deadline passed before it could start.
     pub(crate) async fn expired(&self, envelope: &Envelope) -> Result<(), NotRecorded> {
         let record = self.empty_record(envelope);
         self.statistics.count(envelope.integration_id, record.status, None, record.ended_at);
         self.store.record(&envelope.tenant, record, Urgency::Now).await.map(drop)
     }
 
-    /// Records that a person decided to go on without a failed execution.
+    /// Records that a person decided to skip a failed execution.
     pub(crate) async fn skipped(
         &self,
         envelope: &Envelope,
@@ -130,13 +130,13 @@ impl Recording {
         Record { status, attempts, started_at: Some(started_at), ..self.empty_record(envelope) }
     }
 
-    /// Writes a state that is not the end. Nothing depends on it: when it is lost, the execution is shown as it was before.
+    /// Writes a state that is not an end. If the write is lost, the history shows the earlier state; nothing else depends on it.
     pub(crate) fn show(&self, tenant: &Name, record: Record) {
         let (store, tenant) = (self.store.clone(), tenant.clone());
         tokio::spawn(async move { store.record(&tenant, record, Urgency::Batched).await });
     }
 
-    /// The record of an execution that did not run: expired, with nothing stored of it.
+    /// Returns a record of an execution that did not run: expired, without payloads.
     pub(crate) fn empty_record(&self, envelope: &Envelope) -> Record {
         let trigger_kind = if envelope.due_at.is_some() { TriggerKind::Schedule } else { TriggerKind::Webhook };
         let Envelope { execution_id, integration_id, version, .. } = envelope;
@@ -150,14 +150,15 @@ impl Recording {
         Record { status: ExecutionStatus::Failed, error, input, ..self.empty_record(envelope) }
     }
 
-    /// Hides the fields of the version that accepted the call, or of the current one where that version cannot be had now.
+    /// Hides the redacted fields and writes the record. Uses the version that accepted the call, or the current one if that version is not
+    /// available.
     async fn hidden_and_recorded(&self, envelope: &Envelope, mut record: Record) -> Result<(), NotRecorded> {
         let definition = self.programs.definition_or_current(envelope).await;
         hide(&mut record, definition.as_deref(), envelope).await;
         self.store.record(&envelope.tenant, record, Urgency::Now).await.map(drop)
     }
 
-    /// The record of an end, with nothing hidden yet.
+    /// Returns the record of an end, before fields are hidden.
     fn end_record(&self, envelope: &Envelope, outcome: Outcome, end: EndRecord<'_>) -> Record {
         let diagnostics = end.definition.map(|definition| definition.diagnostics.clone()).unwrap_or_default();
         let Outcome { ending, attempts, is_diagnosed, ran } = outcome;
@@ -170,7 +171,7 @@ impl Recording {
             redeliveries: stored_count(end.redeliveries),
             is_served: envelope.claim_token.is_some() || may_be_asked_for_later(envelope),
             input: keeps_input.then(|| stored_request(envelope)),
-            // The input for a retry by a person stays as long as the history, and a response as long as repeated calls get it.
+            // The input for a retry by a person stays as long as the history, and a response as long as repeated calls receive it.
             retention: diagnostics.retention.filter(|_| !has_failed).map(|retention| retention.max(known_for(envelope, end.definition))),
             halted: end.halts,
             ..self.empty_record(envelope)
@@ -208,18 +209,18 @@ fn add_run(record: &mut Record, ran: Ran, keeps_outputs: bool) {
     record.ends_checkpoints = !has_failed && next_batch > 0;
 }
 
-/// A count as it is stored.
+/// Returns a count in the type of the store.
 pub(crate) fn stored_count(count: u32) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
 
-/// Returns the retention of the call's idempotency key; zero: it may have none.
+/// Returns the retention of the call's idempotency key; zero if it cannot have one.
 fn known_for(envelope: &Envelope, definition: Option<&Definition>) -> Duration {
     let webhook = definition.and_then(|definition| definition.trigger.webhook()).filter(|_| envelope.claim_token.is_some());
     webhook.map_or(Duration::ZERO, |webhook| webhook.idempotency.retention)
 }
 
-/// Returns true if the caller may come back for the answer: not when it had one in time.
+/// Returns true if the caller may request the outcome later: it did not receive it in time.
 fn may_be_asked_for_later(envelope: &Envelope) -> bool {
     let in_time = |deadline| UnixMillis::now() + ANSWERED_BEFORE < deadline;
     envelope.reply_to.is_some() && !envelope.deadline.is_some_and(in_time)

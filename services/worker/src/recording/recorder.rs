@@ -1,13 +1,13 @@
-//! Outcomes on their way to the store: written in batches, before the delivery is acknowledged.
+//! Writes outcomes to the store in batches, before their deliveries are acknowledged.
 //!
-//! While the database is away outcomes are spooled onto a durable queue of the broker and written when it is back, so
-//! that executions go on, are answered and acknowledged, and memory stays flat.
+//! While the database is away, outcomes are spooled to a durable queue of the broker and written when it is back. So executions continue,
+//! are answered and acknowledged, and memory does not grow.
 
 use super::announcer::Announcer;
 use crate::execution::ports::Urgency;
 use crate::measure;
 use crate::store_health::StoreHealth;
-use forebay_broker::{Consumers, Delivery, Destination, Message, MessageKey, Publisher, Queue, encode_record, stable_hash};
+use forebay_broker::{Consumers, Delivery, MessageKey, Publisher, Queue};
 use forebay_contract::Name;
 use forebay_fairness::Line;
 use forebay_store::{Record, Store, StoreError};
@@ -16,35 +16,35 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Maximum records of a batch. Larger batches carry little more, and records that come meanwhile wait longer.
+/// Maximum records of a batch. Larger batches gain little, and records that arrive meanwhile wait longer.
 const MAX_BATCH: usize = 100;
 const WAITING: usize = 4096;
-/// Only the acknowledgement waits for the record of an execution from a shared queue; the caller has its answer.
+/// Time for which a batch of shared queues may grow. Only the acknowledgement waits for such a record; the caller has its response.
 const LINGER: Duration = Duration::from_millis(3);
 /// Interval at which the spool is read.
 const SPOOL_INTERVAL: Duration = Duration::from_secs(1);
-/// Maximum time for a batch while the database still seems to be there.
+/// Maximum time for a batch while the database is not known to be away.
 const STORE_TIMEOUT: Duration = Duration::from_secs(3);
 const SPOOL_PREFETCH: u16 = 200;
 const SPOOL_GATHER: Duration = Duration::from_millis(20);
 
-/// Neither the store nor the broker took the outcome: the delivery stays unacknowledged and comes again.
+/// Neither the store nor the broker accepted the record: the delivery stays unacknowledged and is redelivered.
 #[derive(Debug, thiserror::Error)]
 #[error("the outcome could be written neither to the store nor to the broker")]
 pub(crate) struct NotRecorded;
 
-/// The place of a record.
+/// The result of recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Recorded {
-    /// In the store.
+    /// The record is in the store.
     Stored,
-    /// Nowhere: the store has a record that stays, such as a success of another worker.
+    /// The record is discarded: the store has a record that takes precedence, such as a success of another worker.
     Superseded,
-    /// On a queue of the broker, until the database is back.
+    /// The record is on a queue of the broker until the database is back.
     Spooled,
 }
 
-/// Hands outcomes to the recording tasks: what somebody waits for is not behind what may wait.
+/// Hands records to the recording tasks: urgent records do not queue behind the others.
 #[derive(Clone)]
 pub(crate) struct Recorder {
     urgent: mpsc::Sender<Waiting>,
@@ -68,7 +68,7 @@ impl Recorder {
         Self { urgent, batched }
     }
 
-    /// Returns once the outcome is durable.
+    /// Writes a record. Returns once it is durable.
     pub(crate) async fn record(&self, tenant: &Name, record: Record, urgency: Urgency) -> Result<Recorded, NotRecorded> {
         let (done, written) = oneshot::channel();
         let records = match urgency {
@@ -80,7 +80,7 @@ impl Recorder {
     }
 }
 
-/// `linger`: how long a batch may grow.
+/// Writes batches; each may grow for `linger`.
 async fn write_batches(destination: RecordDestination, announcer: Announcer, waiting: mpsc::Receiver<Waiting>, linger: Duration) {
     let publisher = &destination.publisher;
     let mut batches = Batches { waiting, line: Line::default() };
@@ -93,13 +93,11 @@ async fn write_batches(destination: RecordDestination, announcer: Announcer, wai
             }
             continue;
         }
-        // Confirms come back together: the batch is sent as a whole, not one by one.
+        // Confirms arrive together: the batch is sent as a whole, not one by one.
         let spooled = records.iter().zip(done).map(|(record, done)| {
-            let publisher = publisher.clone();
-            let message = destination.message(record);
-            let order = stable_hash(record.execution_id.unique().as_bytes());
+            let (publisher, id, body) = (publisher.clone(), record.execution_id, written_out(record));
             async move {
-                let result = publisher.publish(Some(order), Destination::Queue(Queue::Outcomes), message).await;
+                let result = publisher.publish_record(&id, body).await;
                 if result.is_ok() {
                     measure::spooled();
                 }
@@ -113,14 +111,14 @@ async fn write_batches(destination: RecordDestination, announcer: Announcer, wai
     }
 }
 
-/// Records that wait. Tenants take turns in batches, so that one with many outcomes does not delay those of the others.
+/// Waiting records. Tenants take turns in batches, so that a tenant with many outcomes does not delay those of the others.
 struct Batches {
     waiting: mpsc::Receiver<Waiting>,
     line: Line<Waiting>,
 }
 
 impl Batches {
-    /// The next batch, which grows for `linger`; `None`: there will be none.
+    /// Returns the next batch, which grows for `linger`; `None`: no more records will come.
     async fn next(&mut self, linger: Duration) -> Option<Vec<Waiting>> {
         if self.line.is_empty() {
             let first = self.waiting.recv().await?;
@@ -151,14 +149,15 @@ impl Batches {
 pub(crate) struct RecordDestination {
     pub(crate) store: Store,
     pub(crate) health: StoreHealth,
-    /// For records that wait for the store, and for those that it refuses.
+    /// Publishes records that wait for the store, and those that it refuses.
     pub(crate) publisher: Publisher,
     pub(crate) key: MessageKey,
 }
 
 impl RecordDestination {
-    /// Writes a batch, and returns for each record whether it is stored or superseded. A record that the database refuses is moved to the
-    /// `unreadable` queue and counts as stored. `None`: the database is away, or it refuses a record that the broker does not take either.
+    /// Writes a batch. Returns for each record whether it is stored or superseded; a record that the database refuses is moved to the
+    /// `unreadable` queue and counts as stored. Returns `None` if the database is away, or if it refuses a record that the broker does not
+    /// accept either.
     async fn write(&self, records: &[Record]) -> Option<Vec<Recorded>> {
         let recorded = |is_stored| if is_stored { Recorded::Stored } else { Recorded::Superseded };
         match self.ask(records).await {
@@ -171,7 +170,7 @@ impl RecordDestination {
                 None
             }
             Err(_) => {
-                // One record that the database refuses must not delay the others.
+                // A record that the database refuses must not delay the others.
                 let mut written = Vec::with_capacity(records.len());
                 for record in records {
                     match self.ask(std::slice::from_ref(record)).await {
@@ -190,21 +189,22 @@ impl RecordDestination {
         }
     }
 
-    fn message(&self, record: &Record) -> Message {
-        encode_record(&record.execution_id, serde_json::to_vec(record).unwrap_or_default(), &self.key)
-    }
-
     async fn ask(&self, records: &[Record]) -> Result<Vec<bool>, StoreError> {
         self.health.ask(&self.store, STORE_TIMEOUT, self.store.record(records)).await
     }
 }
 
-/// Moves a record that the database refuses to the `unreadable` queue. `false`: the broker did not take it.
+/// Returns the record as the body of a message.
+fn written_out(record: &Record) -> Vec<u8> {
+    // Strings and JSON values always serialize; an empty body is unreadable, visibly.
+    serde_json::to_vec(record).unwrap_or_default()
+}
+
+/// Moves a record that the database refuses to the `unreadable` queue. Returns `false` if the broker did not accept it.
 async fn move_to_unreadable(destination: &RecordDestination, record: &Record, error: &StoreError) -> bool {
     let publisher = &destination.publisher;
     tracing::error!(forebay.execution.id = %record.execution_id, %error, "the database refuses an outcome; it is moved to the queue `unreadable`");
-    let unreadable = destination.message(record).as_unreadable(&publisher.name_of(Queue::Outcomes), &error.to_string());
-    let published = publisher.publish(None, Destination::Queue(Queue::Unreadable), unreadable).await;
+    let published = publisher.publish_unreadable_record(&record.execution_id, written_out(record), &error.to_string()).await;
     if let Err(error) = &published {
         tracing::error!(forebay.execution.id = %record.execution_id, %error, "the refused outcome could not be moved to the queue `unreadable`");
     }
@@ -249,8 +249,7 @@ async fn write_spooled(destination: &RecordDestination, deliveries: Vec<Delivery
             Ok(record) => records.push(record),
             Err(error) => {
                 tracing::error!(messaging.message.id = delivery.message_id(), %error, "a spooled outcome cannot be read; it is moved to the queue `unreadable`");
-                let unreadable = delivery.as_unreadable(&error);
-                if destination.publisher.publish(None, Destination::Queue(Queue::Unreadable), unreadable).await.is_err() {
+                if destination.publisher.publish_unreadable(delivery, &error).await.is_err() {
                     return false;
                 }
             }
@@ -270,7 +269,7 @@ mod tests {
     use forebay_store::TriggerKind;
     use uuid::Uuid;
 
-    /// A record that waits, known by the time of its end.
+    /// Returns a waiting record with this number as the time of its end.
     fn waiting(tenant: &str, number: i64) -> Waiting {
         let id = IdIssuer::new(b"key").issue(Uuid::nil()).unwrap();
         let record = Record::new(id, Uuid::nil(), 1, TriggerKind::Webhook, "worker".to_owned(), UnixMicros::new(number));

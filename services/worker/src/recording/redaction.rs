@@ -7,8 +7,8 @@ use forebay_contract::outcome::ExecutionStatus;
 use forebay_store::{Record, StoredRequest, StoredResponse};
 use forebay_workflow::{HIDDEN, Redaction};
 
-/// Hides the fields that the definition hides in everything that is recorded, and leaves what programs need of it to be stored encrypted.
-/// The body of the call is searched as the definition has it read.
+/// Hides the redacted fields in everything that is recorded. The values that programs need are kept apart, to be stored encrypted. The body
+/// of the call is searched in the form that the definition reads.
 pub(crate) async fn hide(record: &mut Record, definition: Option<&Definition>, envelope: &Envelope) {
     let Some(definition) = definition.filter(|definition| !definition.diagnostics.redact.is_empty()) else { return };
     let (names, rule) = (&definition.diagnostics.redact, definition.trigger.reading(&envelope.request).rule);
@@ -33,7 +33,7 @@ pub(crate) async fn hide(record: &mut Record, definition: Option<&Definition>, e
         redaction.hide(value);
     }
     record.labels.retain(|label| !redaction.hides(label.name()));
-    // By now it knows every value that messages may repeat.
+    // At this point it knows every value that messages may repeat.
     let messages = record.steps.iter_mut().filter_map(|step| step.error.as_mut());
     for message in messages.chain(record.error.iter_mut().map(|error| &mut error.message)) {
         if let Some(told) = redaction.message(message) {

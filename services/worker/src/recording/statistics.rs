@@ -1,4 +1,4 @@
-//! Execution statistics, counted in memory and written every few seconds: recording an execution costs nothing more for it.
+//! Execution statistics, counted in memory and written every few seconds: they add no write to the recording of an execution.
 
 use forebay_contract::UnixMicros;
 use forebay_contract::outcome::ExecutionStatus;
@@ -12,33 +12,33 @@ use uuid::Uuid;
 
 const FLUSH_INTERVAL: Duration = Duration::from_secs(5);
 const STORE_TIMEOUT: Duration = Duration::from_secs(3);
-/// Maximum rows that wait for a database that is away; beyond, the oldest minutes are forgotten.
+/// Maximum rows that wait while the database is away; beyond it, the oldest minutes are dropped.
 const MAX_WAITING: usize = 50_000;
-/// Age from which unwritten counts are forgotten: they may have been written and the answer lost, and the store knows the earlier counts of a
+/// Maximum age of unwritten counts. They may have been written although the answer was lost, and the store has the earlier counts of a
 /// worker for two days only.
 const MAX_UNWRITTEN_AGE: Duration = Duration::from_secs(24 * 3600);
 
-/// An integration in a minute.
+/// An integration and a minute.
 type Place = (Uuid, UnixMicros);
 
-/// The counts of this worker, each with whether it has changed since it was written. Cheap to clone.
+/// The counts of this worker; each with true if it has changed since it was written. Cheap to clone.
 #[derive(Clone, Default)]
 pub(crate) struct Statistics(Arc<Mutex<HashMap<Place, (Counts, bool)>>>);
 
 impl Statistics {
-    /// Counts an execution that ended. `started_at`: `None` where it never began.
+    /// Counts an execution that ended. `started_at` is `None` if it never began.
     pub(crate) fn count(&self, integration: Uuid, status: ExecutionStatus, started_at: Option<UnixMicros>, ended_at: UnixMicros) {
         let took = started_at.map(|started_at| ended_at.since(started_at));
         let mut counts = self.0.lock();
-        // The minute in which it is counted: a forgotten minute is never begun again, since a write replaces the counts of the write
-        // before.
+        // The counts of a minute replace those written before for it. So an execution is counted in the present minute: a minute that was
+        // dropped must not begin again.
         let place = (integration, MinuteStatistics::minute_of(UnixMicros::now()));
         let (known, changed) = counts.entry(place).or_default();
         known.add(status, took);
         *changed = true;
     }
 
-    /// Writes until shutdown, and once more then.
+    /// Writes the counts until shutdown, and once more at the end.
     pub(crate) async fn flush_until(self, store: Store, worker: Uuid, shutdown: CancellationToken) {
         loop {
             let stops = tokio::select! {
@@ -64,7 +64,7 @@ impl Statistics {
         }
     }
 
-    /// Takes the counts that have changed. Unchanged counts of past minutes are forgotten, and so are counts that have waited too long.
+    /// Takes the counts that have changed. Drops unchanged counts of past minutes, and counts that have waited too long.
     fn take_changed(&self) -> Vec<MinuteStatistics> {
         let this_minute = MinuteStatistics::minute_of(UnixMicros::now());
         let mut counts = self.0.lock();

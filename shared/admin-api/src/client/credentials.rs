@@ -83,7 +83,7 @@ impl AdminClient {
         self.trigger("connections/rotate").await
     }
 
-    /// How far that is.
+    /// The progress of the rotation.
     ///
     /// # Errors
     /// See [`ClientError`].

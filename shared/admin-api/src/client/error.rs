@@ -23,7 +23,7 @@ pub enum ClientError {
         /// The error of the HTTP client.
         source: reqwest::Error,
     },
-    /// The console did not do it.
+    /// The console refused the request.
     #[error("{}", refused(url, *status, problem.as_ref()))]
     Refused {
         /// The root of the API.
@@ -36,7 +36,7 @@ pub enum ClientError {
     /// The response is not the one of this route.
     #[error("{url} answers what this version cannot read: is it the address of a console, and of the same version?")]
     Unreadable {
-        /// The address that was asked.
+        /// The address of the request.
         url: String,
         /// The problem of the response.
         source: serde_json::Error,

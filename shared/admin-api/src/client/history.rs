@@ -101,7 +101,7 @@ impl AdminClient {
         self.put(&format!("diagnostics/{path}"), request).await
     }
 
-    /// Ends that.
+    /// Ends the recording.
     ///
     /// # Errors
     /// See [`ClientError`].

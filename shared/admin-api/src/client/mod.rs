@@ -103,7 +103,7 @@ impl AdminClient {
         serde_json::from_slice(&body).map_err(|source| self.unreadable(path, source))
     }
 
-    /// A response that goes on.
+    /// Sends a request whose response is a stream.
     async fn follow(&self, path: &str, query: &impl Serialize) -> Result<Response, ClientError> {
         self.send(self.request(Method::GET, path, query, NO_BODY)?).await
     }

@@ -1,12 +1,11 @@
-//! The channels of the connection: which messages take which, and how one is replaced.
+//! The channels of the connection: the channel of each message, and the replacement of a channel.
 //!
-//! Messages are handed over for a slot, which keeps their order. A slot has one open channel at a time. When that is renewed, the
-//! earlier channel retires: it takes no message any more and is closed once the broker has spoken about all that were written to it.
-//! So nobody's message is in doubt because of it.
+//! Each message has a slot, which keeps the order. A slot has one open channel at a time. When that is renewed, the earlier channel
+//! retires: it takes no new message and is closed once all its messages are resolved. So a renewal puts no message in doubt.
 
-use super::Shared;
 use super::confirm::Woken;
 use super::frames;
+use super::outbox::Shared;
 use super::unconfirmed::Unconfirmed;
 use lapin::protocol::{AMQPClass, channel, confirm};
 use std::sync::Arc;
@@ -18,7 +17,7 @@ use tokio::time::Instant;
 const CHANNELS_OF_SLOT: u16 = 4;
 /// A channel is renewed at most this often.
 const RENEWAL_INTERVAL: Duration = Duration::from_millis(500);
-/// Maximum wait of a retiring channel for the broker's word: longer than callers wait by default.
+/// Maximum wait of a retiring channel for its confirms: longer than callers wait by default.
 const RETIREMENT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Every channel of the connection.
@@ -94,7 +93,7 @@ impl Channels {
         }
     }
 
-    /// Asks the broker to close retiring channels about which it has said all, and those that have waited too long.
+    /// Closes retiring channels whose messages are all resolved, and those that have waited too long.
     pub(super) fn retire(&mut self, out: &mut Vec<u8>, woken: &mut Woken) {
         for slot in &mut self.slots {
             for channel in &mut slot.retiring {
@@ -106,7 +105,7 @@ impl Channels {
         }
     }
 
-    /// The connection has ended.
+    /// Resolves all messages when the connection has ended.
     pub(super) fn end(&mut self, woken: &mut Woken) {
         for slot in &mut self.slots {
             slot.confirms.end(woken);
@@ -152,15 +151,15 @@ impl Slot {
         self.retiring.push(earlier);
     }
 
-    /// The broker has spoken about messages of a channel.
+    /// Handles a confirm of the broker for messages of a channel.
     pub(super) fn heard_of(&mut self, number: u16, out: &mut Vec<u8>) {
         if let Some(channel) = self.retiring.iter_mut().find(|channel| channel.number == number) {
             channel.close_when_done(out);
         }
     }
 
-    /// A retiring channel is closed, by the broker or as it was asked to. One that both sides close is closed when the broker has
-    /// answered, which is the last of it.
+    /// Handles the close of a retiring channel, by the broker or at our request. If both sides close it, it is closed with the broker's
+    /// answer.
     pub(super) fn closed(&mut self, number: u16, by_broker: bool) {
         let Some(at) = self.retiring.iter().position(|channel| channel.number == number) else { return };
         if by_broker && self.retiring[at].is_closing {
@@ -182,7 +181,7 @@ impl Retiring {
     }
 }
 
-/// Asks for a channel. Its answers need not be waited for: the broker takes the frames of a channel in their order.
+/// Opens a channel without waiting for the answers: the broker handles the frames of a channel in their order.
 pub(super) fn open(out: &mut Vec<u8>, number: u16, confirms: bool) {
     frames::method(out, number, &AMQPClass::Channel(channel::AMQPMethod::Open(channel::Open {})));
     if confirms {

@@ -1,8 +1,8 @@
-//! The way of a message's result from the connection's task to its caller.
+//! The result of a message, from the connection's task to its caller.
 //!
-//! Callers wait on the threads of the HTTP server, and to wake a task of another thread is a system call. One read of the
-//! socket resolves many messages, so those of one thread are gathered: one caller is woken, and wakes the others of its thread
-//! when it runs, which costs nothing there.
+//! Callers wait on the threads of the HTTP server, and to wake a task of another thread is a system call. One read of the socket resolves
+//! many messages, so the callers of one thread form a group: the task wakes one of them, and this one wakes the others of its thread
+//! without a system call.
 
 use crate::error::PublishError;
 use crate::lock::locked;
@@ -15,7 +15,7 @@ use std::task::{Context, Poll, Waker};
 /// Result of publishing a message.
 type PublishResult = Result<(), PublishError>;
 
-/// The caller's side: resolves once the broker has spoken. Dropped before its message is sent, it takes the message back.
+/// The caller's side: resolves with the broker's answer. Dropping it before the message is sent takes the message back.
 pub(crate) struct Confirm(Arc<Mutex<State>>);
 
 /// The task's side.
@@ -33,7 +33,7 @@ enum State {
     Waiting {
         /// The waker of the last poll; absent before the first one.
         caller: Option<(Waker, Arc<Thread>)>,
-        /// Present once the message was written. It goes with the caller, so that nobody's message holds no memory.
+        /// Present once the message was written. It is dropped with the caller, so that a message without a caller holds no memory.
         written: Option<Written>,
     },
     /// The result, and the thread whose other callers this one wakes.
@@ -61,7 +61,7 @@ pub(super) fn confirm_channel() -> (ConfirmSender, Confirm) {
 }
 
 impl ConfirmSender {
-    /// Returns true if nobody waits any longer.
+    /// Returns true if the caller has gone.
     pub(super) fn is_abandoned(&self) -> bool {
         matches!(*locked(&self.0), State::Abandoned)
     }
@@ -73,7 +73,7 @@ impl ConfirmSender {
         }
     }
 
-    /// The written message; `None`: it was not written, or nobody waits any longer.
+    /// Returns the written message; `None`: it was not written, or the caller has gone.
     pub(super) fn take_written(&self) -> Option<Written> {
         match &mut *locked(&self.0) {
             State::Waiting { written, .. } => written.take(),

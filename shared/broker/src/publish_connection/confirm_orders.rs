@@ -1,4 +1,4 @@
-//! Tries every order in which connections resolve messages and their callers ask, are woken, and go: no caller waits for ever.
+//! Tries every order in which connections resolve messages and callers poll, are woken, and go: no caller waits for ever.
 
 use super::confirm::{Confirm, ConfirmSender, Woken, confirm_channel};
 use crate::model::{Body, Turn, explore};

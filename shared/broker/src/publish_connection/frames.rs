@@ -1,4 +1,4 @@
-//! Frames of AMQP 0-9-1: what is sent is written here, what arrives is taken apart here.
+//! Writes and reads frames of AMQP 0-9-1.
 //!
 //! A frame is its type (1 byte), its channel (2), the size of its payload (4), the payload, and the octet 206 (section 4.2.3).
 
@@ -9,7 +9,7 @@ use lapin::protocol::{AMQPClass, basic, gen_class, parse_class};
 
 /// Type, channel and size before the payload.
 const FRAME_HEAD: usize = 7;
-/// All of a frame but its payload.
+/// Bytes of a frame without its payload.
 pub(super) const FRAME_OVERHEAD: usize = FRAME_HEAD + 1;
 const BASIC: u16 = 60;
 const BASIC_PUBLISH: u16 = 40;
@@ -79,7 +79,7 @@ pub(super) fn method(to: &mut Vec<u8>, channel: u16, method: &AMQPClass) {
     frame(to, FRAME_METHOD, channel, |to| generated(to, |written| gen_class(method)(written.into()).map(|done| done.write)));
 }
 
-/// The frames of a message but those of its body: `basic.publish` to the default exchange, and the header.
+/// Returns the frames of a message without those of its body: `basic.publish` to the default exchange, and the header.
 pub(super) fn publish(channel: u16, queue: &str, message: &Message, mandatory: bool) -> Vec<u8> {
     let mut frames = Vec::with_capacity(1024);
     frame(&mut frames, FRAME_METHOD, channel, |to| {
@@ -101,7 +101,7 @@ pub(super) fn publish(channel: u16, queue: &str, message: &Message, mandatory: b
     frames
 }
 
-/// Appends a body in as many frames as it takes; none when it is empty.
+/// Appends a body in as many frames as it needs; none when it is empty.
 pub(super) fn body(to: &mut Vec<u8>, channel: u16, body: &[u8], max_frame_bytes: usize) {
     for part in body.chunks(max_frame_bytes - FRAME_OVERHEAD) {
         frame(to, FRAME_BODY, channel, |to| to.extend_from_slice(part));
@@ -118,7 +118,7 @@ pub(super) fn move_to(channel: u16, frames: &mut [u8]) {
     }
 }
 
-/// Appends what lapin's generated code writes. Into a vector it cannot fail.
+/// Appends the output of lapin's generated code, which cannot fail into a vector.
 fn generated<E>(to: &mut Vec<u8>, write: impl FnOnce(Vec<u8>) -> Result<Vec<u8>, E>) {
     if let Ok(written) = write(std::mem::take(to)) {
         *to = written;

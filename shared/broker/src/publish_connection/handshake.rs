@@ -1,7 +1,7 @@
-//! Opens a connection and its channels (AMQP 0-9-1, section 2.2.4), one question and its answer after the other.
+//! Opens a connection and its channels (AMQP 0-9-1, section 2.2.4), one request and its answer after the other.
 
+use super::error::WireError;
 use super::frames::{self, Frame, Malformed};
-use super::{Tuned, WireError};
 use futures_util::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use lapin::protocol::constants::{FRAME_METHOD, FRAME_MIN_SIZE};
 use lapin::protocol::{AMQPClass, channel, confirm, connection};
@@ -9,15 +9,26 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::uri::{AMQPUri, SASLMechanism};
 
 const PROTOCOL: &[u8] = b"AMQP\0\0\x09\x01";
-/// Maximum bytes of a frame before both sides have agreed on one: what RabbitMQ offers (`frame_max`).
+/// Maximum bytes of a frame before both sides have agreed on one: the offer of RabbitMQ (`frame_max`).
 const MAX_FRAME_BYTES: usize = 128 * 1024;
 
-/// A stream in the making.
+/// The parameters on which client and broker agreed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tuned {
+    /// Bytes.
+    pub(super) max_frame_bytes: usize,
+    /// Seconds; 0 is none.
+    pub(super) heartbeat: u16,
+    /// Highest number of a channel.
+    pub(super) max_channels: u16,
+}
+
+/// A connection that is being opened.
 pub(super) struct Opening<S> {
     pub(super) stream: S,
     /// Bytes that arrived and were not read yet.
     pub(super) arrived: Vec<u8>,
-    /// True if the broker has said that it takes no messages.
+    /// True if the broker has blocked publishers.
     pub(super) blocked: bool,
 }
 
@@ -29,7 +40,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Opening<S> {
         let (user, password) = (&uri.authority.userinfo.username, &uri.authority.userinfo.password);
         let (mechanism, response) = match uri.query.auth_mechanism {
             Some(mechanism @ (SASLMechanism::External | SASLMechanism::Anonymous)) => (mechanism.name(), String::new()),
-            // RFC 4616. A broker that takes a user and a password in another form takes this one too.
+            // RFC 4616. A broker that accepts a user and a password in another form accepts this one too.
             _ => ("PLAIN", format!("\0{user}\0{password}")),
         };
         let start_ok = connection::StartOk {
@@ -51,7 +62,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Opening<S> {
         Ok(Tuned { max_frame_bytes: max_frame_bytes as usize, heartbeat, max_channels })
     }
 
-    /// Opens a channel; with `confirms` the broker says what became of each message.
+    /// Opens a channel; with `confirms` the broker confirms each message.
     pub(super) async fn open_channel(&mut self, number: u16, confirms: bool) -> Result<(), WireError> {
         self.send(number, AMQPClass::Channel(channel::AMQPMethod::Open(channel::Open {}))).await?;
         let AMQPClass::Channel(channel::AMQPMethod::OpenOk(_)) = self.answer().await? else { return Err(unexpected()) };
@@ -69,7 +80,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Opening<S> {
         Ok(self.stream.flush().await?)
     }
 
-    /// The next method that answers. That the broker refuses is an error.
+    /// Returns the next method that is an answer. A close by the broker is an error.
     async fn answer(&mut self) -> Result<AMQPClass, WireError> {
         loop {
             while let Some((frame, length)) = Frame::first(&self.arrived, MAX_FRAME_BYTES)? {
@@ -99,7 +110,7 @@ fn unexpected() -> WireError {
     Malformed("answer to what was asked").into()
 }
 
-/// The smaller of two limits, of which 0 is none.
+/// Returns the smaller of two limits; 0 is no limit.
 fn least(offered: u32, wanted: u32) -> u32 {
     match (offered, wanted) {
         (limit, 0) | (0, limit) => limit,

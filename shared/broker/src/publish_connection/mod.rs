@@ -1,22 +1,22 @@
 //! The connection on which messages are published. It is our own code, since every call uses it.
 //!
-//! One task owns the connection. All messages that wait when it runs go to the broker in one write, so the busier the
-//! process, the fewer system calls a message; a confirm goes from the socket to its publisher without another task between.
-//! (With lapin, which has a thread for its socket and wakes a task for each confirm, a call took 1.9 times the processor time in
-//! the ingress and 1.3 times in the broker, which was handed smaller pieces.) Queues are declared, consumed from and looked at
-//! by lapin.
+//! One task owns the connection. It writes all waiting messages at once, so a busy process needs fewer system calls for a message. A
+//! confirm goes from the socket to its publisher without another task. (With lapin, which has a thread for its socket and wakes a task for
+//! each confirm, a call took 1.9 times the processor time in the ingress and 1.3 times in the broker, which received smaller pieces.) lapin
+//! declares, consumes and inspects queues.
 //!
 //! ```text
 //! send(): frames -> outbox -> task: delivery tag, one write -> broker -> one read, confirms by tag -> result -> caller
 //! ```
 //!
-//! The broker closes a channel over one message that is too large for it. Messages that are larger than any that it has taken
-//! therefore have a channel of their own, so that they put nobody else's in doubt; those of an ordered trigger stay on theirs.
+//! The broker closes a channel over one message that is too large, and all messages on the channel are in doubt then. So messages that are
+//! larger than any that it has taken have a channel of their own. Those of an ordered trigger stay on its channel.
 
 mod channels;
 mod confirm;
 #[cfg(test)]
 mod confirm_orders;
+mod error;
 mod frames;
 mod handshake;
 mod io_task;
@@ -27,26 +27,26 @@ mod too_large;
 mod unconfirmed;
 
 use crate::codec::Message;
-use crate::connection::{addresses, trusting};
+use crate::connection::{addresses, tls_connector};
 use crate::error::PublishError;
 pub(crate) use confirm::Confirm;
 use confirm::{ConfirmSender, confirm_channel};
-use frames::Malformed;
+use error::WireError;
 use handshake::Opening;
 use io_task::IoTask;
 use lapin::AsyncTcpStream;
 use lapin::tcp::AMQPUriTcpExt;
-use lapin::types::ShortString;
 use lapin::uri::{AMQPScheme, AMQPUri};
 use outbox::{Kind, Outgoing, Publication, Shared};
 use std::io;
+use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
-/// Maximum messages sent and not confirmed on one channel. More does not make RabbitMQ faster, and all of them are in doubt when the connection breaks.
+/// Maximum messages sent and not confirmed on one channel. More does not make RabbitMQ faster, and all of them are in doubt when the
+/// connection breaks.
 const IN_FLIGHT: usize = 1000;
 /// Maximum bytes of messages without confirms that wait for the socket: while the broker takes nothing, memory stays flat.
 const MAX_PENDING_BYTES: usize = 64 * 1024 * 1024;
@@ -63,54 +63,9 @@ pub(crate) struct PublishConnection {
     shared: Arc<Shared>,
 }
 
-/// The parameters on which client and broker agreed.
-#[derive(Debug, Clone, Copy)]
-struct Tuned {
-    /// Bytes.
-    max_frame_bytes: usize,
-    /// Seconds; 0 is none.
-    heartbeat: u16,
-    /// Highest number of a channel.
-    max_channels: u16,
-}
-
-/// The reason for which a connection could not be opened, or ended.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum WireError {
-    /// The socket failed.
-    #[error(transparent)]
-    Socket(#[from] io::Error),
-    /// lapin has no runtime to connect with.
-    #[error(transparent)]
-    Lapin(#[from] lapin::Error),
-    /// The broker hung up.
-    #[error("the broker ended the connection")]
-    Ended,
-    /// The broker closed the connection or a channel, and said why.
-    #[error("the broker closed the connection: {code} {text}")]
-    Closed {
-        /// AMQP's reply code.
-        code: u16,
-        /// Its words.
-        text: String,
-    },
-    /// The broker is not understood.
-    #[error(transparent)]
-    Malformed(#[from] Malformed),
-    /// Nothing was heard for too long.
-    #[error("nothing was heard of the broker for {0:?}")]
-    Silent(Duration),
-}
-
-impl WireError {
-    fn closed(code: u16, text: &ShortString) -> Self {
-        Self::Closed { code, text: text.to_string() }
-    }
-}
-
 impl PublishConnection {
-    /// Connects, and opens `channels` with confirms and one without. `ended` is cancelled when the connection ends, for whatever reason.
-    pub(crate) async fn open(uri: AMQPUri, name: &str, channels: u16, ended: CancellationToken) -> Result<Self, WireError> {
+    /// Connects, and opens `channels` with confirms and one without. `ended` is cancelled when the connection ends.
+    pub(crate) async fn open(uri: AMQPUri, name: &str, channels: NonZeroU8, ended: CancellationToken) -> Result<Self, WireError> {
         let runtime = lapin::runtime::default_runtime()?;
         let stream = match uri.scheme {
             AMQPScheme::AMQP => uri.connect_async(&runtime).await?,
@@ -122,11 +77,12 @@ impl PublishConnection {
                         break;
                     }
                 }
-                connected?.into_rustls(&trusting(), &uri.authority.host).await?
+                connected?.into_rustls(&tls_connector(), &uri.authority.host).await?
             }
         };
         let mut opening = Opening { stream, arrived: Vec::new(), blocked: false };
         let tuned = opening.sign_in(&uri, name).await?;
+        let channels = u16::from(channels.get());
         let slots = channels + 1;
         for number in 1..=slots + 1 {
             opening.open_channel(number, number <= slots).await?;
@@ -151,23 +107,23 @@ impl PublishConnection {
         self.shared.blocked.load(Ordering::Acquire)
     }
 
-    /// Bytes of the largest body that the broker has taken, or surely takes.
+    /// Returns the bytes of the largest body that the broker has taken, or that every broker takes.
     pub(crate) fn largest_body(&self) -> usize {
         self.shared.largest.load(Ordering::Relaxed)
     }
 
-    /// Returns whether the broker has spoken about every message.
+    /// Returns true if every message is resolved.
     pub(crate) fn is_idle(&self) -> bool {
         let all = (1..self.permits.len()).map(|_| IN_FLIGHT).chain([LARGER_IN_FLIGHT]);
         self.permits.iter().zip(all).all(|(permits, all)| permits.is_closed() || permits.available_permits() == all)
     }
 
-    /// Waits for a place in flight and hands the message over, mandatory and to be confirmed. Messages of the same `order` keep their
-    /// order; others take the first channel that has a place, since the fewer channels, the fewer pieces the broker is handed.
+    /// Waits for a permit and gives the message to the task, mandatory and with a confirm. Messages of the same `order` keep their order;
+    /// others take the first channel with a permit, since with fewer channels the broker receives fewer pieces.
     pub(crate) async fn send(&self, order: Option<u64>, queue: &str, message: &Message) -> Result<Confirm, PublishError> {
         self.check_size(message)?;
         let slot = self.slot_of(order, message);
-        // The place is given back by the task, when the message is settled.
+        // The task returns the permit when the message is resolved.
         self.permits[slot].acquire().await.map_err(|_| PublishError::Unavailable)?.forget();
         let (result, settled) = confirm_channel();
         let publication = Publication::new(Kind::Call, slot, queue, message, Some(result));
@@ -175,9 +131,9 @@ impl PublishConnection {
         Ok(settled)
     }
 
-    /// Hands a reply over and does not wait for a confirm. `false`: too much waits already.
+    /// Gives a reply to the task and does not wait for a confirm. `false`: too many bytes wait already.
     ///
-    /// If the outcome is too large for the broker, its caller is told to read it from the store.
+    /// If the reply is too large for the broker, its caller learns that the outcome is in the store.
     pub(crate) fn post(&self, queue: &str, message: &Message) -> bool {
         if self.check_size(message).is_err() {
             return self.post(queue, &message.as_recorded());
@@ -200,13 +156,13 @@ impl PublishConnection {
         true
     }
 
-    /// Other messages than this one take another channel, which knows nothing of what the broker has said of the queue before.
+    /// Opens another channel for the messages after this one. It has no state of the queue from before.
     pub(crate) fn renew(&self, order: Option<u64>, message: &Message) {
-        // Should the connection have ended, so have its channels.
+        // If the connection has ended, its channels have ended too.
         let _ = self.outbox.send(Outgoing::Renew(self.slot_of(order, message)));
     }
 
-    /// Ends the connection once what was handed over is written.
+    /// Ends the connection once all messages that the task has are written.
     pub(crate) fn close(&self) {
         let _ = self.outbox.send(Outgoing::Close);
     }
@@ -229,7 +185,7 @@ impl PublishConnection {
         }
     }
 
-    /// Takes a place of the slot, if one is free. It is given back by the task.
+    /// Takes a permit of the slot, if one is free. The task returns it.
     fn take_place(&self, slot: usize) -> bool {
         self.permits[slot].try_acquire().is_ok_and(|place| {
             place.forget();
@@ -237,7 +193,7 @@ impl PublishConnection {
         })
     }
 
-    /// `false`: too much waits for the socket already.
+    /// Returns false if too many bytes wait for the socket already.
     fn hand_over_reply(&self, slot: usize, queue: &str, message: &Message, result: Option<ConfirmSender>) -> bool {
         let has_place = result.is_some();
         let publication = Publication::new(Kind::Reply, slot, queue, message, result);
@@ -249,7 +205,7 @@ impl PublishConnection {
             }
             return false;
         }
-        // Should the connection have ended, the message is lost as it would be an instant later.
+        // If the connection has ended, the message is lost, as it would be an instant later.
         let _ = self.outbox.send(Outgoing::Message(publication));
         true
     }

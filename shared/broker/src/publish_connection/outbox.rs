@@ -6,7 +6,7 @@ use crate::codec::Message;
 use bytes::Bytes;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
-/// Bytes of a body that every broker takes, until a larger one is confirmed.
+/// Bytes of a body that every broker takes: the largest, until a larger one is confirmed.
 const SURELY_TAKEN: usize = 32 * 1024;
 
 /// State that the handle and the task share.
@@ -15,7 +15,7 @@ pub(super) struct Shared {
     pub(super) blocked: AtomicBool,
     /// Bytes of replies that were handed over and wait for the socket.
     pub(super) pending_bytes: AtomicUsize,
-    /// Maximum bytes of a body that the broker takes, as far as it has said so.
+    /// Maximum bytes of a body that the broker takes, as far as it is known.
     pub(super) limit: AtomicUsize,
     /// Bytes of the largest body that it has taken.
     pub(super) largest: AtomicUsize,
@@ -35,9 +35,9 @@ impl Default for Shared {
 /// A request to the task.
 pub(super) enum Outgoing {
     Message(Publication),
-    /// Take another channel for the messages of this slot.
+    /// Opens another channel for the messages of this slot.
     Renew(usize),
-    /// Say goodbye once all before it is written.
+    /// Closes the connection once all messages before it are written.
     Close,
 }
 
@@ -59,7 +59,7 @@ pub(super) struct Publication {
 pub(super) enum Kind {
     /// Mandatory: a queue must take it.
     Call,
-    /// Nobody asks after its return. Its bytes are counted as pending_bytes until the task takes it.
+    /// Not mandatory. Its bytes count as `pending_bytes` until the task takes it.
     Reply,
 }
 

@@ -1,10 +1,10 @@
-//! Gives any bytes to an open connection as what the broker sends: for the fuzz target and a property test.
+//! Gives arbitrary bytes to an open connection in the place of the broker's: for the fuzz target and a property test.
 
+use super::IN_FLIGHT;
 use super::confirm::confirm_channel;
-use super::handshake::Opening;
+use super::handshake::{Opening, Tuned};
 use super::io_task::IoTask;
 use super::outbox::{Kind, Outgoing, Publication, Shared};
-use super::{IN_FLIGHT, Tuned};
 use crate::codec::Message;
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::sync::{Semaphore, mpsc};
 
-/// Messages that wait for the broker's word, over two slots.
+/// Messages that wait for a confirm, over two slots.
 const MESSAGES: usize = 8;
 const MAX_FRAME_BYTES: usize = 4096;
 

@@ -64,7 +64,7 @@ async fn a_request_to_update_the_secret_is_answered_and_the_connection_goes_on()
     let uri: AMQPUri = format!("amqp://{}", listener.local_addr().unwrap()).parse().unwrap();
     let peer = tokio::spawn(Peer::accept(listener));
     let ended = CancellationToken::new();
-    let _connection = PublishConnection::open(uri, "test", 1, ended.clone()).await.unwrap();
+    let _connection = PublishConnection::open(uri, "test", NonZeroU8::MIN, ended.clone()).await.unwrap();
     let mut peer = peer.await.unwrap();
     for _ in 0..2 {
         let update = connection::UpdateSecret { new_secret: "new".into(), reason: "expired".into() };

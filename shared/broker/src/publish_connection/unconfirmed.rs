@@ -1,8 +1,8 @@
 //! The messages of one channel that the broker has not confirmed: confirms by delivery tag, returns by message id.
 
-use super::Shared;
 use super::confirm::{ConfirmSender, Woken};
 use super::frames::Malformed;
+use super::outbox::Shared;
 use super::too_large::TooLarge;
 use crate::error::PublishError;
 use std::collections::VecDeque;
@@ -10,13 +10,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::sync::Semaphore;
 
-/// The messages of one channel that wait for the broker's word.
+/// The messages of one channel that are not resolved.
 pub(super) struct Unconfirmed {
     permits: Arc<Semaphore>,
     shared: Arc<Shared>,
     /// The delivery tag of the first of `pending`.
     first_tag: u64,
-    /// Written and not settled, in the order of their tags; `None` was settled before those in front of it.
+    /// Messages that are written and not resolved, in the order of their tags; `None`: resolved before an earlier one.
     pending: VecDeque<Option<Pending>>,
     /// Ids of messages that came back. A message comes back before it is confirmed.
     returned: Vec<String>,
@@ -40,17 +40,17 @@ impl Unconfirmed {
         Self { permits, shared, first_tag: 1, pending: VecDeque::new(), returned: Vec::new() }
     }
 
-    /// The channel that takes the place of this one: the permits are the same.
+    /// Returns the state of the channel that replaces this one, with the same permits.
     pub(super) fn successor(&self) -> Self {
         Self::new(self.permits.clone(), self.shared.clone())
     }
 
-    /// Returns whether the broker has spoken about every message.
+    /// Returns true if every message is resolved.
     pub(super) fn is_empty(&self) -> bool {
         self.pending.is_empty()
     }
 
-    /// The next message was written, with a body of `size` bytes. The broker counts them as well: that is its delivery tag.
+    /// Adds the next message that was written, with a body of `size` bytes. Its delivery tag is its number on the channel.
     pub(super) fn sent(&mut self, id: String, size: usize, result: ConfirmSender) {
         self.pending.push_back(Some(Pending { id, size, result }));
     }
@@ -60,12 +60,12 @@ impl Unconfirmed {
         self.returned.extend(id);
     }
 
-    /// Places of messages that are in flight no longer.
+    /// Returns the permits of messages that are no longer in flight.
     pub(super) fn give_back(&self, permits: usize) {
         self.permits.add_permits(permits);
     }
 
-    /// The connection has ended: whatever was written may be delivered, and nothing more is taken.
+    /// Resolves all messages when the connection has ended: each may be delivered. No other is taken.
     pub(super) fn end(&mut self, woken: &mut Woken) {
         self.permits.close();
         for pending in self.pending.drain(..).flatten() {
@@ -73,10 +73,10 @@ impl Unconfirmed {
         }
     }
 
-    /// The channel was closed: the broker says nothing more about its messages.
+    /// Resolves the messages of a channel that was closed: they get no more confirms.
     ///
-    /// When it was closed over the size of one, it is known where the broker stood: messages of a channel are looked at in their order.
-    /// The messages before it may be delivered. Those after it were not handled, and are returned in their order.
+    /// The broker handles the messages of a channel in their order. If it closed the channel over the size of one, the messages before it
+    /// may be delivered; those after it were not handled, and are returned in their order.
     pub(super) fn close(&mut self, refused: Option<TooLarge>, woken: &mut Woken) -> Vec<Unseen> {
         let is_refused = |pending: &Option<Pending>| match (pending, refused) {
             (Some(pending), Some(refused)) => pending.size > refused.limit,
@@ -104,7 +104,7 @@ impl Unconfirmed {
         unseen
     }
 
-    /// The broker has spoken about `tag`, and with `multiple` about all before it.
+    /// Resolves the message of `tag`, and with `multiple` all before it.
     pub(super) fn resolve(
         &mut self,
         tag: u64,

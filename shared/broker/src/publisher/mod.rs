@@ -1,7 +1,7 @@
 //! Confirmed, mandatory publishing over several channels of one connection.
 //!
 //! Messages with the same `order` (those of one ordered trigger) take the same channel and keep their order. The connection task resolves
-//! the confirm of each message, so a caller that goes away disturbs nothing.
+//! the confirm of each message, so a caller may go away at any time.
 //!
 //! ```text
 //! publish(): queue declared -> place in flight -> publish connection -> result -> publish()
@@ -9,17 +9,22 @@
 //!
 //! A message that the connection task has not taken was not sent. So callers learn whether a message was not accepted or may be delivered.
 //!
-//! A queue that refuses a message is full, or has no leader that this channel knows of. So the broker is asked for the number of its
-//! messages. If the queue is not full, the message is tried on another channel, and after a while on another connection.
+//! A queue that refuses a message is full, or has no leader that this channel knows. So the publisher requests the number of its messages.
+//! If the queue is not full, it tries the message on another channel, and after a while on another connection.
 
 mod session;
 mod supervise;
 
-use crate::codec::Message;
+use crate::broker::Broker;
+use crate::codec::{Message, Reply, encode_envelope, encode_record, encode_reply};
+use crate::consumer::Delivery;
 use crate::error::PublishError;
-use crate::topology::{Queue, Topology};
-use forebay_contract::SharedQueueNumber;
+use crate::signature::MessageKey;
+use crate::topology::{Destination, PublishPolicy, Queue, stable_hash};
+use forebay_contract::envelope::Envelope;
+use forebay_contract::{ExecutionId, SharedQueueNumber};
 use session::{Fullness, Session};
+use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -27,34 +32,12 @@ use supervise::Supervisor;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// Options of publishing.
-#[derive(Debug, Clone)]
-pub struct PublisherConfig {
-    /// The broker's URL, or those of its nodes: `amqp://a,b/vhost` or `amqp://a,amqp://b`.
-    pub url: String,
-    /// The connection's name, for RabbitMQ's own tools.
-    pub name: String,
-    /// Channels, each with its own order; at least 1.
-    pub channels: usize,
-    /// Maximum wait for a confirm.
-    pub confirm_timeout: Duration,
-}
-
-/// Maximum wait of a message that nobody asks after for a connection.
+/// Maximum wait for a connection of a message that needs no confirm.
 const POST_TIMEOUT: Duration = Duration::from_secs(10);
-/// So long a message is tried again that a queue refuses though it is not full: another leader is elected within seconds.
+/// Maximum time of the attempts with a queue that refuses a message though it is not full: another leader is elected within seconds.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(3);
 const FIRST_REFUSAL_DELAY: Duration = Duration::from_millis(50);
 const MAX_REFUSAL_DELAY: Duration = Duration::from_millis(400);
-
-/// The destination of a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Destination {
-    /// A queue of the topology: declared first when this connection has not done so.
-    Queue(Queue),
-    /// A queue that somebody else keeps, such as a caller's reply queue.
-    Named(String),
-}
 
 /// State of the connections by which messages are published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,33 +52,41 @@ pub enum PublisherState {
     NotOfInstallation,
 }
 
-/// A handle to the publishing connection, which ends when the shutdown token of [`Publisher::start`] is cancelled.
+/// A handle to the publishing connection, which ends when the shutdown token of [`Broker::publisher`] is cancelled.
 #[derive(Clone)]
 pub struct Publisher {
     session: watch::Receiver<Option<Arc<Session>>>,
     /// True when the last connection led to another broker than the installation's.
     is_foreign: Arc<AtomicBool>,
-    confirm_timeout: Duration,
-    topology: Topology,
+    broker: Broker,
+    key: MessageKey,
+}
+
+impl Broker {
+    /// Starts to connect in the background, again after each loss, until `shutdown`. `purpose` names the connection for RabbitMQ's own
+    /// tools; each of `channels` keeps an order of its own.
+    #[must_use]
+    pub fn publisher(&self, purpose: &str, channels: NonZeroU8, key: MessageKey, shutdown: CancellationToken) -> Publisher {
+        let (session_sender, session) = watch::channel(None);
+        let is_foreign = Arc::new(AtomicBool::new(false));
+        let supervisor = Supervisor {
+            broker: self.clone(),
+            name: self.connection_name(purpose),
+            channels,
+            sessions: session_sender,
+            is_foreign: is_foreign.clone(),
+            shutdown,
+        };
+        tokio::spawn(supervisor.run());
+        Publisher { session, is_foreign, broker: self.clone(), key }
+    }
 }
 
 impl Publisher {
-    /// Starts to connect in the background, again after each loss, until `shutdown`.
-    #[must_use]
-    pub fn start(config: PublisherConfig, topology: Topology, shutdown: CancellationToken) -> Self {
-        let (session_sender, session) = watch::channel(None);
-        let confirm_timeout = config.confirm_timeout;
-        let is_foreign = Arc::new(AtomicBool::new(false));
-        let supervisor =
-            Supervisor { config, topology: topology.clone(), sessions: session_sender, is_foreign: is_foreign.clone(), shutdown };
-        tokio::spawn(supervisor.run());
-        Self { session, is_foreign, confirm_timeout, topology }
-    }
-
-    /// The queue's name at the broker.
+    /// Returns the queue's name at the broker.
     #[must_use]
     pub fn name_of(&self, queue: Queue) -> String {
-        self.topology.name(queue)
+        self.broker.topology().name(queue)
     }
 
     /// Returns whether messages can be published right now.
@@ -110,7 +101,7 @@ impl Publisher {
     }
 
     fn is_refused(&self) -> bool {
-        self.is_foreign.load(Ordering::Relaxed) || self.topology.installation().refusal().is_some()
+        self.is_foreign.load(Ordering::Relaxed) || self.broker.installation().refusal().is_some()
     }
 
     /// Returns the error for a publish without a connection.
@@ -121,7 +112,7 @@ impl Publisher {
 
     /// Waits until there is a connection.
     pub async fn ready(&self) {
-        // The sender lives as long as the supervisor; its end means shutdown, which the caller sees elsewhere.
+        // The sender lives as long as the supervisor; it ends at shutdown, of which the caller has its own signal.
         let _ = self.session.clone().wait_for(Option::is_some).await;
     }
 
@@ -131,11 +122,52 @@ impl Publisher {
         session.declare(Queue::Call(number)).await.is_ok() && session.declare(Queue::Work(number)).await.is_ok()
     }
 
-    /// Publishes and waits for the broker's confirm. Dropping the future before the message is sent takes it back.
+    /// Publishes a call and waits for the broker's confirm. Dropping the future before the message is sent takes it back.
     ///
     /// # Errors
     /// [`PublishError`]; only `Unconfirmed` leaves open whether the message is delivered.
-    pub async fn publish(&self, order: Option<u64>, destination: Destination, message: Message) -> Result<(), PublishError> {
+    pub async fn publish(&self, envelope: &Envelope, policy: PublishPolicy) -> Result<(), PublishError> {
+        let PublishPolicy { queue, order } = policy;
+        let message = encode_envelope(envelope, queue.expiry_of(envelope), &self.key);
+        self.send(order, Destination::Queue(queue), message).await
+    }
+
+    /// Publishes an outcome to the `outcomes` queue, on its way to the store.
+    ///
+    /// # Errors
+    /// As [`Self::publish`].
+    pub async fn publish_record(&self, id: &ExecutionId, body: Vec<u8>) -> Result<(), PublishError> {
+        let order = stable_hash(id.unique().as_bytes());
+        self.send(Some(order), Destination::Queue(Queue::Outcomes), encode_record(id, body, &self.key)).await
+    }
+
+    /// Moves an outcome that the store refuses to the `unreadable` queue, as if it came from `outcomes`.
+    ///
+    /// # Errors
+    /// As [`Self::publish`].
+    pub async fn publish_unreadable_record(&self, id: &ExecutionId, body: Vec<u8>, reason: &str) -> Result<(), PublishError> {
+        let unreadable = encode_record(id, body, &self.key).as_unreadable(&self.name_of(Queue::Outcomes), reason);
+        self.send(None, Destination::Queue(Queue::Unreadable), unreadable).await
+    }
+
+    /// Publishes a delivery that cannot be read to the `unreadable` queue. The caller acknowledges it there after.
+    ///
+    /// # Errors
+    /// As [`Self::publish`].
+    pub async fn publish_unreadable(&self, delivery: &Delivery, reason: &str) -> Result<(), PublishError> {
+        self.send(None, Destination::Queue(Queue::Unreadable), delivery.as_unreadable(reason)).await
+    }
+
+    /// Sends a reply to the queue on which its caller waits, without waiting for a confirm.
+    pub fn reply(&self, reply_to: &str, reply: &Reply) {
+        self.post(Destination::Named(reply_to.to_owned()), encode_reply(reply));
+    }
+
+    /// Publishes a message as it is and waits for the broker's confirm. Messages of the same `order` keep their order.
+    ///
+    /// # Errors
+    /// As [`Self::publish`].
+    pub async fn send(&self, order: Option<u64>, destination: Destination, message: Message) -> Result<(), PublishError> {
         let mut result = self.publish_once(order, &destination, &message).await;
         let Destination::Queue(queue) = destination else { return result };
         if result == Err(PublishError::Unroutable) {
@@ -145,9 +177,9 @@ impl Publisher {
         if result == Err(PublishError::NotAccepting) { self.after_refusal(order, queue, &message).await } else { result }
     }
 
-    /// Finds out why the queue has refused the message, and tries again where that may help.
+    /// Finds the reason for which the queue has refused the message, and tries again if that may help.
     async fn after_refusal(&self, order: Option<u64>, queue: Queue, message: &Message) -> Result<(), PublishError> {
-        let deadline = Instant::now() + REFUSAL_TIMEOUT.min(self.confirm_timeout);
+        let deadline = Instant::now() + REFUSAL_TIMEOUT.min(self.broker.confirm_timeout());
         let mut pause = FIRST_REFUSAL_DELAY;
         let mut is_tried_elsewhere = false;
         loop {
@@ -182,7 +214,7 @@ impl Publisher {
             return Err(PublishError::Blocked);
         }
         let mut handed_over = false;
-        let settled = tokio::time::timeout(self.confirm_timeout, async {
+        let settled = tokio::time::timeout(self.broker.confirm_timeout(), async {
             let settled = session.hand_over(order, destination, message).await?;
             handed_over = true;
             settled.await
@@ -198,8 +230,8 @@ impl Publisher {
         result
     }
 
-    /// Hands a message over and does not wait for a confirm: for replies, whose loss the caller's own deadline covers.
-    /// While there is no connection it waits for one, since its caller waits as well.
+    /// Sends a message without waiting for a confirm: for replies, whose loss the caller's own deadline covers. While there is no
+    /// connection it waits for one in the background.
     pub fn post(&self, destination: Destination, message: Message) {
         if let Some(session) = &*self.session.borrow() {
             session.post(&destination, &message);

@@ -1,36 +1,37 @@
-//! One life of the connections: one on which messages are published, and one on which queues are declared and asked after.
+//! A pair of connections until it is lost: one publishes messages, and one declares queues and reads their depths.
 
-use super::{Destination, PublisherConfig};
+use crate::broker::Broker;
 use crate::codec::Message;
-use crate::connection::{Address, CONNECT_TIMEOUT, chain};
-use crate::error::{BrokerError, PublishError};
+use crate::connection::{CONNECT_TIMEOUT, Node};
+use crate::error::{BrokerError, PublishError, chain};
 use crate::lock::locked;
 use crate::publish_connection::{Confirm, PublishConnection};
-use crate::topology::{Declared, Queue, Topology};
+use crate::topology::{Declared, Destination, Queue};
 use lapin::Connection;
 use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-/// RabbitMQ says that a queue is there as soon as somebody has begun to declare it, and refuses what is published to it until it has
-/// started (3.10.8: `rabbit_fifo_client` finds no server to register at). So long after our declaration it may be starting.
+/// Time after our declaration in which a queue may not have started. RabbitMQ reports a queue as declared as soon as its declaration has
+/// begun, and refuses messages until it has started (3.10.8: `rabbit_fifo_client` finds no server to register at).
 const STARTING: Duration = Duration::from_secs(3);
-/// An answer about a queue's length counts this long, so that the calls to a full queue do not ask for each of them.
+/// Time for which the length of a queue is reused, so that not every call to a full queue requests it.
 const FULLNESS_TTL: Duration = Duration::from_millis(500);
 const FULLNESS_TIMEOUT: Duration = Duration::from_secs(2);
-/// Refusals that are further apart are not one trouble.
+/// Maximum time between two refusals of the same trouble.
 const TROUBLE_GAP: Duration = Duration::from_secs(30);
-/// A queue is refused for so long before the connections are made anew.
+/// Time of refusals after which the connections are opened again.
 const TROUBLE_BEFORE_RENEWAL: Duration = Duration::from_secs(10);
 
 pub(super) struct Session {
     pub(super) publishing: PublishConnection,
-    /// For declaring queues.
+    /// Declares queues.
     pub(super) connection: Connection,
-    topology: Topology,
+    broker: Broker,
     opened: Instant,
     /// Queues that were declared over this connection.
     declared: Mutex<HashMap<Queue, Declaration>>,
@@ -38,13 +39,13 @@ pub(super) struct Session {
     fullness: Mutex<HashMap<Queue, Arc<KnownFullness>>>,
     /// Queues that refuse messages though they are not full.
     troubles: Mutex<HashMap<Queue, Trouble>>,
-    /// Told when the connections should be made anew.
+    /// Notified when the connections should be opened again.
     pub(super) renewal: Notify,
-    /// Cancelled when anything fails on the connections; the supervisor then makes new ones.
+    /// Cancelled when a connection fails; the supervisor then opens new ones.
     pub(super) lost: CancellationToken,
 }
 
-/// When it was learned, and what; held while it is asked for, so that one question answers all who ask at the time.
+/// The time and result of the last request. Locked during a request, so that one request serves all who wait.
 type KnownFullness = tokio::sync::Mutex<Option<(Instant, Fullness)>>;
 
 #[derive(Clone, Copy)]
@@ -53,41 +54,42 @@ struct Declaration {
     declared: Declared,
 }
 
-/// Since when a queue refuses messages, and when it last did.
+/// The first and the last refusal of a queue.
 struct Trouble {
     first: Instant,
     last: Instant,
 }
 
-/// Says of a queue that refused a message if it is at its limit.
+/// The relation of a queue that refused a message to its limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fullness {
     Full,
     NotFull,
-    /// It may be full: the broker tells the number of its messages, not their bytes; or it was declared with other limits.
+    /// It may be full: the broker gives the number of its messages, not their bytes; or it was declared with other limits.
     Unclear,
 }
 
 impl Session {
+    /// `name` is the publishing connection's; `connection` declares queues.
     pub(super) async fn open(
-        config: &PublisherConfig,
+        broker: &Broker,
+        name: &str,
+        channels: NonZeroU8,
         connection: Connection,
-        address: Address,
-        topology: Topology,
+        node: Node,
     ) -> Result<Self, BrokerError> {
-        topology.installation().verify(&connection, &config.url).await?;
+        broker.check(&connection).await?;
         let lost = CancellationToken::new();
-        let Address { uri, shown: address } = address;
-        let channels = u16::try_from(config.channels.max(1)).unwrap_or(u16::MAX - 1);
-        let publishing =
-            match tokio::time::timeout(CONNECT_TIMEOUT, PublishConnection::open(uri, &config.name, channels, lost.clone())).await {
-                Ok(opened) => opened.map_err(|source| BrokerError::Publishing { address, source: Box::new(source) })?,
-                Err(_) => return Err(BrokerError::Timeout { address, after: CONNECT_TIMEOUT }),
-            };
+        let Node { uri, shown: address } = node;
+        let opening = PublishConnection::open(uri, name, channels, lost.clone());
+        let publishing = match tokio::time::timeout(CONNECT_TIMEOUT, opening).await {
+            Ok(opened) => opened.map_err(|source| BrokerError::Publishing { address, source: Box::new(source) })?,
+            Err(_) => return Err(BrokerError::Timeout { address, after: CONNECT_TIMEOUT }),
+        };
         let session = Self {
             publishing,
             connection,
-            topology,
+            broker: broker.clone(),
             opened: Instant::now(),
             declared: Mutex::default(),
             fullness: Mutex::default(),
@@ -96,7 +98,7 @@ impl Session {
             lost,
         };
         // The shared queues and their dead-letter queue are declared before the first call.
-        for queue in [Queue::Dead].into_iter().chain(session.topology.shared_queues()) {
+        for queue in [Queue::Dead].into_iter().chain(session.broker.topology().shared_queues()) {
             session.ensure_declared(queue).await.map_err(|source| BrokerError::Lost { doing: "declaring queues", source })?;
         }
         Ok(session)
@@ -106,7 +108,7 @@ impl Session {
         if locked(&self.declared).contains_key(&queue) {
             return Ok(());
         }
-        let declared = self.topology.declare(&self.connection, queue).await?;
+        let declared = self.broker.topology().declare(&self.connection, queue).await?;
         locked(&self.declared).insert(queue, Declaration { at: Instant::now(), declared });
         Ok(())
     }
@@ -114,12 +116,12 @@ impl Session {
     /// Declares the queue unless this connection has done so.
     pub(super) async fn declare(&self, queue: Queue) -> Result<(), PublishError> {
         self.ensure_declared(queue).await.map_err(|error| {
-            tracing::warn!(messaging.destination.name = self.topology.name(queue), error = %chain(&error), "a queue could not be declared");
+            tracing::warn!(messaging.destination.name = self.broker.topology().name(queue), error = %chain(&error), "a queue could not be declared");
             PublishError::Unavailable
         })
     }
 
-    /// The queue is gone: the next message declares it.
+    /// Notes that the queue is gone: the next message declares it.
     pub(super) fn forget(&self, queue: Queue) {
         locked(&self.declared).remove(&queue);
     }
@@ -129,7 +131,7 @@ impl Session {
         locked(&self.declared).get(&queue).is_some_and(|declaration| declaration.at.elapsed() < STARTING)
     }
 
-    /// Gives the message to the connection; what is returned resolves once the broker has spoken.
+    /// Gives the message to the connection. The returned confirm resolves with the broker's answer.
     pub(super) async fn hand_over(
         &self,
         order: Option<u64>,
@@ -150,12 +152,12 @@ impl Session {
 
     fn name_of(&self, destination: &Destination) -> String {
         match destination {
-            Destination::Queue(queue) => self.topology.name(*queue),
+            Destination::Queue(queue) => self.broker.topology().name(*queue),
             Destination::Named(name) => name.clone(),
         }
     }
 
-    /// Asks if a queue that refused a message is at its limit.
+    /// Finds out if a queue that refused a message is at its limit.
     pub(super) async fn fullness(&self, queue: Queue) -> Fullness {
         let cell = locked(&self.fullness).entry(queue).or_default().clone();
         let mut known = cell.lock().await;
@@ -164,9 +166,9 @@ impl Session {
         {
             return fullness;
         }
-        let fullness = match tokio::time::timeout(FULLNESS_TIMEOUT, self.topology.ready(&self.connection, queue)).await {
+        let fullness = match tokio::time::timeout(FULLNESS_TIMEOUT, self.broker.topology().ready(&self.connection, queue)).await {
             Ok(Ok(messages)) => self.judge(queue, messages),
-            // A queue without a leader may not be asked after either.
+            // The length of a queue without a leader may not be known either.
             Ok(Err(_)) | Err(_) => Fullness::NotFull,
         };
         *known = Some((Instant::now(), fullness));
@@ -176,11 +178,13 @@ impl Session {
     fn judge(&self, queue: Queue, messages: u64) -> Fullness {
         match locked(&self.declared).get(&queue).map(|declaration| declaration.declared) {
             Some(Declared::OtherArguments) => Fullness::Unclear,
-            Some(Declared::AsWanted) | None => Fullness::of(messages, self.publishing.largest_body() as u64, self.topology.limits()),
+            Some(Declared::AsWanted) | None => {
+                Fullness::of(messages, self.publishing.largest_body() as u64, self.broker.topology().limits())
+            }
         }
     }
 
-    /// A queue goes on refusing messages though it is not full. Where that lasts, other connections may know better.
+    /// Notes that a queue refuses messages though it is not full. If that lasts, other connections may know its leader.
     pub(super) fn note_trouble(&self, queue: Queue) {
         let now = Instant::now();
         let mut troubles = locked(&self.troubles);

@@ -1,36 +1,38 @@
-//! Keeps the connections until shutdown.
+//! The task that keeps the connections open until shutdown.
 
-use super::PublisherConfig;
 use super::session::Session;
-use crate::connection::{chain, connect, connect_patiently};
-use crate::error::BrokerError;
-use crate::topology::Topology;
+use crate::broker::Broker;
+use crate::connection::Node;
+use crate::error::{BrokerError, chain};
 use futures_util::stream::{BoxStream, StreamExt};
-use lapin::Event;
+use lapin::{Connection, Event};
+use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// Interval at which a broker that is another installation's is checked again; each check is logged as an error.
+/// Interval at which a broker of another installation is checked again.
 const FOREIGN_INTERVAL: Duration = Duration::from_secs(3);
 const RETRY_INTERVAL: Duration = Duration::from_millis(200);
-/// Connections that work are made anew at most this often.
+/// Minimum time between two renewals of connections that work.
 const RENEWAL_INTERVAL: Duration = Duration::from_secs(30);
-/// Pause between looks at a connection that is being left.
+/// Interval at which a connection that is being left is checked.
 const LEAVING_INTERVAL: Duration = Duration::from_millis(50);
 
 pub(super) struct Supervisor {
-    pub(super) config: PublisherConfig,
-    pub(super) topology: Topology,
+    pub(super) broker: Broker,
+    /// The connection's name, for RabbitMQ's own tools.
+    pub(super) name: String,
+    pub(super) channels: NonZeroU8,
     pub(super) sessions: watch::Sender<Option<Arc<Session>>>,
     /// True when the last connection led to another broker than the installation's.
     pub(super) is_foreign: Arc<AtomicBool>,
     pub(super) shutdown: CancellationToken,
 }
 
-/// A session and what the connection for declaring queues says.
+/// A session, and the events of the connection that declares queues.
 struct Opened {
     session: Arc<Session>,
     events: BoxStream<'static, Event>,
@@ -40,14 +42,14 @@ impl Supervisor {
     pub(super) async fn run(self) {
         let shutdown = self.shutdown.clone();
         loop {
-            if shutdown.run_until_cancelled(self.topology.installation().known()).await.is_none() {
+            if shutdown.run_until_cancelled(self.broker.installation().known()).await.is_none() {
                 return;
             }
             // Before the connection is made, so that no later change is missed; the one that ended the wait is no reason to connect again.
-            let mut changes = self.topology.installation().changes();
-            let Some((connection, address)) = connect_patiently(&self.config.url, &self.declaring(), &shutdown).await else { return };
+            let mut changes = self.broker.installation().changes();
+            let Some((connection, node)) = self.broker.connect_patiently(&self.declaring(), &shutdown).await else { return };
             let events = connection.events_listener().boxed();
-            let opened = match Session::open(&self.config, connection, address, self.topology.clone()).await {
+            let opened = match self.open(connection, node).await {
                 Ok(session) => Opened { session: Arc::new(session), events },
                 Err(error) => {
                     tokio::select! {
@@ -59,7 +61,7 @@ impl Supervisor {
                 }
             };
             self.is_foreign.store(false, Ordering::Relaxed);
-            tracing::info!(connection.name = self.config.name, "publishing to the broker");
+            tracing::info!(connection.name = self.name, "publishing to the broker");
             self.sessions.send_replace(Some(opened.session.clone()));
             let session = self.follow(opened, &mut changes).await;
             self.sessions.send_replace(None);
@@ -74,23 +76,27 @@ impl Supervisor {
         }
     }
 
-    fn declaring(&self) -> String {
-        format!("{} (queues)", self.config.name)
+    async fn open(&self, connection: Connection, node: Node) -> Result<Session, BrokerError> {
+        Session::open(&self.broker, &self.name, self.channels, connection, node).await
     }
 
-    /// Says why there is no session; the pause before the next attempt.
+    fn declaring(&self) -> String {
+        format!("{} (queues)", self.name)
+    }
+
+    /// Logs the reason for which there is no session, and returns the pause before the next attempt.
     fn failed(&self, error: &BrokerError) -> Duration {
         if let BrokerError::NotOfInstallation(_) = error {
             if !self.is_foreign.swap(true, Ordering::Relaxed) {
-                tracing::error!(connection.name = self.config.name, %error, "nothing is published to this broker");
+                tracing::error!(connection.name = self.name, %error, "nothing is published to this broker");
             }
             return FOREIGN_INTERVAL;
         }
-        tracing::warn!(connection.name = self.config.name, error = %chain(error), "nothing can be published yet; trying again");
+        tracing::warn!(connection.name = self.name, error = %chain(error), "nothing can be published yet; trying again");
         RETRY_INTERVAL
     }
 
-    /// Until the connections are lost, or must not be used any longer; the session that was open by then.
+    /// Waits until the connections are lost or must not be used any longer, and returns the session that is open by then.
     async fn follow(&self, mut opened: Opened, changes: &mut crate::installation::Changes) -> Arc<Session> {
         let mut renewed: Option<Instant> = None;
         loop {
@@ -114,7 +120,7 @@ impl Supervisor {
                     if let Some(next) = next {
                         self.sessions.send_replace(Some(next.session.clone()));
                         let before = std::mem::replace(&mut opened, next);
-                        tokio::spawn(leave(before.session, self.config.confirm_timeout));
+                        tokio::spawn(leave(before.session, self.broker.confirm_timeout()));
                     }
                 }
                 event = events.next() => match event {
@@ -132,26 +138,26 @@ impl Supervisor {
         opened.session
     }
 
-    /// Other connections, while those at hand still work.
+    /// Opens other connections while the present ones still work.
     async fn open_beside(&self) -> Option<Opened> {
-        tracing::warn!(connection.name = self.config.name, "a queue that is not full still refuses messages; connecting again");
+        tracing::warn!(connection.name = self.name, "a queue that is not full still refuses messages; connecting again");
         let opened = async {
-            let (connection, address) = connect(&self.config.url, &self.declaring()).await?;
+            let (connection, node) = self.broker.connect(&self.declaring()).await?;
             let events = connection.events_listener().boxed();
-            let session = Arc::new(Session::open(&self.config, connection, address, self.topology.clone()).await?);
+            let session = Arc::new(self.open(connection, node).await?);
             Ok::<_, BrokerError>(Opened { session, events })
         };
         match opened.await {
             Ok(opened) => Some(opened),
             Err(error) => {
-                tracing::warn!(connection.name = self.config.name, error = %chain(&error), "no other connection could be made");
+                tracing::warn!(connection.name = self.name, error = %chain(&error), "no other connection could be made");
                 None
             }
         }
     }
 }
 
-/// Closes connections that take no new messages, once the broker has spoken about those that they took.
+/// Closes connections that take no new messages, once all their messages are resolved.
 async fn leave(session: Arc<Session>, patience: Duration) {
     let begun = Instant::now();
     while !session.publishing.is_idle() && begun.elapsed() < patience {

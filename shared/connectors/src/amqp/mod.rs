@@ -1,4 +1,4 @@
-//! Messages to brokers of others.
+//! Messages to brokers of other systems.
 
 use crate::concealment::Concealment;
 use crate::connector::{Connector, Test, TlsAdvice};
@@ -15,10 +15,10 @@ use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Connections of one process to one broker: each publishes one message after the other.
+/// Maximum connections of one process to one broker: each publishes one message after another.
 const MAX_CONNECTIONS: usize = 4;
 
-/// The ports that the schemes of addresses stand for.
+/// The default ports of the schemes.
 const PORTS: [(&str, u16); 2] = [("amqp", 5672), ("amqps", 5671)];
 
 impl Connector for AmqpConnection {
@@ -42,7 +42,7 @@ impl Connector for AmqpConnection {
     }
 }
 
-/// Makes sessions of one connection.
+/// Creates sessions of one connection.
 #[derive(Clone)]
 pub(crate) struct AmqpSessions {
     connection: Arc<Connection>,
@@ -63,7 +63,7 @@ impl Manager for AmqpSessions {
     async fn create(&self) -> Result<RemotePublisher, ExecutionError> {
         let target = Target(&self.connection);
         let url = self.amqp.url.expose();
-        // The parser's own words may hold the password.
+        // The text of the parser may contain the password.
         let (host, port) =
             endpoint(url).map_err(|_| ExecutionError::permanent(ErrorCode::Connection, format!("{target}: its url cannot be read")))?;
         let addresses = self.reach.resolve(&host, port).await.map_err(|error| target.at(error))?;
@@ -93,11 +93,11 @@ impl Manager for AmqpSessions {
 }
 
 impl Connectors {
-    /// Publishes a message and waits until the broker has it in a queue. Gives `{ messageId }`.
+    /// Publishes a message and waits until the broker has it in a queue. Returns `{ messageId }`.
     ///
     /// # Errors
-    /// `Remote` for what the broker refuses, `Connection` for a login that is not accepted, `Unreachable` and `Timeout`. The text
-    /// says whether the message may have been published where that is not known.
+    /// `Remote` if the broker refuses it, `Connection` for a login that is not accepted, `Unreachable` and `Timeout`. If it is unknown
+    /// whether the message was published, the text says so.
     pub async fn amqp(&self, connection: &Arc<Connection>, message: RemoteMessage, bounds: Bounds) -> Result<Value, ExecutionError> {
         let target = Target::enabled(connection)?;
         let ConnectionKind::Amqp(amqp) = &connection.kind else { return Err(target.is_no("message broker (amqp)")) };

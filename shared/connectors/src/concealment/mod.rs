@@ -1,7 +1,7 @@
-//! Keeps what an operator wrote into a connection out of texts that remote systems send back: "Cannot POST /services/T0/B0/TOKEN".
+//! Removes the secrets of a connection from texts of remote systems: "Cannot POST /services/T0/B0/TOKEN".
 //!
-//! Messages of Forebay itself name a connection and its host, and never hold more of its address. Remote systems repeat what they were
-//! sent, and their words stand in errors, the history and alerts.
+//! Messages of Forebay name a connection and its host, and never more of its address. Remote systems repeat requests, and their texts are
+//! part of errors, the history and notifications.
 
 mod written;
 
@@ -12,54 +12,54 @@ use forebay_contract::outcome::ExecutionError;
 use percent_encoding::percent_decode_str;
 use reqwest::Url;
 
-/// Stands where a part was.
+/// Replaces a concealed part.
 const CONCEALED: &str = "***";
-/// Shorter paths and words of an address are no secret, and would stand in any text.
+/// Minimum characters of a concealed path or word of an address: shorter ones are not secret, and occur in any text.
 const MIN_OF_ADDRESS: usize = 8;
-/// Shorter ones are not worth the name of a secret.
+/// Minimum characters of a concealed secret.
 const MIN_SECRET: usize = 6;
 
-/// Texts that are not shown.
+/// Texts that are concealed.
 #[derive(Debug, Default)]
 pub struct Concealment(Vec<String>);
 
 impl Concealment {
-    /// Everything of an address after scheme, host and port.
+    /// Conceals an address after scheme, host and port.
     pub fn of_url(url: &str) -> Self {
         let mut concealment = Self::default();
         concealment.add_url(url);
         concealment.ordered()
     }
 
-    /// The secrets of a connection, and its address after scheme, host and port.
+    /// Conceals the secrets of a connection, and its address after scheme, host and port.
     pub fn of(connection: &Connection) -> Self {
         let mut concealment = Self::default();
         connector_of(&connection.kind).conceal(&mut concealment);
         concealment.ordered()
     }
 
-    /// Conceals the value of an `Authorization` too, with or without its scheme: an access token is in no connection.
+    /// Also conceals the value of an `Authorization` header, with or without its scheme: an access token is not part of a connection.
     pub fn and_authorization(mut self, value: &str) -> Self {
         self.add_secret(value.split_once(' ').map_or(value, |(_, credentials)| credentials));
         self.ordered()
     }
 
-    /// The text without what is concealed, in whatever way that is written in it.
+    /// Returns the text with concealed parts replaced, in any encoding.
     pub fn conceal(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, part| written::replaced(&text, part, CONCEALED, None))
     }
 
-    /// As [`conceal`](Self::conceal), of a text that was cut off at its end: the beginning of a secret that stands there is concealed too.
+    /// Returns a truncated text with concealed parts replaced, including the beginning of a secret at its end.
     pub fn conceal_cut_off(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, part| written::replaced(&text, part, CONCEALED, Some(MIN_SECRET)))
     }
 
-    /// The failure without what is concealed.
+    /// Returns the failure with concealed parts replaced.
     pub fn conceal_in(&self, error: ExecutionError) -> ExecutionError {
         ExecutionError { message: self.conceal(&error.message), ..error }
     }
 
-    /// Adds everything of an address after scheme, host and port, and its user name and password.
+    /// Adds an address after scheme, host and port, and its user name and password.
     pub(crate) fn add_url(&mut self, url: &str) {
         let Ok(url) = Url::parse(url) else { return };
         self.add_word(url.username());
@@ -71,20 +71,20 @@ impl Concealment {
         url.query_pairs().for_each(|(_, value)| self.add(&value, MIN_SECRET));
     }
 
-    /// A word such as `customers` is an address' own; one with digits or capitals may be a token.
+    /// Adds a word of an address if it may be a token: it has digits or capitals, unlike `customers`.
     fn add_word(&mut self, word: &str) {
         if word.chars().any(|c| c.is_ascii_digit() || c.is_ascii_uppercase()) {
             self.add(word, MIN_OF_ADDRESS);
         }
     }
 
-    /// Adds a password, and what HTTP's Basic authentication makes of it.
+    /// Adds a password, and its encoding in Basic authentication.
     pub(crate) fn add_credentials(&mut self, username: &str, password: &str) {
         self.add_secret(password);
         self.add_secret(&BASE64.encode(format!("{username}:{password}").as_bytes()));
     }
 
-    /// Adds a secret in every form.
+    /// Adds a secret in all forms.
     pub(crate) fn add_secret(&mut self, secret: &str) {
         self.add(secret, MIN_SECRET);
     }
@@ -98,7 +98,7 @@ impl Concealment {
         }
     }
 
-    /// The longest first: a part of another is not left over.
+    /// Sorts by length, the longest first, so that no part of a longer text remains.
     fn ordered(mut self) -> Self {
         self.0.sort_by_key(|part| std::cmp::Reverse(part.len()));
         self

@@ -1,8 +1,8 @@
-//! Finds a text in another one that has it in percent-encoding, as a string of JSON or as HTML, whole or in part: remote systems repeat
-//! what they were sent in the notation of their answer.
+//! Finds a text within another one in percent-encoding, as a JSON string or as HTML, whole or in part: remote systems repeat requests in
+//! the notation of their response.
 
-/// The text with `by` wherever `part` is written. `cut_off`: the text was cut off at its end, where so many characters of `part` stand
-/// for the whole.
+/// Replaces each occurrence of `part` in the text by `by`. `cut_off`: the text is truncated, and this many characters of `part` at its end
+/// count as an occurrence.
 pub(super) fn replaced(text: &str, part: &str, by: &str, cut_off: Option<usize>) -> String {
     let mut replaced = String::with_capacity(text.len());
     let mut at = 0;
@@ -18,9 +18,9 @@ pub(super) fn replaced(text: &str, part: &str, by: &str, cut_off: Option<usize>)
     replaced
 }
 
-/// Bytes of `part` at the start of the text; `None`: something else stands there.
+/// Returns the bytes of `part` at the start of the text; `None`: the text begins otherwise.
 fn length_of(part: &str, text: &str, cut_off: Option<usize>) -> Option<usize> {
-    // More than one where a character can be read in several ways: `%` alone, or with what follows it.
+    // Several if a character can be read in several ways: `%` alone, or with the characters after it.
     let mut ends = vec![0];
     for (index, character) in part.chars().enumerate() {
         if cut_off.is_some_and(|enough| index >= enough) && ends.iter().any(|end| is_cut_off(&text[*end..])) {
@@ -37,18 +37,18 @@ fn length_of(part: &str, text: &str, cut_off: Option<usize>) -> Option<usize> {
     ends.into_iter().max().filter(|length| *length > 0)
 }
 
-/// Whether a text ends before its next character is whole.
+/// Whether a text ends before its next character is complete.
 fn is_cut_off(rest: &str) -> bool {
     rest.is_empty() || rest.len() < "\\u0000".len() && rest.starts_with(['%', '\\', '&'])
 }
 
-/// Bytes that the character takes at the start of the text, in each way in which it stands there.
+/// Returns the bytes of the character at the start of the text, in each encoding in which it occurs there.
 fn lengths(character: char, text: &str) -> impl Iterator<Item = usize> {
     let itself = text.starts_with(character).then(|| character.len_utf8());
     [itself, percent(character, text), json(character, text), html(character, text)].into_iter().flatten()
 }
 
-/// RFC 3986, section 2.1; a space also as forms have it.
+/// Percent-encoding (RFC 3986, section 2.1); a space may also be encoded as in forms.
 fn percent(character: char, text: &str) -> Option<usize> {
     if character == ' ' && text.starts_with('+') {
         return Some(1);
@@ -65,7 +65,7 @@ fn percent(character: char, text: &str) -> Option<usize> {
     Some(text.len() - rest.len())
 }
 
-/// RFC 8259, section 7.
+/// JSON escapes (RFC 8259, section 7).
 fn json(character: char, text: &str) -> Option<usize> {
     let escaped = text.strip_prefix('\\')?;
     let short = match character {

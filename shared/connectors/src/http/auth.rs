@@ -1,4 +1,4 @@
-//! How HTTP calls by a connection are authenticated: its headers.
+//! Authentication of HTTP calls through a connection: its headers.
 
 use super::token::Grant;
 use crate::{Connectors, Target};
@@ -12,10 +12,10 @@ use std::sync::Arc;
 pub type Headers = Vec<(HeaderName, HeaderValue)>;
 
 impl Connectors {
-    /// The headers of a call: the connection's own and those that authenticate it, all marked as sensitive.
+    /// Returns the headers of a call: those of the connection and those that authenticate it, all marked as sensitive.
     ///
     /// # Errors
-    /// `Connection` where they cannot be sent or no token is given; transient where the token's server may give one later.
+    /// `Connection` if they cannot be sent or no token is issued; transient if the token endpoint may issue one later.
     pub async fn authorize(
         &self,
         client: &reqwest::Client,

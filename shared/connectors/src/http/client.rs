@@ -1,4 +1,4 @@
-//! HTTP clients: connections are kept and reused over executions.
+//! HTTP clients: connections are reused over executions.
 
 use crate::{Connectors, Reach, Target, tls};
 use forebay_contract::Name;
@@ -11,18 +11,19 @@ use rustls::ClientConfig;
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// Redirects that are followed in one call.
+/// Maximum redirects of one call.
 pub const MAX_REDIRECTS: usize = 5;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Shorter than the keep-alive of common servers and balancers (60 s and more), so that we close first and never race a close.
+/// Time after which idle connections are closed. It is shorter than the keep-alive of common servers and load balancers (60 s and more), so
+/// that they do not close a connection that is about to be used.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 
-/// A client that follows no redirect by itself: it would turn a POST into a GET, and says nothing of it.
+/// Creates a client that does not follow redirects by itself: it would turn a POST into a GET without notice.
 pub fn client(reach: &Reach, mut tls: ClientConfig) -> Result<reqwest::Client, reqwest::Error> {
     tls.alpn_protocols = vec![b"http/1.1".to_vec()];
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
-        // A proxy of the environment would resolve names past the policy.
+        // A proxy of the environment would resolve names without the policy.
         .no_proxy()
         .dns_resolver(reach.dns_resolver())
         .redirect(Policy::none())
@@ -32,19 +33,20 @@ pub fn client(reach: &Reach, mut tls: ClientConfig) -> Result<reqwest::Client, r
         .build()
 }
 
-/// Clients of connections that say which certificate they trust. There are few: one a connection.
+/// Clients of connections with their own trusted certificates. There are few: one for each connection.
 #[derive(Default)]
 pub(crate) struct OwnClients(Mutex<HashMap<ClientKey, (ServerTrust, reqwest::Client)>>);
 
-/// Tenant, connection, and whether it is for the connection's own host.
+/// The key of a client: tenant, connection, and true for the connection's own host.
 type ClientKey = (Name, Name, bool);
 
 impl Connectors {
-    /// The client for a call of `url` by the connection: `usual`, unless the connection says which certificate it trusts. For a `token_url`
-    /// on another host, the authorities that it names are trusted beside those of the machine; a certificate is its own host's only.
+    /// Returns the client for a call of `url` through the connection: `usual`, unless the connection has its own trusted certificate. For a
+    /// `token_url` on another host, its authorities are trusted in addition to those of the machine; a certificate counts only for the host
+    /// of the connection.
     ///
     /// # Errors
-    /// `Connection`: what the connection trusts cannot be read.
+    /// `Connection`: the trusted certificate cannot be read.
     pub fn client_for(
         &self,
         usual: &reqwest::Client,

@@ -23,8 +23,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Request, Url};
 use send::{Called, NotFollowed, Sent, origin, send};
 
-/// All but what RFC 3986, section 2.3, leaves unreserved: `application/x-www-form-urlencoded` of RFC 6749, appendix B, but for blanks as
-/// `%20`, which means the same.
+/// All characters except the unreserved ones of RFC 3986, section 2.3: `application/x-www-form-urlencoded` of RFC 6749, appendix B, but
+/// with `%20` for blanks, which is equivalent.
 const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 impl Connector for HttpConnection {
@@ -44,7 +44,7 @@ impl Connector for HttpConnection {
                 let ClientCredentials { token_url, client_id, client_secret, scope: _, parameters: _, in_body: _ } = credentials;
                 concealment.add_url(token_url);
                 concealment.add_credentials(client_id, client_secret.expose());
-                // As the client sends them: RFC 6749, section 2.3.1.
+                // In the form in which the client sends them: RFC 6749, section 2.3.1.
                 concealment.add_credentials(&form_encoded(client_id), &form_encoded(client_secret.expose()));
             }
         }
@@ -59,7 +59,7 @@ impl Connector for HttpConnection {
     }
 }
 
-/// A GET of the address itself: what it answers says little but for 401 and 403, since paths of steps go under it.
+/// Sends a GET request to the address itself: only 401 and 403 are significant, since paths of steps are below it.
 async fn check(http: &HttpConnection, test: Test<'_>) -> Result<String, ExecutionError> {
     let Test { connectors, client, connection } = test;
     let target = Target(connection);
@@ -73,7 +73,7 @@ async fn check(http: &HttpConnection, test: Test<'_>) -> Result<String, Executio
     let called = Called::by_connection(&Method::GET, connection, "");
     let client = connectors.client_for(client, connection, http, request.url())?;
     let Sent { response, not_followed } = send(&client, request, Redirects::Error, &called).await.map_err(|error| {
-        // Of TLS and of addresses that are not permitted it is said already what to do.
+        // The errors of TLS and of addresses that are not permitted contain advice already.
         let advice = if error.transient { "; check url" } else { "" };
         ExecutionError { message: format!("{}{advice}", error.message), ..error }
     })?;
@@ -86,7 +86,7 @@ async fn check(http: &HttpConnection, test: Test<'_>) -> Result<String, Executio
         let what = format!("it answered {status}{redirect}: begin it with {other} in place of {}", origin(&url));
         return Err(wrong(ErrorCode::Connection, what));
     }
-    // Its path may be a secret.
+    // The path may be a secret.
     Ok(format!("HTTP service at {}, answered {status} to a GET{redirect}", http.address()))
 }
 

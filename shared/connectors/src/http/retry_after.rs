@@ -1,33 +1,33 @@
-//! How long a service asks to be left alone: `Retry-After` (RFC 9110, section 10.2.3).
+//! The pause that a service requests: `Retry-After` (RFC 9110, section 10.2.3).
 
 use http::StatusCode;
 use http::header::{HeaderMap, RETRY_AFTER};
 use std::time::{Duration, SystemTime};
 
-/// Bounds what is read. It is the greatest number of seconds that HTTP knows (RFC 9111, section 1.2.2), and longer than any wait.
+/// Maximum value. It is the greatest number of seconds in HTTP (RFC 9111, section 1.2.2), and longer than any wait.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(1 << 31);
 
-/// The longest time that the headers ask for. `None`: they ask for none, or for none that can be read.
+/// Returns the longest pause that the headers request. `None`: there is none, or none that can be read.
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let now = SystemTime::now();
     headers.get_all(RETRY_AFTER).iter().filter_map(|value| read(value.to_str().ok()?.trim(), now)).max()
 }
 
-/// Whether a failure of this status may go better later: a 5xx, and the statuses that ask to come again.
+/// Whether a failure with this status may succeed later: a 5xx, and the statuses that allow a repetition.
 pub fn comes_again(status: StatusCode) -> bool {
     let asks = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
     status.is_server_error() || asks.contains(&status)
 }
 
-/// Seconds, which some services write with a fraction, or a date in one of the three forms of HTTP (section 5.6.7). A date that has passed
-/// asks for no time.
+/// Reads seconds, which some services write with a fraction, or a date in one of the three forms of HTTP (section 5.6.7). A date in the
+/// past is no pause.
 fn read(text: &str, now: SystemTime) -> Option<Duration> {
     let asked = if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
         let seconds = text.parse().ok()?;
         Duration::try_from_secs_f64(seconds).unwrap_or(MAX_RETRY_AFTER)
     } else {
         let at = httpdate::parse_http_date(text).ok();
-        // Some services write the zone of a mail's date, such as `+0000`.
+        // Some services write the zone as in emails, such as `+0000`.
         let at = at.or_else(|| of_mail(text))?;
         at.duration_since(now).unwrap_or_default()
     };

@@ -1,4 +1,4 @@
-//! Sends one request, follows the redirects that may be followed, and names the call in messages.
+//! Sends one request, follows permitted redirects, and names the call in messages.
 
 use super::Headers;
 use super::client::MAX_REDIRECTS;
@@ -16,29 +16,30 @@ use reqwest::{Request, Response, Url};
 use std::fmt;
 use std::sync::Arc;
 
-/// How a call is named in messages. Of an address only scheme, host and port: the rest may be a secret, such as that of a webhook.
+/// The name of a call in messages. It contains only scheme, host and port of an address: the rest may be a secret, such as that of a
+/// webhook.
 pub struct Called {
     text: String,
     address: Address,
-    /// Values of `Authorization` that its requests carry.
+    /// Values of `Authorization` in its requests.
     authorizations: Mutex<Vec<String>>,
 }
 
-/// What an answer may repeat of an address and is not shown either.
+/// The secrets that a response may repeat.
 enum Address {
     Url(String),
     Of(Arc<Connection>),
-    /// Of the server of its access tokens.
+    /// Those of the token endpoint.
     OfTokens(Arc<Connection>),
 }
 
 impl Called {
-    /// A call of an address that the step itself gives.
+    /// Names a call of an address that the step contains.
     pub fn by_url(method: &Method, url: &Url) -> Self {
         Self { text: format!("{method} {}", origin(url)), address: Address::Url(url.as_str().to_owned()), authorizations: Mutex::default() }
     }
 
-    /// A call by a connection. `path`: the step's own, under the connection's address.
+    /// Names a call through a connection. `path` is that of the step, below the connection's address.
     pub fn by_connection(method: &Method, connection: &Arc<Connection>, path: &str) -> Self {
         let path = path.split(['?', '#']).next().unwrap_or_default().trim_start_matches('/');
         let path = if path.is_empty() { String::new() } else { format!("/{path} ") };
@@ -46,28 +47,28 @@ impl Called {
         Self { text, address: Address::Of(Arc::clone(connection)), authorizations: Mutex::default() }
     }
 
-    /// A call of the server of a connection's access tokens.
+    /// Names a call of a connection's token endpoint.
     pub fn of_tokens(text: String, connection: &Connection) -> Self {
         Self { text, address: Address::OfTokens(Arc::new(connection.clone())), authorizations: Mutex::default() }
     }
 
-    /// Says what a request of the call carries, before it is sent: the answer may repeat it.
+    /// Adds the headers of a request before it is sent: the response may repeat them.
     pub fn carries(&self, headers: &Headers) {
         let values = headers.iter().filter(|(name, _)| *name == AUTHORIZATION).filter_map(|(_, value)| value.to_str().ok());
         self.authorizations.lock().extend(values.map(str::to_owned));
     }
 
-    /// The beginning of an answer, without what it repeats of the address and the credentials.
+    /// Returns the beginning of a response, without repeated secrets.
     pub fn conceal_cut_off(&self, text: &str) -> String {
         self.concealment().conceal_cut_off(text)
     }
 
-    /// As [`conceal_cut_off`](Self::conceal_cut_off), of a whole text.
+    /// Returns a whole text, without repeated secrets.
     pub fn conceal(&self, text: &str) -> String {
         self.concealment().conceal(text)
     }
 
-    /// The same of a failure.
+    /// Returns a failure, without repeated secrets.
     pub fn conceal_in(&self, error: ExecutionError) -> ExecutionError {
         self.concealment().conceal_in(error)
     }
@@ -88,24 +89,24 @@ impl fmt::Display for Called {
     }
 }
 
-/// Scheme, host and port.
+/// Returns scheme, host and port.
 pub(super) fn origin(url: &Url) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default())
 }
 
-/// The last answer to a call.
+/// The last response to a call.
 pub struct Sent {
-    /// The response, its body not read yet.
+    /// The response, whose body has not been read yet.
     pub response: Response,
-    /// Why its redirect was not followed; absent: it is none.
+    /// The reason for which its redirect was not followed; absent: it is not one.
     pub not_followed: Option<NotFollowed>,
 }
 
-/// A redirect that is left to the step.
+/// A redirect that was not followed.
 pub struct NotFollowed {
     reason: Reason,
-    /// Where it leads, as far as it may be shown.
+    /// Its target, without secrets.
     to: String,
     leads_to: Option<Url>,
     from: Url,
@@ -115,28 +116,28 @@ pub struct NotFollowed {
 enum Reason {
     /// The method has an effect, and the request would become a GET.
     BecomesGet,
-    /// It leads to another scheme, host or port.
+    /// It leads to another origin: scheme, host or port.
     OtherOrigin,
     TooMany,
-    /// It does not say where it leads.
+    /// It has no `Location`.
     NoLocation,
-    /// It has no address that can be read.
+    /// Its `Location` is not a valid address.
     NoAddress,
 }
 
 impl NotFollowed {
-    /// Whether the step may ask to follow it.
+    /// Whether the definition may allow to follow it.
     pub fn may_be_followed(&self) -> bool {
         self.reason == Reason::BecomesGet && self.leads_to.as_ref().is_some_and(|to| origin(to) == origin(&self.from))
     }
 
-    /// The other scheme, host and port at which everything under the address is now: the path is the same there.
+    /// Returns the other origin to which everything below the address has moved: the path is unchanged.
     pub fn moved_to(&self) -> Option<String> {
         let to = self.leads_to.as_ref().filter(|to| self.reason == Reason::OtherOrigin && to.path() == self.from.path())?;
         Some(origin(to))
     }
 
-    /// The part of a message after the status. `address`: the field that holds the address.
+    /// Returns the part of a message after the status. `address` is the field with the address.
     pub fn explain(&self, method: &Method, address: &str) -> String {
         let Self { reason, to, .. } = self;
         match reason {
@@ -155,7 +156,7 @@ impl NotFollowed {
     }
 }
 
-/// The request that a redirect asks for.
+/// The request of a redirect.
 #[derive(Debug, PartialEq, Eq)]
 struct Next {
     url: Url,
@@ -163,8 +164,9 @@ struct Next {
     keeps_body: bool,
 }
 
-/// RFC 9110, section 15.4: 307 and 308 repeat the request; 301, 302 and 303 turn it into a GET in most clients, so that what it was to do
-/// is lost. They are followed for safe methods (section 9.2.1), which lose nothing. `None`: the status is no redirect.
+/// Returns the request of a redirect (RFC 9110, section 15.4). 307 and 308 repeat the request; 301, 302 and 303 turn it into a GET in most
+/// clients, so that the request is not carried out. They are followed for safe methods (section 9.2.1). `None`: the status is not a
+/// redirect.
 fn next(status: StatusCode, method: &Method, from: &Url, location: Option<&str>, rule: Redirects) -> Option<Result<Next, Reason>> {
     let is_redirect = [301, 302, 303, 307, 308].contains(&status.as_u16());
     if !is_redirect {
@@ -191,14 +193,14 @@ fn next(status: StatusCode, method: &Method, from: &Url, location: Option<&str>,
     Some(Ok(Next { url, method, keeps_body }))
 }
 
-/// Where a redirect leads, without what may be a secret.
+/// Returns the target of a redirect, without secrets.
 fn shown(from: &Url, location: Option<&str>) -> String {
     let Some(to) = location.and_then(|location| from.join(location).ok()) else { return "an address that cannot be read".to_owned() };
     let path = if to.path() == from.path() { "the same path" } else { "another path" };
     if to.origin() == from.origin() { format!("{path} of the same host") } else { format!("{path} at {}", origin(&to)) }
 }
 
-/// Sends the request, and those that redirects within the same origin ask for.
+/// Sends the request, and those of redirects within the same origin.
 pub async fn send(client: &reqwest::Client, request: Request, rule: Redirects, target: &Called) -> Result<Sent, ExecutionError> {
     let mut request = request;
     let mut redirects = 0;
@@ -210,7 +212,7 @@ pub async fn send(client: &reqwest::Client, request: Request, rule: Redirects, t
             return Ok(Sent { response, not_followed: None });
         };
         let next = next.and_then(|next| if redirects < MAX_REDIRECTS { Ok(next) } else { Err(Reason::TooMany) });
-        // A body is always in memory, so that a request can be repeated.
+        // A body is always in memory, so a request can be repeated.
         let repeated = next.and_then(|next| again.map(|again| (next, again)).ok_or(Reason::NoAddress));
         let (next, again) = match repeated {
             Ok(repeated) => repeated,
@@ -237,7 +239,7 @@ fn redirected(mut request: Request, next: Next) -> Request {
     request
 }
 
-/// The failure of a call that got no whole answer.
+/// Returns the failure of a call without a complete response.
 pub fn unreachable(target: &Called, error: reqwest::Error) -> ExecutionError {
     if let Some(refused) = Reach::refusal_in(&error) {
         return ExecutionError::permanent(ErrorCode::Unreachable, format!("{target}: {refused}"));

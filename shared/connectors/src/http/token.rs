@@ -1,5 +1,5 @@
-//! Access tokens of OAuth 2.0 client credentials (RFC 6749, section 4.4): kept until shortly before their end, and shared by processes
-//! where there is a store for them. A process that cannot ask the store fetches a token of its own.
+//! Access tokens of OAuth 2.0 client credentials (RFC 6749, section 4.4): reused until shortly before they expire, and shared by processes
+//! if there is a store for them. While the store is away, a process fetches its own token.
 
 use super::auth::{basic, header};
 use super::retry_after::{comes_again, retry_after};
@@ -22,40 +22,39 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::Instrument;
 
-/// A token is not used in its last seconds, since the call that carries it takes some time too; of one that lives briefly, in the last
-/// fifth of its life.
+/// A token is not used in its last seconds, since the call takes some time too; if its lifetime is short, not in the last fifth of it.
 const BEFORE_ITS_END: Duration = Duration::from_secs(30);
 const LAST_PART: u32 = 5;
-/// Where the server does not say how long a token lives (RFC 6749, section 5.1, recommends that it does).
+/// Lifetime of a token if the server does not return one (RFC 6749, section 5.1, recommends that it does).
 const USUAL_LIFE: Duration = Duration::from_secs(300);
-/// Bounds what a server may promise.
+/// Maximum lifetime of a token.
 const MAX_LIFE: Duration = Duration::from_secs(86_400);
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long the store may take to answer before the process goes on without it.
+/// Maximum wait for the store, after which the process continues without it.
 const STORE_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often it is looked whether another process has fetched a token.
+/// Interval at which a process checks whether another process has fetched a token.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
-/// Tokens are some kilobytes at most.
+/// Maximum bytes of a response; tokens have some kilobytes at most.
 const MAX_TOKEN_BYTES: usize = 64 * 1024;
 
 /// Access tokens by connection.
 pub(crate) struct Tokens {
     entries: Mutex<HashMap<(Name, Name), Entry>>,
-    /// Absent: this process shares tokens with no other.
+    /// Absent: this process does not share tokens.
     store: Option<Arc<dyn TokenStore>>,
-    /// Whether the first token of a connection is fetched although a shared one can be used.
+    /// Whether the first token of a connection is fetched although a shared one is valid.
     fetches_first: bool,
 }
 
 struct Entry {
     connection: Arc<Connection>,
-    /// Locked while a token is fetched: those that come meanwhile wait for it.
+    /// Locked while a token is fetched: other calls wait for it.
     place: Place,
 }
 
 type Place = Arc<tokio::sync::Mutex<Known>>;
 
-/// What this process knows of a connection's token.
+/// The token of a connection in this process.
 #[derive(Default)]
 struct Known {
     token: Option<Token>,
@@ -66,12 +65,12 @@ struct Known {
 #[derive(Clone)]
 struct Token {
     text: Secret,
-    /// The whole value of `Authorization`.
+    /// The value of the `Authorization` header.
     value: HeaderValue,
     until: Instant,
 }
 
-/// The source of a connection's tokens.
+/// The parameters for fetching a connection's tokens.
 #[derive(Clone, Copy)]
 pub(super) struct Grant<'g> {
     pub(super) connection: &'g Arc<Connection>,
@@ -84,7 +83,7 @@ impl<'g> Grant<'g> {
         Target(self.connection)
     }
 
-    /// Everything that the token depends on: with other settings it is another one's.
+    /// Returns all settings that the token depends on: with other settings it is the token of another owner.
     fn owner(self) -> TokenOwner {
         let Connection { tenant, name, .. } = &**self.connection;
         let ClientCredentials { token_url, client_id, client_secret, scope, parameters, in_body } = self.credentials;
@@ -98,12 +97,12 @@ impl Tokens {
         Self { entries: Mutex::default(), store, fetches_first: false }
     }
 
-    /// Tokens of a test: a new one is fetched, since the client may be refused by now, and is shared with those who use the one before.
+    /// Returns tokens for a test: a new one is fetched, since the client may be refused by now, and is shared with users of the one before.
     pub(crate) fn of_a_test(&self) -> Self {
         Self { entries: Mutex::default(), store: self.store.clone(), fetches_first: true }
     }
 
-    /// Forgets the token of a connection that was changed since.
+    /// Returns the place of the connection's token; it is empty if the connection was changed.
     fn place(&self, connection: &Arc<Connection>) -> Place {
         let mut entries = self.entries.lock();
         let key = (connection.tenant.clone(), connection.name.clone());
@@ -119,7 +118,8 @@ impl Tokens {
 }
 
 impl Connectors {
-    /// Forgets the token of headers that were refused, unless another one was fetched meanwhile. `false`: they hold no such token.
+    /// Drops the token of headers that were refused, unless another one was fetched meanwhile. Returns `false` if they contain no such
+    /// token.
     pub async fn invalidate(&self, connection: &Arc<Connection>, http: &HttpConnection, refused: &Headers) -> bool {
         let HttpAuthentication::OAuth2(_) = http.authentication else { return false };
         let Some((_, refused)) = refused.iter().find(|(name, _)| *name == AUTHORIZATION) else { return false };
@@ -131,10 +131,10 @@ impl Connectors {
         true
     }
 
-    /// The value of `Authorization`.
+    /// Returns the value of the `Authorization` header.
     ///
-    /// A token that has to be fetched is fetched to the end and shared, also when the caller's future is dropped meanwhile: a turn that
-    /// is not ended keeps every process waiting.
+    /// Fetching a token is always completed and shared, even if the caller's future is dropped meanwhile: every process would wait for a
+    /// turn that does not end.
     pub(super) async fn token(&self, client: &reqwest::Client, grant: Grant<'_>) -> Result<HeaderValue, ExecutionError> {
         let mut known = self.tokens().place(grant.connection).lock_owned().await;
         if let Some(token) = known.token.as_ref().filter(|token| Instant::now() < token.until) {
@@ -153,7 +153,7 @@ impl Connectors {
         })
     }
 
-    /// The token that processes share; a new one where there is none, or where the store is away.
+    /// Returns the shared token, or fetches a new one if there is none or the store is away.
     async fn shared_token(&self, client: &reqwest::Client, grant: Grant<'_>, mut refused: Option<Secret>) -> Result<Token, ExecutionError> {
         let Tokens { store, fetches_first, .. } = &self.tokens();
         let Some(store) = store else { return self.fetch_token(client, grant).await };
@@ -162,7 +162,7 @@ impl Connectors {
         let mut must_fetch = *fetches_first;
         let turn = loop {
             match asked(store.turn(&owner, refused.as_ref())).await {
-                // Taken for refused: what is given next is newer.
+                // It counts as refused, so that the next one is newer.
                 Ok(TokenTurn::Use(shared)) if must_fetch => (must_fetch, refused) = (false, Some(shared.token)),
                 Ok(TokenTurn::Use(shared)) => return Token::of(&grant.target(), shared),
                 Ok(TokenTurn::Fetch(turn)) => break Some(turn),
@@ -221,7 +221,7 @@ impl Connectors {
         }
         *request.body_mut() = Some(pairs.join("&").into());
         let (asked, called) = (Instant::now(), Called::of_tokens(format!("{target}: token_url"), grant.connection));
-        // A token request that became a GET would be another request, with the client's secret in it.
+        // A token request must not become a GET, which would contain the client's secret.
         let client = self.client_for(client, grant.connection, grant.http, request.url())?;
         let Sent { response, not_followed } = send(&client, request, Redirects::Error, &called).await?;
         let (status, asked_to_wait) = (response.status(), retry_after(response.headers()));
@@ -258,25 +258,26 @@ async fn asked<T>(answer: impl Future<Output = Result<T, TokenStoreError>>) -> R
     tokio::time::timeout(STORE_TIMEOUT, answer).await.unwrap_or_else(too_slow)
 }
 
-/// Without regard to case (RFC 6749, section 5.1). Some servers write `BearerToken`, others nothing.
+/// The case is ignored (RFC 6749, section 5.1). Some servers write `BearerToken`, others nothing.
 fn is_bearer(kind: &str) -> bool {
     let kind = kind.trim().to_ascii_lowercase();
     kind.is_empty() || kind.strip_prefix("bearer").is_some_and(|rest| ["", "token"].contains(&rest.trim_matches([' ', '_', '-'])))
 }
 
-/// Seconds; some servers write the number as a text. Zero and less say nothing: such a token could not be used at all.
+/// Returns the lifetime in seconds; some servers write the number as a text. Zero and negative numbers are ignored: such a token could not
+/// be used at all.
 fn life_in(answer: &Json) -> Option<Duration> {
     let life = answer.get("expires_in")?;
     let seconds = life.as_f64().or_else(|| life.as_str()?.trim().parse().ok())?;
     Duration::try_from_secs_f64(seconds).ok().filter(|life| !life.is_zero())
 }
 
-/// How long a token that lives so long is used.
+/// Returns the time for which a token of this lifetime is used.
 fn usable(life: Duration) -> Duration {
     life - BEFORE_ITS_END.min(life / LAST_PART)
 }
 
-/// `None` for what is no JSON or too long.
+/// Reads the response; `None` if it is not JSON or is too long.
 async fn read(mut response: Response) -> Result<Option<Json>, reqwest::Error> {
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await? {
@@ -288,7 +289,7 @@ async fn read(mut response: Response) -> Result<Option<Json>, reqwest::Error> {
     Ok(serde_json::from_slice(&bytes).ok())
 }
 
-/// Only the two members that RFC 6749, section 5.2, knows are shown: the rest may repeat the request.
+/// Only the two members of RFC 6749, section 5.2, are shown: the rest may repeat the request.
 fn refused(called: &Called, status: StatusCode, explained: &str, answer: Option<&Json>) -> ExecutionError {
     let mut message = format!("{called} answered {status}{explained}");
     for member in ["error", "error_description"] {

@@ -1,5 +1,5 @@
-//! Writes a mail as it goes over the wire (RFC 5322 and MIME): lines that end with CR LF, none longer than 998 bytes, and neither of
-//! the two alone, which servers refuse and which can hide a second mail behind the first.
+//! Writes an email for SMTP (RFC 5322 and MIME): lines end with CR LF, and are at most 998 bytes long. CR or LF alone is not allowed:
+//! servers refuse it, and it can hide a second email behind the first.
 
 use super::Mail;
 use forebay_contract::MailAddress;
@@ -11,12 +11,12 @@ use lettre::{Address, Message};
 use mime::Mime;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// What of a message's id is no `dot-atom-text` (RFC 5322, section 3.2.3), and the dot, of which there must not be two in a row.
+/// Characters of a message's id that are not in `dot-atom-text` (RFC 5322, section 3.2.3), and the dot, which must not be repeated.
 const ID: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'/');
-/// Longest line without its CR LF (RFC 5322, section 2.1.1).
+/// Maximum bytes of a line without its CR LF (RFC 5322, section 2.1.1).
 const MAX_LINE_BYTES: usize = 998;
 
-/// A file of a mail.
+/// An attachment of an email.
 #[derive(Debug, Clone)]
 pub struct MailFile {
     filename: String,
@@ -25,11 +25,11 @@ pub struct MailFile {
 }
 
 impl MailFile {
-    /// A file from text: in the charset that the media type names, else in UTF-8, which a type of text then names. Without a media
-    /// type it is `text/plain`.
+    /// Creates an attachment from text: in the charset of the media type, otherwise in UTF-8, which is added to a text type. Without a
+    /// media type it is `text/plain`.
     ///
     /// # Errors
-    /// A name with a control character, a text that is no media type, and a character that the charset does not have.
+    /// A name with a control character, an invalid media type, and a character that the charset does not have.
     pub fn of_text(filename: String, content_type: Option<&str>, text: &str) -> Result<Self, String> {
         let kind = media_type(content_type.unwrap_or("text/plain"))?;
         let charset = match kind.get_param(mime::CHARSET) {
@@ -45,10 +45,11 @@ impl MailFile {
         Self::new(filename, kind.as_ref(), bytes.into_owned())
     }
 
-    /// A file from bytes. A type of text without a charset names UTF-8 where the bytes are UTF-8; nobody can tell otherwise.
+    /// Creates an attachment from bytes. UTF-8 is added to a text type without a charset, if the bytes are valid UTF-8; otherwise the
+    /// charset is unknown.
     ///
     /// # Errors
-    /// A name with a control character, and a text that is no media type.
+    /// A name with a control character, and an invalid media type.
     pub fn of_bytes(filename: String, content_type: Option<&str>, bytes: Vec<u8>) -> Result<Self, String> {
         let kind = media_type(content_type.unwrap_or("application/octet-stream"))?;
         let is_utf8 = kind.get_param(mime::CHARSET).is_none() && std::str::from_utf8(&bytes).is_ok();
@@ -66,12 +67,12 @@ impl MailFile {
 }
 
 fn media_type(text: &str) -> Result<Mime, String> {
-    // Written as the standard has it, however it came: lettre's parser is a strict one.
+    // The type is written in the standard form, since lettre's parser is strict.
     let read = MediaType::parse(text).and_then(|read| read.to_string().parse().ok());
     read.ok_or_else(|| format!("contentType: '{}' is no media type, such as text/csv", text.escape_debug()))
 }
 
-/// The media type, which names UTF-8 where it is one of text.
+/// Returns the media type, with UTF-8 as charset if it is a text.
 fn in_utf8(kind: &Mime) -> String {
     if kind.type_() != mime::TEXT {
         return kind.to_string();
@@ -80,7 +81,7 @@ fn in_utf8(kind: &Mime) -> String {
     format!("{}{}; charset=utf-8", kind.essence_str(), others.collect::<String>())
 }
 
-/// A mail as it is sent.
+/// An email in the form in which it is sent.
 pub(super) struct Written {
     pub envelope: lettre::address::Envelope,
     pub bytes: Vec<u8>,
@@ -89,12 +90,12 @@ pub(super) struct Written {
 }
 
 /// # Errors
-/// `Mapping` for a mail without a recipient, a subject with a line break, and an address that has no form for the wire.
+/// `Mapping` for an email without a recipient, a subject with a line break, and an address that SMTP cannot represent.
 pub(super) fn written(mail: &Mail, from: &MailAddress) -> Result<Written, ExecutionError> {
     let wrong = |message: String| ExecutionError::permanent(ErrorCode::Mapping, message);
     let from = mailbox("from", from)?;
     let id = format!("<{}@{}>", utf8_percent_encode(&mail.id, ID), from.email.domain());
-    // A line break in a header would begin another one.
+    // A line break in a header would begin another header.
     if mail.subject.chars().any(|character| character.is_control() && character != '\t') {
         let message = "subject: the text holds a line break or another control character; take it out, for example with gsub";
         return Err(wrong(message.to_owned()));
@@ -152,7 +153,7 @@ enum Part {
     Multi(MultiPart),
 }
 
-/// Quoted-printable, or Base64 where most of the text is not ASCII: either keeps every line short and every character.
+/// Encodes a text as quoted-printable, or as Base64 if most of it is not ASCII: both keep lines short and all characters.
 fn text_body(text: &str) -> Body {
     let text = text.replace("\r\n", "\n").replace('\r', "\n").replace('\n', "\r\n");
     let others = text.bytes().filter(|byte| !byte.is_ascii()).count();
@@ -161,11 +162,11 @@ fn text_body(text: &str) -> Body {
 }
 
 fn encoded(bytes: Vec<u8>, encoding: ContentTransferEncoding) -> Body {
-    // These two encodings take any bytes.
+    // These two encodings accept any bytes.
     Body::new_with_encoding(bytes, encoding).unwrap_or_else(Body::new)
 }
 
-/// What every mail must hold to, however it was written.
+/// Checks the rules that every email must follow, however it was written.
 fn check_lines(bytes: &[u8]) -> Result<(), &'static str> {
     let mut length = 0;
     for (index, byte) in bytes.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Mail by SMTP.
+//! Emails by SMTP.
 
 mod message;
 mod session;
@@ -21,7 +21,7 @@ use session::{MailSession, refused};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Sessions of one process with one server: each sends one mail after the other.
+/// Maximum sessions of one process with one server: each sends one email after another.
 const MAX_SESSIONS: usize = 8;
 
 impl Connector for SmtpConnection {
@@ -54,7 +54,7 @@ async fn check(smtp: &SmtpConnection, Test { connectors, connection, .. }: Test<
     })
 }
 
-/// How the connection writes its mode: as a word, or in the object that names what is trusted.
+/// Returns the mode in the form in which the connection writes it: as a word, or in the object with the trusted certificate.
 fn mode(smtp: &SmtpConnection, word: &'static str, in_object: &'static str) -> &'static str {
     match smtp.trust {
         ServerTrust::Machine => word,
@@ -62,20 +62,20 @@ fn mode(smtp: &SmtpConnection, word: &'static str, in_object: &'static str) -> &
     }
 }
 
-/// One mail, rendered.
+/// A rendered email.
 #[derive(Debug, Clone, Default)]
 pub struct Mail {
-    /// Unique; the same for the same mail.
+    /// A unique id; the same for repetitions of the same email.
     pub id: String,
     /// The sender; absent: the connection's.
     pub from: Option<MailAddress>,
-    /// The recipients that everybody sees.
+    /// The visible recipients.
     pub to: Vec<MailAddress>,
-    /// As `to`.
+    /// Further visible recipients.
     pub cc: Vec<MailAddress>,
-    /// As `to`; in no header.
+    /// Hidden recipients, which are in no header.
     pub bcc: Vec<MailAddress>,
-    /// Where answers go.
+    /// The address for replies.
     pub reply_to: Option<MailAddress>,
     /// The subject.
     pub subject: String,
@@ -88,12 +88,12 @@ pub struct Mail {
 }
 
 impl Connectors {
-    /// Sends a mail to all of its recipients, or to none where the server refuses one of them. Gives `{ messageId, accepted }`,
-    /// `accepted` being the addresses.
+    /// Sends an email to all of its recipients, or to none if the server refuses one of them. Returns `{ messageId, accepted }`; `accepted`
+    /// has the addresses.
     ///
     /// # Errors
-    /// `Mapping` for what makes no mail, `Remote` for what the server refuses: transient with 4xx, for good with 5xx. `Connection`
-    /// where the login is not accepted.
+    /// `Mapping` if it is not a valid email, `Remote` if the server refuses it: transient with 4xx, permanent with 5xx. `Connection` if the
+    /// login is not accepted.
     pub async fn email(&self, connection: &Arc<Connection>, mail: Mail, bounds: Bounds) -> Result<Value, ExecutionError> {
         let target = Target::enabled(connection)?;
         let ConnectionKind::Smtp(smtp) = &connection.kind else { return Err(target.is_no("mail server (smtp)")) };

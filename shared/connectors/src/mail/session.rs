@@ -1,4 +1,4 @@
-//! SMTP sessions: in clear, by STARTTLS or in TLS from the first byte, signed in, kept for the next mail.
+//! SMTP sessions: in clear, with STARTTLS or with TLS from the first byte; signed in and reused.
 
 use super::starttls;
 use crate::tls::{self, Server};
@@ -22,16 +22,16 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-/// Maximum wait for the server's word of farewell, which changes nothing.
+/// Maximum wait for the response to QUIT, which has no effect.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// One session. Dropped, it says farewell.
+/// A session. It is ended by QUIT when dropped.
 pub(crate) struct MailSession(
     /// Present until the session ends.
     Option<AsyncSmtpConnection>,
 );
 
-/// Makes sessions of one connection.
+/// Creates sessions of one connection.
 #[derive(Clone)]
 pub(crate) struct MailSessions {
     connection: Arc<Connection>,
@@ -53,7 +53,7 @@ impl Manager for MailSessions {
         MailSession::open(&self.reach, &Target(&self.connection), &self.smtp).await
     }
 
-    /// A server that has ended the session, as after so many mails, is noticed before a mail is given to it.
+    /// Checks the session, which the server may have ended, for example after some emails.
     async fn recycle(&self, session: &mut MailSession, _: &Metrics) -> RecycleResult<ExecutionError> {
         match tokio::time::timeout(CONNECT_TIMEOUT, session.test_connected()).await {
             Ok(true) => Ok(()),
@@ -63,10 +63,10 @@ impl Manager for MailSessions {
 }
 
 impl MailSession {
-    /// Connects, begins TLS where the connection wants it, and signs in.
+    /// Connects, starts TLS if the connection requires it, and signs in.
     ///
     /// # Errors
-    /// `Connection` for a login that is not accepted, `Unreachable`, and what else the server says.
+    /// `Connection` for a login that is not accepted, `Unreachable`, and other errors of the server.
     pub(super) async fn open(reach: &Reach, target: &Target<'_>, smtp: &SmtpConnection) -> Result<Self, ExecutionError> {
         let stream = dial::dial(reach, target, &smtp.host, smtp.port).await?;
         let name = ClientId::default();
@@ -74,7 +74,7 @@ impl MailSession {
             Tls::Require => Box::new(Encrypted::begin(target, smtp, stream).await?),
             Tls::StartTls => {
                 let stream = starttls::ask(target, smtp, stream, &name.to_string()).await?;
-                // The client expects the greeting, which came before TLS began.
+                // The client expects the greeting, which was received before TLS.
                 Box::new(Encrypted { greeting: GREETING, ..Encrypted::begin(target, smtp, stream).await? })
             }
             Tls::Disable => Box::new(stream),
@@ -97,7 +97,7 @@ impl MailSession {
 }
 
 impl Drop for MailSession {
-    /// Nobody waits for the farewell.
+    /// Ends the session without waiting for the response.
     fn drop(&mut self) {
         let (Some(mut session), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) else { return };
         if !session.has_broken() {
@@ -126,7 +126,7 @@ impl DerefMut for MailSession {
     }
 }
 
-/// What the server says stands in the innermost cause.
+/// The innermost cause has the text of the server.
 pub(super) fn refused(target: &Target<'_>, error: &SmtpError, effect: &str) -> ExecutionError {
     let why = dial::cause(error);
     match error.status() {
@@ -138,14 +138,14 @@ pub(super) fn refused(target: &Target<'_>, error: &SmtpError, effect: &str) -> E
     }
 }
 
-/// A greeting, for a client that comes after the server's own.
+/// A greeting for a client that starts after the server's own.
 const GREETING: &[u8] = b"220 TLS has begun\r\n";
 
-/// A stream in TLS.
+/// A stream with TLS.
 #[derive(Debug)]
 struct Encrypted {
     stream: TlsStream<TcpStream>,
-    /// Read before what the server sends.
+    /// Read before the data of the server.
     greeting: &'static [u8],
 }
 

@@ -1,4 +1,4 @@
-//! The part of a mail session before TLS begins (RFC 3207). The mail client's own trusts certificates in fewer ways than connections do.
+//! The part of a mail session before TLS (RFC 3207). It is our own, since the mail client supports fewer forms of trust than connections.
 
 use super::mode;
 use crate::Target;
@@ -8,14 +8,14 @@ use std::io;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
-/// Longest line of an answer, and most lines of one (RFC 5321, section 4.5.3.1, allows 512 bytes).
+/// Maximum bytes of a line of a response, and maximum lines (RFC 5321, section 4.5.3.1, allows 512 bytes).
 const MAX_LINE: u64 = 4096;
 const MAX_LINES: usize = 100;
 
-/// Greets the server as `name` and asks for TLS, which begins on the stream then.
+/// Greets the server as `name` and requests TLS, which starts on the stream afterwards.
 ///
 /// # Errors
-/// The server offers no STARTTLS, or says no.
+/// The server does not offer STARTTLS, or refuses it.
 pub(super) async fn ask(target: &Target<'_>, smtp: &SmtpConnection, stream: TcpStream, name: &str) -> Result<TcpStream, ExecutionError> {
     let broke_off =
         |error: io::Error| ExecutionError::transient(ErrorCode::Unreachable, format!("{target} broke off; nothing was sent: {error}"));
@@ -32,7 +32,7 @@ pub(super) async fn ask(target: &Target<'_>, smtp: &SmtpConnection, stream: TcpS
     }
     stream.write_all(b"STARTTLS\r\n").await.map_err(broke_off)?;
     answer(&mut stream).await.map_err(broke_off)?.expect(target, "220")?;
-    // What came in clear behind the answer would be taken for what came in TLS.
+    // Clear text after the response would be taken for text received by TLS.
     if !stream.buffer().is_empty() {
         return Err(ExecutionError::permanent(
             ErrorCode::Unreachable,
@@ -42,7 +42,7 @@ pub(super) async fn ask(target: &Target<'_>, smtp: &SmtpConnection, stream: TcpS
     Ok(stream.into_inner())
 }
 
-/// What the server says: a code, and text in one or more lines.
+/// A response of the server: a code, and text in one or more lines.
 struct Answer {
     code: String,
     lines: Vec<String>,

@@ -28,11 +28,11 @@ use session::{Session, failed};
 use std::sync::Arc;
 use write::{Leftover, Put, assumed, delete, move_file, put};
 
-/// Sessions of one process with one server: each does one step after the other.
+/// Maximum sessions of one process with one server: each runs one step after another.
 const MAX_SESSIONS: usize = 8;
-/// A read may give less; none may give more than this with OpenSSH.
+/// Bytes of one read request. A server may return fewer; OpenSSH never returns more.
 const READ_BYTES: u32 = 255 * 1024;
-/// What an entry of a list takes beside its name, about.
+/// Approximate bytes of an entry of a list besides its name.
 const ENTRY_BYTES: usize = 200;
 
 impl Connector for SftpConnection {
@@ -50,7 +50,7 @@ impl Connector for SftpConnection {
         }
     }
 
-    /// SSH has no TLS, so nobody is told this.
+    /// SSH has no TLS, so this advice is never shown.
     fn tls_advice(&self) -> TlsAdvice {
         TlsAdvice { takes_certificate: false, in_clear: "`tls: disable`" }
     }
@@ -72,73 +72,73 @@ async fn check(sftp: &SftpConnection, Test { connectors, connection, .. }: Test<
     Ok(format!("file server, folder '{folder}', as '{}'", sftp.username))
 }
 
-/// What is to be done.
+/// An operation on files.
 #[derive(Debug, Clone)]
 pub enum FileAction {
-    /// `[{ name, path, size, modifiedAt, isFolder }]`, by name; with `nameBase64` where the name is not UTF-8.
+    /// Returns `[{ name, path, size, modifiedAt, isFolder }]`, sorted by name; with `nameBase64` if the name is not UTF-8.
     List {
         /// The folder.
         path: RemotePath,
         /// A pattern of names with `*` and `?`.
         pattern: Option<String>,
     },
-    /// `{ name, path, size, body }`.
+    /// Returns `{ name, path, size, body }`.
     Get {
         /// The file.
         path: RemotePath,
-        /// Replaces the media type that the ending of the name implies.
+        /// The rule of reading; it takes precedence over the media type of the file name's extension.
         rule: BodyRule,
     },
-    /// `{ path, size }`; see [`Earlier`].
+    /// Returns `{ path, size }`; see [`Earlier`].
     Put {
         /// The file.
         path: RemotePath,
         /// Its content.
         bytes: bytes::Bytes,
-        /// The same for each attempt of a step: names what is written before the file has its name.
+        /// An id that is the same for each attempt of a step; it is part of the temporary name.
         id: String,
-        /// Whether it may replace a file that is there.
+        /// Whether it may replace an existing file.
         overwrite: bool,
-        /// Whether it is written under another name first, so that nobody sees a part of it.
+        /// Whether it is written under a temporary name first, so that nobody reads an incomplete file.
         rename: bool,
     },
-    /// `{ path }`; see [`Earlier`].
+    /// Returns `{ path }`; see [`Earlier`].
     Move {
         /// The file.
         path: RemotePath,
         /// Its new path.
         to: RemotePath,
-        /// Whether it may replace a file that is there.
+        /// Whether it may replace an existing file.
         overwrite: bool,
     },
-    /// `{ deleted }`; see [`Earlier`].
+    /// Returns `{ deleted }`; see [`Earlier`].
     Delete {
         /// The file.
         path: RemotePath,
     },
 }
 
-/// What is known of earlier attempts of a step that writes, moves or deletes. Where one may have done it, and all is as it would have left it, it
-/// is taken as done: the output has `assumed: true` then, since nobody knows who did it.
+/// The earlier attempts of a step that writes, moves or deletes. If one of them may have done it, and the files are in the state after it,
+/// the step counts as done; the output has `assumed: true`, since it is unknown who did it.
 #[derive(Clone, Copy)]
 pub struct Earlier<'a> {
-    /// An earlier attempt was broken off, perhaps after it was done.
+    /// An earlier attempt was interrupted, perhaps after it was done.
     pub may_have_done_it: bool,
-    /// Called with `true` before the server is asked, with `false` once it has said no.
+    /// Called with `true` before the request is sent, and with `false` once the server has refused it.
     pub in_doubt: &'a (dyn Fn(bool) + Send + Sync),
 }
 
 impl Earlier<'static> {
-    /// The first attempt, whose end nobody asks for.
+    /// The first attempt, without a callback.
     pub const NONE: Self = Self { may_have_done_it: false, in_doubt: &|_| {} };
 }
 
 impl Connectors {
-    /// Does one thing with files of the server.
+    /// Runs one operation on files of the server.
     ///
     /// # Errors
-    /// `Mapping` for paths that cannot be, `Remote` for what the server refuses, `Limit` for files that are too large, `Body` for
-    /// files that are not what their type says, `Connection` for a host key or a login that is not right.
+    /// `Mapping` for invalid paths, `Remote` if the server refuses the operation, `Limit` for files that are too large, `Body` for files
+    /// that are not valid for their type, `Connection` for a wrong host key or login.
     pub async fn sftp(
         &self,
         connection: &Arc<Connection>,
@@ -158,7 +158,7 @@ impl Connectors {
         let work = async {
             let session = self.sftp_pools().lease(connection, MAX_SESSIONS, make).await?;
             session.set_timeout(bounds.timeout);
-            // After a failure a file may be open there: the session is not used again.
+            // After a failure a file may still be open in the session, so it is not reused.
             let done = act(&target, sftp, &session, action, earlier, &leftover, bounds.max_bytes).await?;
             session.done();
             Ok(done)
@@ -244,7 +244,7 @@ async fn list(
             entries.push((file.filename, file.attrs));
         }
     }
-    // Read whole: what the server says of the end changes nothing.
+    // The file was read completely, so the result of closing it does not matter.
     let _ = session.files.close(handle).await;
     entries.sort_by(|(left, _), (right, _)| left.cmp(right));
     let mut output = Vec::with_capacity(entries.len());

@@ -1,38 +1,38 @@
-//! Names of files that are not UTF-8.
+//! File names that are not UTF-8.
 //!
-//! A name is bytes on the server and text in a workflow. A byte that is not part of UTF-8 stands in the text as one character of the
-//! private use area, U+EF00 and the byte (U+EF80 to U+EFFF); the bytes of such a character in a name that is UTF-8 stand as three of
-//! them. So every name has one text, which leads back to its bytes, and usual names are their own text.
+//! A name is bytes on the server and text in a workflow. A byte that is not part of UTF-8 is represented in the text by one character of
+//! the private use area, U+EF00 plus the byte (U+EF80 to U+EFFF); the bytes of such a character in a name that is UTF-8 are represented by
+//! three of them. So every name has exactly one text, from which its bytes can be restored, and ordinary names are their own text.
 //!
-//! The SFTP library holds names and handles as text and would lose such bytes. So it talks through a stream that writes them so.
+//! The SFTP library represents names and handles as text and would lose such bytes. So it uses a stream that converts them.
 
 use std::borrow::Cow;
 use std::io::{Error, ErrorKind, Result};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex, split};
 
-/// Where the characters begin that stand for bytes.
+/// The first of the characters that represent bytes.
 const RAW: u32 = 0xEF00;
-/// Longest packet from and to the server: more than any that is known sends.
+/// Maximum bytes of a packet from and to the server: more than known servers send.
 const MAX_PACKET_BYTES: u32 = 512 * 1024;
-/// The same, after each byte of it became three.
+/// Maximum bytes of a packet after each byte became three.
 pub(super) const MAX_RECODED_BYTES: u32 = MAX_PACKET_BYTES * 3;
 const BUFFER_BYTES: usize = 64 * 1024;
 
-// Types of packets (draft-ietf-secsh-filexfer-02, section 3).
+// Packet types (draft-ietf-secsh-filexfer-02, section 3).
 const OPEN: u8 = 3;
 const RENAME: u8 = 18;
 const SYMLINK: u8 = 20;
 const HANDLE: u8 = 102;
 const NAME: u8 = 104;
 
-// Flags of attributes (section 5).
+// Attribute flags (section 5).
 const SIZE: u32 = 1;
 const OWNER: u32 = 2;
 const PERMISSIONS: u32 = 4;
 const TIMES: u32 = 8;
 const EXTENDED: u32 = 0x8000_0000;
 
-/// The text of a name.
+/// Returns the text of a name.
 pub(super) fn text_of(name: &[u8]) -> String {
     let mut text = String::with_capacity(name.len());
     let raw = |bytes: &[u8], text: &mut String| text.extend(bytes.iter().filter_map(|byte| char::from_u32(RAW + u32::from(*byte))));
@@ -48,7 +48,7 @@ pub(super) fn text_of(name: &[u8]) -> String {
     text
 }
 
-/// The name that a text stands for.
+/// Returns the name of a text.
 pub(super) fn name_of(text: &str) -> Cow<'_, [u8]> {
     if is_utf8(text) {
         return Cow::Borrowed(text.as_bytes());
@@ -63,17 +63,17 @@ pub(super) fn name_of(text: &str) -> Cow<'_, [u8]> {
     Cow::Owned(name)
 }
 
-/// Whether no byte of the name stands for itself.
+/// Whether no byte of the name is represented by a character.
 pub(super) fn is_utf8(text: &str) -> bool {
     !text.chars().any(|character| byte_of(character).is_some())
 }
 
-/// The byte that a character stands for. None is of ASCII, so no text hides a `/` or a `.`.
+/// Returns the byte that a character represents. It is never ASCII, so no text hides a `/` or a `.`.
 fn byte_of(character: char) -> Option<u8> {
     u8::try_from(u32::from(character).checked_sub(RAW)?).ok().filter(|byte| !byte.is_ascii())
 }
 
-/// The stream as the library is to see it. Both end when one does.
+/// Returns the stream for the library. Both streams end together.
 pub(super) fn recoded(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> DuplexStream {
     let (inner, outer) = duplex(BUFFER_BYTES);
     let (from_server, to_server) = split(stream);
@@ -117,7 +117,7 @@ async fn pump(
     }
 }
 
-/// The packet with text in the place of names; `None`: as it is, also where it cannot be read, which the library then says.
+/// Returns the packet with names converted to text; `None`: it is unchanged, also if it cannot be read, which the library reports.
 fn incoming(packet: &[u8]) -> Option<Vec<u8>> {
     let mut rest = packet;
     let kind = *taken(&mut rest, 1)?.first()?;
@@ -135,7 +135,7 @@ fn incoming(packet: &[u8]) -> Option<Vec<u8>> {
     recoded.extend_from_slice(count);
     for _ in 0..u32::from_be_bytes(count.try_into().ok()?) {
         put(&mut recoded, text_of(string(&mut rest)?).as_bytes());
-        // The line for people repeats the name; nobody reads it here.
+        // The line for people repeats the name, and is not used here.
         string(&mut rest)?;
         put(&mut recoded, b"");
         let before = rest;
@@ -145,7 +145,7 @@ fn incoming(packet: &[u8]) -> Option<Vec<u8>> {
     Some(recoded)
 }
 
-/// The packet with names in the place of text.
+/// Returns the packet with texts converted to names.
 fn outgoing(packet: &[u8]) -> Option<Vec<u8>> {
     let mut rest = packet;
     let kind = *taken(&mut rest, 1)?.first()?;
@@ -191,7 +191,7 @@ fn taken<'p>(rest: &mut &'p [u8], count: usize) -> Option<&'p [u8]> {
     Some(bytes)
 }
 
-/// A length, then as many bytes.
+/// Reads a length, and as many bytes.
 fn string<'p>(rest: &mut &'p [u8]) -> Option<&'p [u8]> {
     let length = u32::from_be_bytes(taken(rest, 4)?.try_into().ok()?);
     taken(rest, usize::try_from(length).ok()?)

@@ -1,17 +1,17 @@
-//! Paths and names of files on a server: which a step may name, and which a pattern stands for.
+//! Paths and names of files on a server: the permitted paths, and patterns.
 
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 
-/// A path as a step gives it.
+/// A path of a step.
 #[derive(Debug, Clone)]
 pub struct RemotePath {
-    /// Relative paths are under the connection's folder.
+    /// The path; a relative one is below the connection's folder.
     pub text: String,
-    /// Whether the path begins with what a mapping gave: it may then not lead out of the connection's folder.
+    /// Whether the path begins with an inserted value: then it must not leave the connection's folder.
     pub is_inserted: bool,
 }
 
-/// The path on the server.
+/// Returns the path on the server.
 pub(super) fn resolved(path: &RemotePath, folder: &str, may_be_empty: bool) -> Result<String, ExecutionError> {
     let RemotePath { text, is_inserted } = path;
     let wrong = |what: &str| Err(ExecutionError::permanent(ErrorCode::Mapping, format!("path: '{}' {what}", text.escape_debug())));
@@ -53,7 +53,7 @@ pub(super) fn name_of(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// The media type that the ending of a file's name stands for.
+/// Returns the media type of a file name's extension.
 pub fn type_of(path: &str) -> Option<&'static str> {
     let (_, ending) = name_of(path).rsplit_once('.')?;
     Some(match ending.to_ascii_lowercase().as_str() {
@@ -65,11 +65,11 @@ pub fn type_of(path: &str) -> Option<&'static str> {
     })
 }
 
-/// `*` stands for any characters, `?` for one; without a recursion, so that no pattern is slow.
+/// Matches a name; `*` stands for any characters, `?` for one. It does not recurse, so no pattern is slow.
 pub(super) fn fits(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
     let (mut at, mut of_name) = (0, 0);
-    // The last `*`, and how far the name is taken by it.
+    // The last `*`, and the end of the text that it matches so far.
     let mut star: Option<(usize, usize)> = None;
     while of_name < name.len() {
         match pattern.get(at) {

@@ -1,4 +1,4 @@
-//! SFTP sessions: the host key checked, signed in, kept for the next step.
+//! SFTP sessions: the host key is checked, the user is signed in, and they are reused.
 
 use super::names::{MAX_RECODED_BYTES, name_of, recoded};
 use crate::{Reach, Target, dial};
@@ -14,7 +14,7 @@ use russh_sftp::protocol::{Packet, StatusCode};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// Renames over a file that is there, which version 3 of the protocol does not.
+/// The extension for renames over an existing file, which version 3 of the protocol does not support.
 const POSIX_RENAME: &str = "posix-rename@openssh.com";
 
 pub(crate) struct Session {
@@ -24,7 +24,7 @@ pub(crate) struct Session {
     renames_over: bool,
 }
 
-/// Makes sessions of one connection.
+/// Creates sessions of one connection.
 #[derive(Clone)]
 pub(crate) struct SftpSessions {
     connection: Arc<Connection>,
@@ -46,7 +46,7 @@ impl Manager for SftpSessions {
         Session::open(&self.reach, &Target(&self.connection), &self.sftp).await
     }
 
-    /// Asks for something that changes nothing: a server that has ended the session is noticed before a step relies on it.
+    /// Sends a request without an effect, to notice a session that the server has ended before a step uses it.
     async fn recycle(&self, session: &mut Session, _: &Metrics) -> RecycleResult<ExecutionError> {
         match tokio::time::timeout(CONNECT_TIMEOUT, session.files.realpath(".")).await {
             Ok(Ok(_)) => Ok(()),
@@ -55,13 +55,13 @@ impl Manager for SftpSessions {
     }
 }
 
-/// Compares the host's key with the one that the connection names.
+/// Compares the host's key with the key of the connection.
 struct HostKey {
     expected: String,
     found: Arc<OnceLock<FoundKey>>,
 }
 
-/// A key that the host has shown.
+/// A key that the host has presented.
 struct FoundKey {
     algorithm: Algorithm,
     fingerprint: String,
@@ -78,8 +78,8 @@ impl client::Handler for HostKey {
     }
 }
 
-/// Connects to a host that proves to have the key that the connection names. A host may have keys of several kinds and shows one of
-/// those that it is asked for, and a fingerprint does not say its kind: so another kind is asked for until it is the one.
+/// Connects to a host that proves to have the key of the connection. A host may have keys of several kinds and presents one of the
+/// requested kinds, and a fingerprint does not contain its kind. So other kinds are requested until it is the right one.
 async fn connect(reach: &Reach, target: &Target<'_>, sftp: &SftpConnection) -> Result<Handle<HostKey>, ExecutionError> {
     let mut shown: Vec<FoundKey> = Vec::new();
     loop {
@@ -92,7 +92,7 @@ async fn connect(reach: &Reach, target: &Target<'_>, sftp: &SftpConnection) -> R
             return Err(other_key(target, sftp, &shown));
         }
         let preferred = Preferred { key: kinds.into(), ..Preferred::DEFAULT };
-        // The step's timeout and the pool bound its life.
+        // The step's timeout and the pool bound its lifetime.
         let config = Arc::new(client::Config { inactivity_timeout: None, preferred, ..client::Config::default() });
         match client::connect_stream(config, stream, handler).await {
             Ok(handle) => return Ok(handle),
@@ -100,14 +100,14 @@ async fn connect(reach: &Reach, target: &Target<'_>, sftp: &SftpConnection) -> R
                 Some(key) if !shown.iter().any(|other| is_same_kind(&other.algorithm, &key.algorithm)) => shown.push(key),
                 Some(_) | None => return Err(other_key(target, sftp, &shown)),
             },
-            // It has no key of another kind.
+            // The host has no key of another kind.
             Err(russh::Error::NoCommonAlgo { .. }) if !shown.is_empty() => return Err(other_key(target, sftp, &shown)),
             Err(error) => return Err(broke_off(target, &error)),
         }
     }
 }
 
-/// The hash of a signature is no part of the key.
+/// Whether the keys are of the same kind; the hash of a signature is not part of the kind.
 fn is_same_kind(one: &Algorithm, other: &Algorithm) -> bool {
     match (one, other) {
         (Algorithm::Rsa { .. }, Algorithm::Rsa { .. }) => true,
@@ -129,7 +129,7 @@ fn other_key(target: &Target<'_>, sftp: &SftpConnection, shown: &[FoundKey]) -> 
 
 impl Session {
     /// # Errors
-    /// `Connection` for a host key, a login or a private key that is not right; `Unreachable`.
+    /// `Connection` for a wrong host key, login or private key; `Unreachable`.
     pub(super) async fn open(reach: &Reach, target: &Target<'_>, sftp: &SftpConnection) -> Result<Self, ExecutionError> {
         let mut handle = connect(reach, target, sftp).await?;
         sign_in(target, sftp, &mut handle).await?;
@@ -142,7 +142,7 @@ impl Session {
         Ok(Self { files, handle: Some(handle), renames_over: version.extensions.contains_key(POSIX_RENAME) })
     }
 
-    /// Renames over a file that is there; where the server cannot do that at once, the file there is removed first.
+    /// Renames over an existing file; if the server cannot do that in one operation, the existing file is deleted first.
     pub(super) async fn rename(&self, from: &str, to: &str) -> Result<(), SftpError> {
         if self.renames_over {
             let mut paths = Vec::with_capacity(from.len() + to.len() + 8);
@@ -157,27 +157,26 @@ impl Session {
             };
         }
         let Err(error) = self.files.rename(from, to).await else { return Ok(()) };
-        // The source must be there, or the file at the target would be lost for nothing.
+        // The source must exist, since otherwise the file at the target would be lost.
         if self.files.stat(from).await.is_err() || self.files.remove(to).await.is_err() {
             return Err(error);
         }
         self.files.rename(from, to).await.map(|_| ())
     }
 
-    /// Renames to a path at which nothing is: version 3 of the protocol says that a rename fails where something is there, which
-    /// OpenSSH keeps to.
+    /// Renames to a path without a file: by version 3 of the protocol a rename fails if the target exists, as in OpenSSH.
     pub(super) async fn rename_to_new(&self, from: &str, to: &str) -> Result<(), SftpError> {
         self.files.rename(from, to).await.map(|_| ())
     }
 
-    /// A request may take as long as the step.
+    /// Sets the timeout of requests, which is that of the step.
     pub(super) fn set_timeout(&self, timeout: Duration) {
         self.files.set_timeout(timeout.as_secs().max(1));
     }
 }
 
 impl Drop for Session {
-    /// Nobody waits for the farewell.
+    /// Ends the session without waiting for the response.
     fn drop(&mut self) {
         let (Some(handle), Ok(runtime)) = (self.handle.take(), tokio::runtime::Handle::try_current()) else { return };
         runtime.spawn(async move {
@@ -192,7 +191,7 @@ async fn sign_in(target: &Target<'_>, sftp: &SftpConnection, handle: &mut Handle
     let is_in = match &sftp.login {
         SftpLogin::Password(password) => match handle.authenticate_password(user, password.expose()).await.map_err(lost)? {
             AuthResult::Success => true,
-            // Servers that ask by PAM know no other way.
+            // Servers that use PAM support no other method.
             AuthResult::Failure { remaining_methods, .. } if remaining_methods.contains(&MethodKind::KeyboardInteractive) => {
                 answer_prompts(handle, user, password.expose()).await.map_err(lost)?
             }
@@ -218,10 +217,10 @@ async fn sign_in(target: &Target<'_>, sftp: &SftpConnection, handle: &mut Handle
     Err(ExecutionError::permanent(ErrorCode::Connection, format!("{target} does not accept the login; check username and {which}")))
 }
 
-/// Every question is taken as one for the password (RFC 4256).
+/// Answers every prompt with the password (RFC 4256).
 async fn answer_prompts(handle: &mut Handle<HostKey>, user: &str, password: &str) -> Result<bool, russh::Error> {
     let mut answer = handle.authenticate_keyboard_interactive_start(user, None).await?;
-    // The questions, then perhaps an empty round; a server that asks on does not like the answer.
+    // The prompts, then perhaps an empty round; further prompts mean that the password is wrong.
     for _ in 0..3 {
         match answer {
             KeyboardInteractiveAuthResponse::Success => return Ok(true),
@@ -239,7 +238,7 @@ fn broke_off(target: &Target<'_>, error: &russh::Error) -> ExecutionError {
     ExecutionError::transient(ErrorCode::Unreachable, format!("{target} broke off before anything was done: {}", dial::cause(error)))
 }
 
-/// What the server says of a file. `Failure` stands for anything, a full disk too.
+/// Returns the failure for an error of the server about a file. `Failure` may mean anything, including a full disk.
 pub(super) fn failed(target: &Target<'_>, what: &str, error: &SftpError) -> ExecutionError {
     match error {
         SftpError::Status(status) => {

@@ -1,4 +1,4 @@
-//! Writing, moving and deleting files: what is half done is taken away again, and what is not to be replaced is not.
+//! Writes, moves and deletes files: incomplete files are removed again, and files are replaced only where that is allowed.
 
 use super::session::{Session, SftpSessions, failed};
 use super::{Earlier, is, read};
@@ -13,24 +13,24 @@ use russh_sftp::protocol::{FileAttributes, OpenFlags, StatusCode};
 use std::time::Duration;
 use uuid::Uuid;
 
-/// What every server takes (draft-ietf-secsh-filexfer-02, section 3).
+/// Maximum bytes of a write that every server accepts (draft-ietf-secsh-filexfer-02, section 3).
 const WRITE_BYTES: usize = 32 * 1024;
 const WRITES_AT_ONCE: usize = 16;
-/// Maximum time for taking away what a failed step left.
+/// Maximum time for removing the leftover of a failed step.
 const CLEANUP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A file to write.
 pub(super) struct Put<'a> {
     pub path: &'a str,
     pub bytes: &'a [u8],
-    /// The same for each attempt of a step.
+    /// An id that is the same for each attempt of a step.
     pub id: &'a str,
     pub overwrite: bool,
-    /// Whether it is written under another name first.
+    /// Whether it is written under a temporary name first.
     pub rename: bool,
 }
 
-/// The unfinished file that a step would leave behind, if it ended now.
+/// The incomplete file that a step would leave if it ended now.
 pub(super) struct Leftover {
     sessions: SftpSessions,
     file: Mutex<Option<Unfinished>>,
@@ -38,7 +38,7 @@ pub(super) struct Leftover {
 
 struct Unfinished {
     path: String,
-    /// Whether no other attempt writes to this path, so that it may be taken away at any time.
+    /// Whether no other attempt writes to this path, so that it may be removed at any time.
     is_own: bool,
 }
 
@@ -63,7 +63,7 @@ impl Leftover {
         self.file.lock().take()
     }
 
-    /// Takes away what is left, in a session of its own: nobody knows what the one before is in the middle of.
+    /// Removes the leftover, in another session: the state of the earlier session is unknown.
     pub(super) async fn remove(&self) {
         if let Some(file) = self.take() {
             remove(self.sessions.clone(), file.path).await;
@@ -72,7 +72,7 @@ impl Leftover {
 }
 
 impl Drop for Leftover {
-    /// The step was cancelled.
+    /// Removes the leftover if the step was cancelled.
     fn drop(&mut self) {
         let (Some(file), Ok(runtime)) = (self.take(), tokio::runtime::Handle::try_current()) else { return };
         if file.is_own {
@@ -95,12 +95,12 @@ async fn remove(sessions: SftpSessions, path: String) {
     }
 }
 
-/// Marks an output that an earlier attempt may have made.
+/// Returns the mark of an output that an earlier attempt may have caused.
 pub(super) fn assumed() -> (&'static str, Value) {
     ("assumed", Value::from(true))
 }
 
-/// Writes a file. `true`: an earlier attempt did it.
+/// Writes a file. Returns `true` if an earlier attempt did it.
 pub(super) async fn put(
     target: &Target<'_>,
     session: &Session,
@@ -110,7 +110,7 @@ pub(super) async fn put(
 ) -> Result<bool, ExecutionError> {
     let Put { path, bytes, .. } = *file;
     if !file.overwrite && exists(target, session, path).await? {
-        // It can be told only by what is in it.
+        // Only the content shows it.
         let is_done = earlier.may_have_done_it && read(target, session, path, bytes.len()).await.is_ok_and(|there| there == bytes);
         return if is_done { Ok(true) } else { Err(is_there(target, path)) };
     }
@@ -122,7 +122,7 @@ pub(super) async fn put(
         write_there(session, file, leftover, &mut has_begun).await
     };
     let Err(error) = written else { return Ok(false) };
-    // The session knows the order of what it was asked for; another one is needed only where this one has ended.
+    // Within the session, requests are ordered; another session is needed only if this one has ended.
     if let Some(unfinished) = leftover.path()
         && matches!(error, SftpError::Status(_))
         && removed(session, &unfinished).await
@@ -141,7 +141,7 @@ pub(super) async fn put(
     Err(ExecutionError { message, ..error })
 }
 
-/// Nobody sees the file before it is whole.
+/// Writes a file under a temporary name, so that nobody reads an incomplete file, and renames it.
 async fn write_and_rename(session: &Session, file: &Put<'_>, earlier: Earlier<'_>, leftover: &Leftover) -> Result<(), SftpError> {
     let mark = format!(".forebay-{}-", Uuid::new_v5(&Uuid::NAMESPACE_OID, file.id.as_bytes()).simple());
     let folder = file.path.rsplit_once('/').map(|(folder, _)| folder);
@@ -153,12 +153,12 @@ async fn write_and_rename(session: &Session, file: &Put<'_>, earlier: Earlier<'_
                     removed(session, &beside(&name)).await;
                 }
             }
-            // A folder that may only be written to.
+            // The folder may be write-only.
             Err(SftpError::Status(_)) => {}
             Err(error) => return Err(error),
         }
     }
-    // Each attempt has a name of its own: taking it away late harms no other one.
+    // Each attempt has its own name, so that a late removal does not affect another attempt.
     let unfinished = beside(&format!("{mark}{}.part", Uuid::new_v4().simple()));
     leftover.is(&unfinished, true);
     write(session, &unfinished, OpenFlags::TRUNCATE, file.bytes).await?;
@@ -171,7 +171,7 @@ async fn write_and_rename(session: &Session, file: &Put<'_>, earlier: Earlier<'_
     Ok(())
 }
 
-/// What broken off attempts of the same step left in the folder.
+/// Returns the leftovers of interrupted attempts of the same step in the folder.
 async fn marked(session: &Session, folder: Option<&str>, mark: &str) -> Result<Vec<String>, SftpError> {
     let folder = match folder {
         None => ".",
@@ -191,12 +191,12 @@ async fn marked(session: &Session, folder: Option<&str>, mark: &str) -> Result<V
     Ok(names)
 }
 
-/// For servers that let nobody rename. `has_begun`: the file there is of this attempt, whole or not.
+/// Writes a file in place, for servers that do not allow renames. `has_begun`: the file is of this attempt, complete or not.
 async fn write_there(session: &Session, file: &Put<'_>, leftover: &Leftover, has_begun: &mut bool) -> Result<(), SftpError> {
     let flag = if file.overwrite { OpenFlags::TRUNCATE } else { OpenFlags::EXCLUDE };
     let handle = open(session, file.path, flag).await?;
     *has_begun = true;
-    // A file that was there before is not taken away: another attempt may have written it whole.
+    // A file that existed before is not removed: another attempt may have completed it.
     if !file.overwrite {
         leftover.is(file.path, false);
     }

@@ -1,12 +1,12 @@
-//! Statements that would take the transaction out of the step's hands.
+//! Refuses statements that would control transactions.
 
 use super::Batch;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 
-/// They begin or end transactions. Inside one of ours they would break "all or nothing"; on their own they would leave a session
-/// with an open transaction.
+/// Statements that begin or end transactions. Within a transaction of a step they would break its atomicity; on their own they would leave
+/// a session with an open transaction.
 const CONTROL: [&str; 7] = ["begin", "start", "commit", "end", "rollback", "abort", "xa"];
-/// MySQL commits what came before these.
+/// Statements before which MySQL commits the transaction.
 const COMMIT_BEFORE: [&str; 11] =
     ["alter", "create", "drop", "truncate", "rename", "grant", "revoke", "lock", "unlock", "analyze", "optimize"];
 
@@ -33,7 +33,7 @@ pub(super) fn check(batch: &Batch, is_mysql: bool) -> Result<(), ExecutionError>
     Ok(())
 }
 
-/// The first word after blanks and comments.
+/// Returns the first word after blanks and comments.
 fn first_word(text: &str) -> &str {
     let mut rest = text.trim_start_matches(|c: char| c.is_whitespace() || c == ';' || c == '(');
     loop {

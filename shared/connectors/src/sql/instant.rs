@@ -1,19 +1,19 @@
-//! Texts that say a point in time: a date, a time and a zone (RFC 3339, section 5.6), such as `2026-03-01T09:30:00+01:00`.
+//! Texts of points in time: a date, a time and a zone (RFC 3339, section 5.6), such as `2026-03-01T09:30:00+01:00`.
 
 use jiff::SignedDuration;
 use jiff::civil::DateTime;
 
-/// What such a text says.
+/// The value of such a text.
 pub(super) enum Instant<'t> {
     /// A time in UTC.
     At(DateTime),
-    /// A time that the calendar does not have, without its `Z`.
+    /// A time outside of the calendar, without its `Z`.
     Never(&'t str),
 }
 
-/// The point in time; `None` for a text of another form.
+/// Returns the point in time; `None` for a text of another form.
 pub(super) fn instant(text: &str) -> Option<Instant<'_>> {
-    // From here on each byte is a character.
+    // From here on each byte is one character.
     if !text.is_ascii() {
         return None;
     }
@@ -31,14 +31,14 @@ pub(super) fn instant(text: &str) -> Option<Instant<'_>> {
     }
     match (local.parse::<DateTime>(), zone) {
         (Ok(time), None) => Some(Instant::At(time)),
-        // Not by jiff's `Timestamp`, which ends a day before the calendar does.
+        // jiff's `Timestamp` cannot be used: it ends a day before the calendar.
         (Ok(time), Some(zone)) => time.checked_sub(offset(zone)?).ok().map(Instant::At),
         (Err(_), None) => Some(Instant::Never(local)),
         (Err(_), Some(_)) => None,
     }
 }
 
-/// How far `+hh:mm` is east of UTC.
+/// Returns the offset of `+hh:mm` east of UTC.
 fn offset(zone: &str) -> Option<SignedDuration> {
     let (hours, minutes) = (zone.get(1..3)?.parse::<i64>().ok()?, zone.get(4..6)?.parse::<i64>().ok()?);
     let east = SignedDuration::from_mins(hours * 60 + minutes);
@@ -49,7 +49,7 @@ fn has_only_digits(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// `0` in the form stands for any digit.
+/// Whether the text has the form; `0` in the form stands for any digit.
 fn has_form(text: &str, form: &[u8]) -> bool {
     let is_like = |(byte, form): (u8, &u8)| if *form == b'0' { byte.is_ascii_digit() } else { byte == *form };
     text.len() == form.len() && text.bytes().zip(form).all(is_like)
@@ -98,7 +98,7 @@ mod tests {
             assert!(instant(text).is_none(), "{text}");
         }
     }
-    /// Section 5.6 once more, by other means.
+    /// An independent implementation of section 5.6.
     fn is_of_rfc_3339(text: &str) -> bool {
         let form: String = text.chars().map(|one| if one.is_ascii_digit() { '0' } else { one.to_ascii_uppercase() }).collect();
         let Some(rest) = form.replacen(' ', "T", 1).strip_prefix("0000-00-00T00:00:00").map(str::to_owned) else { return false };

@@ -1,7 +1,7 @@
 //! SQL statements on a PostgreSQL or MySQL database.
 //!
-//! Values travel as bound parameters only. Each step is one transaction, or one statement of its own; a transaction of queries alone
-//! is read-only, so that what calls itself a `query` changes nothing and may be repeated.
+//! Values are sent as bound parameters only. Each step is one transaction, or one statement; a transaction of queries alone is read-only,
+//! so that a `query` cannot change anything and may be repeated.
 
 mod guard;
 mod instant;
@@ -27,18 +27,18 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
-/// One statement, ready to run.
+/// A statement with its parameters.
 #[derive(Debug, Clone)]
 pub struct Statement {
-    /// Shared by all executions of one version of a definition.
+    /// The text, shared by all executions of one version of a definition.
     pub text: Arc<StatementText>,
     /// The parameters, in order.
     pub params: Vec<Value>,
-    /// `query` and not `execute`.
+    /// Whether it is a `query`, and not an `execute`.
     pub reads_only: bool,
 }
 
-/// The text of a statement. Only MySQL needs more than the text, and then reads it once.
+/// The text of a statement. For MySQL it is also analysed, once.
 #[derive(Debug)]
 pub struct StatementText {
     text: String,
@@ -46,18 +46,18 @@ pub struct StatementText {
 }
 
 impl StatementText {
-    /// `$1` (PostgreSQL) or `?` (MySQL) stand for parameters.
+    /// Creates a text, in which `$1` (PostgreSQL) or `?` (MySQL) stand for parameters.
     pub fn new(text: impl Into<String>) -> Arc<Self> {
         Arc::new(Self { text: text.into(), for_mysql: OnceCell::new() })
     }
 
-    /// As it is written.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// What the text tells of its parameters. It is read beside the threads of async code, at its first execution.
+    /// Returns the analysis of the parameters. It runs on a thread that may block, at the first execution.
     async fn for_mysql(&self) -> Arc<Reading> {
         let read = async {
             let text = self.text.clone();
@@ -68,14 +68,14 @@ impl StatementText {
 }
 
 impl Connectors {
-    /// Runs statements: one by itself, or several (and one where `is_transaction`) in a transaction, all or nothing. Dropping the
-    /// future cancels what runs.
+    /// Runs statements: one by itself, or several (or one if `is_transaction`) in a transaction, which is atomic. Dropping the future
+    /// cancels the running statement.
     ///
-    /// Gives `{ rows: [...], affected: n }`, or a list of these where `is_transaction`. Rows are objects by column.
+    /// Returns `{ rows: [...], affected: n }`, or a list of these if `is_transaction`. Rows are objects by column.
     ///
     /// # Errors
-    /// `Mapping` for parameters that cannot be sent, `Remote` for what the database refuses, `Limit` for too many bytes,
-    /// `Unreachable` and `Timeout`. The text says whether something may have been changed where that is not known.
+    /// `Mapping` for parameters that cannot be sent, `Remote` if the database refuses a statement, `Limit` for too many bytes,
+    /// `Unreachable` and `Timeout`. If it is unknown whether something was changed, the text says so.
     pub async fn sql(
         &self,
         connection: &Arc<Connection>,
@@ -112,19 +112,19 @@ impl Connectors {
 pub(super) struct Batch {
     statements: Vec<Statement>,
     in_transaction: bool,
-    /// All of them are queries.
+    /// Whether all of them are queries.
     reads_only: bool,
     timeout: Duration,
 }
 
 impl Batch {
-    /// How a statement is named in messages.
+    /// Returns the name of a statement in messages.
     fn name(&self, index: usize) -> String {
         if self.statements.len() == 1 { "the statement".to_owned() } else { format!("statement {}", index + 1) }
     }
 }
 
-/// What the statements gave, within a bound.
+/// The results of the statements, within a limit.
 pub(super) struct Results {
     rows_and_counts: Vec<Value>,
     bytes: usize,
@@ -132,7 +132,7 @@ pub(super) struct Results {
 }
 
 impl Results {
-    /// Counts a row in, before it is kept.
+    /// Counts a row before it is stored.
     fn count(&mut self, target: &Target<'_>, bytes: usize) -> Result<(), ExecutionError> {
         self.bytes = self.bytes.saturating_add(bytes);
         if self.bytes <= self.max_bytes {
@@ -147,8 +147,8 @@ impl Results {
     }
 }
 
-/// The bytes that an object stands for: `{ base64 }`, as columns of bytes are read, also with the other members of what `.body` is of a
-/// body of unknown type. `None`: it is something else.
+/// Returns the bytes of an object `{ base64 }`, the form of byte columns, also with the other members that the `.body` of an unknown type
+/// has. `None`: it is another value.
 fn bytes_of(value: &Value) -> Option<Result<Vec<u8>, String>> {
     let base64 = value.get("base64")?.as_str()?;
     let is_known = |(name, _): (&str, &Value)| ["base64", "contentType", "size"].contains(&name);
@@ -159,7 +159,7 @@ fn bytes_of(value: &Value) -> Option<Result<Vec<u8>, String>> {
     Some(bytes.map_err(|error| format!("the text in `base64` is no Base64 (RFC 4648, with padding): {error}")))
 }
 
-/// Rows are objects: of two columns with the same name one would be lost.
+/// Refuses two columns of the same name: rows are objects, so one of them would be lost.
 fn check_columns<'n>(names: impl Iterator<Item = &'n str>, which: &str) -> Result<(), ExecutionError> {
     let mut seen = std::collections::HashSet::new();
     for name in names {
@@ -178,7 +178,7 @@ fn check_count(expected: usize, given: usize, which: &str) -> Result<(), Executi
     Err(ExecutionError::permanent(ErrorCode::Mapping, format!("params: {which} has {expected} parameters, and the mapping gave {given}")))
 }
 
-/// How far a step has come, for what is said when it ends early: what a transaction did is undone until its commit is sent.
+/// The progress of a step, for the message when it ends early: changes of a transaction are undone until its commit is sent.
 #[derive(Default)]
 pub(super) struct Progress(AtomicU8);
 

@@ -28,7 +28,7 @@ impl Connector for MysqlConnection {
         concealment.add_secret(self.password.expose());
     }
 
-    /// Its client knows authorities only.
+    /// The MySQL client supports only authorities.
     fn tls_advice(&self) -> TlsAdvice {
         TlsAdvice { takes_certificate: false, in_clear: "`tls: disable`" }
     }
@@ -38,7 +38,7 @@ impl Connector for MysqlConnection {
     }
 }
 
-/// Makes sessions of one connection.
+/// Creates sessions of one connection.
 #[derive(Clone)]
 pub(crate) struct MysqlSessions {
     connection: Arc<Connection>,
@@ -46,8 +46,8 @@ pub(crate) struct MysqlSessions {
     reach: Reach,
 }
 
-/// One session. Ended in the middle of a statement, it has the server end the statement: a server notices that a client has gone only
-/// when it has something to send.
+/// A session. If it ends during a statement, it makes the server end the statement: a server notices a lost client only when it sends
+/// something.
 pub(crate) struct MysqlSession {
     conn: Conn,
     sessions: MysqlSessions,
@@ -66,7 +66,7 @@ impl Drop for MysqlSession {
                 Ok(mut other) => other.conn.query_drop(format!("KILL {id}")).await,
                 Err(_) => return,
             };
-            // Most often there is no such session any more.
+            // Usually the session does not exist any more.
             if let Err(error) = killed {
                 tracing::debug!(connection.name = %sessions.connection.name, %error, "a session was not ended");
             }
@@ -92,7 +92,7 @@ impl MysqlSessions {
             .prefer_socket(false)
             .tcp_nodelay(true)
             .stmt_cache_size(Some(0))
-            // The rows that a statement found, as PostgreSQL counts, and not those that it made different.
+            // Counts the rows that a statement found, as PostgreSQL does, and not only those that it changed.
             .client_found_rows(true)
             .setup(vec!["SET time_zone = '+00:00'"]);
         match database.tls {
@@ -101,7 +101,7 @@ impl MysqlSessions {
                 let authorities = match &database.trust {
                     ServerTrust::Machine => vec![forebay_tls::authorities_as_pem().into_bytes().into()],
                     ServerTrust::Authority(authorities) => authorities.iter().map(|der| der.clone().into()).collect(),
-                    // No such connection is read; nothing is trusted.
+                    // The reader does not accept such a connection; nothing is trusted.
                     ServerTrust::Certificate(_) => Vec::new(),
                 };
                 options.ssl_opts(SslOpts::default().with_disable_built_in_roots(true).with_root_certs(authorities))
@@ -128,7 +128,7 @@ impl Manager for MysqlSessions {
         signed_in.unwrap_or_else(|_| Err(ExecutionError::transient(ErrorCode::Unreachable, too_slow())))
     }
 
-    /// Settings, temporary tables and locks of one execution are not the next one's.
+    /// Resets settings, temporary tables and locks, so that the next execution does not see them.
     async fn recycle(&self, session: &mut MysqlSession, _: &Metrics) -> RecycleResult<ExecutionError> {
         match tokio::time::timeout(CONNECT_TIMEOUT, session.conn.reset()).await {
             Ok(Ok(true)) => Ok(()),
@@ -152,7 +152,7 @@ pub(super) async fn run(
     progress.running(batch);
     let ended = run_on(&mut session.conn, &target, batch, progress, results).await;
     if let Err(error) = ended {
-        // The server has said no, or was not asked: nothing runs there.
+        // The server refused the statement or did not receive it: nothing runs there.
         let is_idle = matches!(error.code, ErrorCode::Remote | ErrorCode::Mapping);
         if is_idle && session.conn.query_drop("ROLLBACK").await.is_ok() {
             session.is_running = false;
@@ -204,7 +204,7 @@ async fn run_one(
     let columns = prepared.columns();
     let names: Vec<String> = columns.iter().map(|column| column.name_str().into_owned()).collect();
     check_columns(names.iter().map(String::as_str), which)?;
-    // Only a time with a zone needs to know where it goes.
+    // Only a time with a zone requires the type of its column.
     let has_instant = statement.params.iter().any(|value| value.as_str().is_some_and(|text| instant(text).is_some()));
     let columns_of_params = match &reading.targets {
         Some(targets) if has_instant => targets.described(session).await,
@@ -245,7 +245,7 @@ async fn run_one(
     Ok(())
 }
 
-/// What the server says by number (MySQL and MariaDB error references).
+/// Returns the failure for an error number of the server (MySQL and MariaDB error references).
 fn failed(
     target: &Target<'_>,
     progress: &Progress,
@@ -269,9 +269,9 @@ fn failed(
         _ => {}
     }
     match code {
-        // Too long: max_execution_time, max_statement_time.
+        // The statement exceeded max_execution_time or max_statement_time.
         3024 | 1969 => ExecutionError::transient(ErrorCode::Timeout, message),
-        // Shutdown, interrupted, killed: the session is over.
+        // Shutdown, interrupted, killed: the session has ended.
         1053 | 1317 | 1927 => ExecutionError::transient(ErrorCode::Remote, format!("{message}{}", progress.effect())),
         // Too many connections, lock wait, deadlock, conflict (Galera), memory, disk.
         1040 | 1203 | 1205 | 1213 | 1020 | 1037 | 1041 | 1021 => ExecutionError::transient(ErrorCode::Remote, message),
@@ -279,7 +279,7 @@ fn failed(
     }
 }
 
-/// Which parameter a value was that does not fit: the server names the value or the column, and never the parameter.
+/// Returns the parameter whose value did not fit: the server names the value or the column, and never the parameter.
 fn refused_parameter(statement: &Statement, targets: Option<&Targets>, code: u16, message: &str) -> Option<String> {
     // NULL, range, truncation, conversion, length, function (MySQL and MariaDB error references).
     if ![1048, 1264, 1265, 1292, 1366, 1367, 1406, 1411].contains(&code) {
@@ -324,7 +324,7 @@ fn refused_sign_in(target: &Target<'_>, database: &DatabaseConnection, error: &E
     }
 }
 
-/// The server's version, for a test of the connection.
+/// Returns the server's version, for a test of the connection.
 async fn check(database: &DatabaseConnection, Test { connectors, connection, .. }: Test<'_>) -> Result<String, ExecutionError> {
     let mut session = MysqlSessions::new(connection, database, connectors.reach()).create().await?;
     let target = Target(connection);

@@ -1,8 +1,8 @@
-//! Which columns the parameters of a statement are for.
+//! The columns to which the parameters of a statement belong.
 //!
-//! The server does not tell it: MariaDB says of every parameter that it is a text. So the statement is read, and where a parameter is
-//! given to a column as it is, or compared with one, the column is known. Its type comes from the server, which is asked to prepare a
-//! SELECT of these columns and does not run it. Of any other parameter nothing is known, and it is sent as what it is.
+//! The server does not return them: MariaDB describes every parameter as a text. So the statement is parsed, and if a parameter is directly
+//! assigned to a column or compared with one, the column is known. Its type comes from the server, which prepares a SELECT of these columns
+//! without running it. Other parameters are unknown, and are sent by the type of their value.
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Column, Conn};
@@ -14,49 +14,49 @@ use sqlparser::dialect::MySqlDialect;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, Tokenizer};
 
-/// Longest statement that is read, blanks counted: a condition has as many levels as it has parts.
+/// Maximum tokens of a parsed statement, including blanks: a condition has as many levels as it has parts.
 const MAX_TOKENS: usize = 10_000;
 
 /// The columns of a statement's parameters.
 #[derive(Debug, Default)]
 pub(super) struct Targets {
-    /// As the statement names them; empty for an INSERT that names none.
+    /// The columns as written in the statement; empty for an INSERT without a list.
     columns: Vec<String>,
-    /// What stands after FROM where they are looked up.
+    /// The text after FROM with which they are looked up.
     tables: String,
-    /// By parameter: its column's place in `columns`, or in the table where that is empty.
+    /// For each parameter the index of its column in `columns`, or in the table if that is empty.
     of_parameter: Vec<Option<usize>>,
 }
 
-/// What the text of a statement tells of its parameters.
+/// The result of parsing a statement.
 #[derive(Debug, Default)]
 pub(super) struct Reading {
-    /// `None` where nothing can be told.
+    /// `None` if nothing is known.
     pub targets: Option<Targets>,
-    /// By parameter: whether it is itself the argument of FROM_BASE64.
+    /// For each parameter, whether it is itself the argument of FROM_BASE64.
     decoded: Vec<bool>,
-    /// The text has the word FROM_BASE64, and cannot be read.
+    /// The text contains the word FROM_BASE64, and cannot be parsed.
     may_decode: bool,
 }
 
 impl Reading {
-    /// Takes well under a millisecond, and a thread of its own: not for async code.
+    /// Parses a statement. It takes well under a millisecond, and its own thread: not for async code.
     pub(super) fn of(text: &str) -> Self {
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().name("sql".to_owned()).stack_size(STACK_BYTES);
             thread.spawn_scoped(scope, || read(text)).ok()?.join().ok()?
         })
-        // Bytes that the server decodes once more become NULL without a word.
+        // Bytes that the server decodes a second time silently become NULL.
         .unwrap_or_else(|| Self { may_decode: text.to_ascii_lowercase().contains("from_base64"), ..Self::default() })
     }
 
-    /// Whether the server is to decode this parameter, counted from 0, of Base64.
+    /// Whether the server decodes this parameter, counted from 0, from Base64.
     pub(super) fn decodes(&self, index: usize) -> bool {
         self.decoded.get(index).copied().unwrap_or(self.may_decode)
     }
 }
 
-/// Levels of a statement that are read, and a stack on which they fit: the parser takes tens of kilobytes for each.
+/// Maximum levels of a parsed statement, and a stack on which they fit: the parser takes tens of kilobytes for each.
 const MAX_LEVELS: usize = 25;
 const STACK_BYTES: usize = 8 * 1024 * 1024;
 
@@ -109,7 +109,7 @@ fn targets(mut tokens: Vec<Token>) -> Option<Targets> {
         }
         _ => return None,
     }
-    // A parameter among the tables would have to be given again.
+    // A parameter in a table expression would have to be sent again.
     let is_useful = targets.of_parameter.iter().any(Option::is_some) && !targets.tables.is_empty() && !targets.tables.contains('?');
     is_useful.then_some(targets)
 }
@@ -131,7 +131,7 @@ impl Targets {
             }
         }
         self.assignments(&insert.assignments);
-        // Without a list of columns the others could not be told from them.
+        // Without a list of columns, the columns of the assignments cannot be distinguished from those of the table.
         if let Some(OnInsert::DuplicateKeyUpdate(assignments)) = &insert.on
             && !self.columns.is_empty()
         {
@@ -192,7 +192,7 @@ impl Targets {
         }
     }
 
-    /// The number of the parameter, from 1, that goes to a column with this name; `None` for none or several.
+    /// Returns the number of the parameter, from 1, that belongs to a column of this name; `None` for none or several.
     pub(super) fn parameter_of(&self, column: &str) -> Option<usize> {
         let is_it = |name: &String| name.rsplit('.').next().is_some_and(|name| name.trim_matches('`').eq_ignore_ascii_case(column));
         let of = |target: &Option<usize>| target.and_then(|index| self.columns.get(index)).is_some_and(is_it);
@@ -200,10 +200,10 @@ impl Targets {
         found.next().filter(|_| found.next().is_none())
     }
 
-    /// The column of each parameter, as the server describes it; nothing where it does not.
+    /// Returns the column of each parameter as the server describes it; empty if it does not.
     pub(super) async fn described(&self, session: &mut Conn) -> Vec<Option<Column>> {
         let columns = if self.columns.is_empty() { "*".to_owned() } else { self.columns.join(", ") };
-        // It fails for example where the user may write to the table and not read it.
+        // It fails, for example, if the user may write to the table but not read it.
         let Ok(prepared) = session.prep(format!("SELECT {columns} FROM {}", self.tables)).await else { return Vec::new() };
         let of = |target: &Option<usize>| target.and_then(|index| prepared.columns().get(index).cloned());
         let described = self.of_parameter.iter().map(of).collect();
@@ -212,7 +212,7 @@ impl Targets {
     }
 }
 
-/// The number of the parameter, from 0, that an expression is.
+/// Returns the number of the parameter, from 0, if the expression is one.
 fn parameter(value: &Expr) -> Option<usize> {
     let Expr::Value(ValueWithSpan { value: Value::Placeholder(mark), .. }) = value else { return None };
     mark.strip_prefix('?')?.parse().ok()
@@ -273,7 +273,7 @@ mod tests {
             assert_eq!((0..expected.len()).map(|index| reading.decodes(index)).collect::<Vec<_>>(), expected, "{text}");
             assert!(!reading.decodes(expected.len()), "{text}");
         }
-        // The careful answer where the text cannot be read.
+        // The safe result if the text cannot be parsed.
         assert!(Reading::of("SELECT From_Base64(?), '").decodes(0));
     }
 

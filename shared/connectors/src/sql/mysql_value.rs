@@ -1,6 +1,7 @@
-//! Between values and MySQL's. The server does not tell the types of parameters, so they follow from the value: whole numbers as
-//! such, other numbers as their text, which keeps every decimal; `{ base64 }` as bytes; other arrays and objects as JSON. A text stays
-//! as it is, but for a time with a zone (RFC 3339) that goes to a column of times, which MySQL and MariaDB would refuse or cut.
+//! Conversion between values and those of MySQL. The server does not return the types of parameters, so they follow from the value: whole
+//! numbers stay numbers, other numbers are sent as text, which keeps every decimal; `{ base64 }` is sent as bytes; other arrays and objects
+//! are sent as JSON. A text is sent unchanged, except a time with a zone (RFC 3339) for a time column, which MySQL and MariaDB would refuse
+//! or truncate.
 
 use super::bytes_of;
 use super::instant::{Instant, instant};
@@ -9,10 +10,10 @@ use forebay_mapping::{Value, parse_json, to_json};
 use mysql_async::consts::{ColumnFlags, ColumnType};
 use mysql_async::{Column, Value as Sql};
 
-/// `column` is the one that the parameter goes to, where that is known.
+/// Converts a parameter. `column` is its column, if that is known.
 ///
 /// # Errors
-/// What is wrong with the value.
+/// The problem of the value.
 pub(super) fn parameter(value: &Value, column: Option<&Column>) -> Result<Sql, String> {
     if value.is_null() {
         return Ok(Sql::NULL);
@@ -26,14 +27,14 @@ pub(super) fn parameter(value: &Value, column: Option<&Column>) -> Result<Sql, S
     if let Some(bytes) = bytes_of(value) {
         return bytes.map(Sql::Bytes);
     }
-    // `1.00` is not sent as 1: a column of text keeps it as it is written.
+    // `1.00` is not sent as 1: a text column stores it as it is written.
     let json = to_json(value);
     let whole = std::str::from_utf8(&json).ok().filter(|text| *text != "-0");
     let number = whole.and_then(|text| text.parse().map(Sql::Int).or_else(|_| text.parse().map(Sql::UInt)).ok());
     Ok(number.unwrap_or(Sql::Bytes(json)))
 }
 
-/// A time with a zone for a column of times, in UTC as the session is; the date of one for a column of dates, as it is written.
+/// Converts a time with a zone for a time column, to UTC, the timezone of the session; for a date column, to its date as written.
 fn time(text: &str, column: Option<&Column>) -> Option<Sql> {
     let kind = column?.column_type();
     let stamps = [
@@ -45,7 +46,7 @@ fn time(text: &str, column: Option<&Column>) -> Option<Sql> {
     let dates = [ColumnType::MYSQL_TYPE_DATE, ColumnType::MYSQL_TYPE_NEWDATE];
     let text = match instant(text)? {
         Instant::At(utc) if stamps.contains(&kind) => utc.strftime("%Y-%m-%d %H:%M:%S%.f").to_string(),
-        // MySQL's zero date, which is none of the calendar.
+        // MySQL's zero date is outside of the calendar.
         Instant::Never(local) if stamps.contains(&kind) => local.to_owned(),
         _ if dates.contains(&kind) => text.get(..10)?.to_owned(),
         _ => return None,
@@ -53,17 +54,18 @@ fn time(text: &str, column: Option<&Column>) -> Option<Sql> {
     Some(Sql::Bytes(text.into_bytes()))
 }
 
-/// The character set of bytes that are no text.
+/// The character set of binary columns.
 const BINARY: u16 = 63;
 
-/// Exact numbers, ISO dates, JSON as JSON, bytes as `{ base64 }`. TIMESTAMP is in UTC, as the session is; DATETIME has no zone.
+/// Converts a cell: exact numbers, ISO dates, JSON as JSON, bytes as `{ base64 }`. TIMESTAMP is in UTC, the timezone of the session;
+/// DATETIME has no zone.
 pub(super) fn cell(value: Sql, column: &Column) -> Result<Value, String> {
     let kind = column.column_type();
     Ok(match value {
         Sql::NULL => Value::NULL,
         Sql::Int(number) => Value::from(number),
         Sql::UInt(number) => Value::from(number),
-        // By its shortest text: 1.1 and not 1.10000002384185791015625.
+        // The shortest text: 1.1 and not 1.10000002384185791015625.
         Sql::Float(float) => number(&float.to_string()),
         Sql::Double(float) => Value::from(float),
         Sql::Date(year, month, day, ..) if [ColumnType::MYSQL_TYPE_DATE, ColumnType::MYSQL_TYPE_NEWDATE].contains(&kind) => {
@@ -95,7 +97,7 @@ fn of_bytes(bytes: &[u8], kind: ColumnType, column: &Column) -> Result<Value, St
     })
 }
 
-/// ENUM and SET have the flag as well where their collation is binary, and are text.
+/// Whether a column is binary. ENUM and SET with a binary collation also have the flag, and are text.
 fn is_binary(kind: ColumnType, column: &Column) -> bool {
     let is_word = [ColumnType::MYSQL_TYPE_ENUM, ColumnType::MYSQL_TYPE_SET].contains(&kind)
         || column.flags().intersects(ColumnFlags::ENUM_FLAG | ColumnFlags::SET_FLAG);

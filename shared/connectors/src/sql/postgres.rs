@@ -42,22 +42,22 @@ impl Connector for PostgresConnection {
     }
 }
 
-/// Makes sessions of one connection.
+/// Creates sessions of one connection.
 pub(crate) struct PostgresSessions {
     connection: Arc<Connection>,
     database: DatabaseConnection,
     reach: Reach,
 }
 
-/// One session. Ended in the middle of a statement, it tells the server to give the statement up: a server notices that a client has
-/// gone only when it has something to send.
+/// A session. If it ends during a statement, it makes the server cancel the statement: a server notices a lost client only when it sends
+/// something.
 pub(crate) struct PostgresSession {
     client: Client,
     sessions: Arc<Dialer>,
     is_running: bool,
 }
 
-/// What a request to cancel needs, which PostgreSQL takes on a connection of its own.
+/// The parameters of a cancel request, for which PostgreSQL requires another connection.
 struct Dialer {
     connection: Arc<Connection>,
     database: DatabaseConnection,
@@ -93,7 +93,7 @@ impl Manager for PostgresSessions {
         Ok(PostgresSession { client, sessions: Arc::new(dialer), is_running: false })
     }
 
-    /// Settings, temporary tables and locks of one execution are not the next one's.
+    /// Resets settings, temporary tables and locks, so that the next execution does not see them.
     async fn recycle(&self, session: &mut PostgresSession, _: &Metrics) -> RecycleResult<ExecutionError> {
         let clean = "CLOSE ALL; RESET ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES";
         match tokio::time::timeout(CONNECT_TIMEOUT, session.client.batch_execute(clean)).await {
@@ -178,7 +178,7 @@ pub(super) async fn run(
     let ended = run_on(&session.client, &target, batch, progress, results).await;
     match ended {
         Ok(()) => {}
-        // The server has said no, and a transaction ends with it.
+        // The server refused the statement, and the transaction has ended with it.
         Err(Stopped { error, is_in_step: true }) => {
             if session.client.batch_execute("ROLLBACK").await.is_ok() {
                 session.is_running = false;
@@ -193,7 +193,7 @@ pub(super) async fn run(
     Ok(())
 }
 
-/// What ended a run early, and whether the session is idle again.
+/// The error that ended a run early, and whether the session is idle again.
 struct Stopped {
     error: ExecutionError,
     is_in_step: bool,
@@ -210,7 +210,7 @@ async fn run_on(client: &Client, target: &Target<'_>, batch: &Batch, progress: &
     let in_transaction = batch.in_transaction || batch.reads_only;
     if in_transaction {
         let mode = if batch.reads_only { " READ ONLY" } else { "" };
-        // The server's own clock ends what a worker that died left behind.
+        // The server's own timeout ends the transaction of a worker that stopped.
         let begin = format!("BEGIN{mode}; SET LOCAL statement_timeout = {}", batch.timeout.as_millis().clamp(1, i32::MAX as u128));
         client.batch_execute(&begin).await.map_err(|error| explain("the transaction's begin", &error))?;
     }
@@ -234,7 +234,7 @@ async fn run_one(
     results: &mut Results,
 ) -> Result<(), Stopped> {
     let explain = |error: Error| failed(target, progress, which, None, &error);
-    // Nothing runs at the server: the session is idle.
+    // Nothing runs on the server: the session is idle.
     let unfit = |error| Stopped { error, is_in_step: true };
     let prepared = client.prepare(statement.text.as_str()).await.map_err(explain)?;
     check_count(prepared.params().len(), statement.params.len(), which).map_err(unfit)?;
@@ -344,7 +344,7 @@ fn refused_sign_in(target: &Target<'_>, database: &DatabaseConnection, error: &E
     }
 }
 
-/// The server's version, for a test of the connection.
+/// Returns the server's version, for a test of the connection.
 async fn check(database: &DatabaseConnection, Test { connectors, connection, .. }: Test<'_>) -> Result<String, ExecutionError> {
     let session = PostgresSessions::new(connection, database, connectors.reach()).create().await?;
     let target = Target(connection);

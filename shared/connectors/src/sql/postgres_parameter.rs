@@ -1,5 +1,5 @@
-//! From values to PostgreSQL's parameters: text, which the server reads by the parameter's type. So every type that it can read is
-//! supported, those of extensions too, and a value that does not fit is refused with the server's own words.
+//! Converts values to PostgreSQL's parameters: text, which the server parses by the parameter's type. So every type that it can parse is
+//! supported, including those of extensions, and a value that does not fit is refused with the server's own text.
 
 use super::instant::{Instant, instant};
 use bytes::BytesMut;
@@ -14,7 +14,7 @@ pub(super) struct Parameter(Option<String>);
 
 impl Parameter {
     /// # Errors
-    /// What is wrong with the value.
+    /// The problem of the value.
     pub(super) fn new(value: &Value, kind: &Type) -> Result<Self, String> {
         text(value, kind).map(Self)
     }
@@ -30,7 +30,7 @@ fn text(value: &Value, kind: &Type) -> Result<Option<String>, String> {
     let text = match (value.as_str(), value.as_array()) {
         _ if [Type::JSON, Type::JSONB].contains(kind) => json(value),
         _ if *kind == Type::BYTEA => bytes(value)?,
-        // PostgreSQL would drop the zone without a word.
+        // PostgreSQL would silently drop the zone.
         (Some(text), _) if *kind == Type::TIMESTAMP => match instant(text) {
             Some(Instant::At(utc)) => utc.to_string(),
             _ => text.to_owned(),
@@ -53,7 +53,7 @@ fn is_text(kind: &Type) -> bool {
     [Type::TEXT, Type::VARCHAR, Type::BPCHAR, Type::UNKNOWN].contains(kind)
 }
 
-/// Base64, as columns of bytes are read, or `{ base64 }` as `.body` is of a body of unknown type.
+/// Reads Base64, the form of byte columns, or `{ base64 }`, the `.body` of an unknown type.
 fn bytes(value: &Value) -> Result<String, String> {
     let base64 = value.as_str().or_else(|| value.get("base64").and_then(Value::as_str));
     let base64 = base64.ok_or("bytea takes Base64 text, or an object with `base64`")?;
@@ -61,7 +61,7 @@ fn bytes(value: &Value) -> Result<String, String> {
     Ok(format!("\\x{}", HEXLOWER.encode(&bytes)))
 }
 
-/// `("a",,"b")`, quoted throughout (PostgreSQL, section 8.16.6); a field that the object does not have is NULL.
+/// Returns `("a",,"b")`, with all values quoted (PostgreSQL, section 8.16.6); a field that the object does not have is NULL.
 fn composite(value: &Value, kind: &Type) -> Result<String, String> {
     let Kind::Composite(fields) = kind.kind() else { return Err(format!("an object does not fit the type {}", kind.name())) };
     let is_field = |name: &str| fields.iter().any(|field| field.name() == name);
@@ -80,7 +80,7 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// `{"a","b",NULL}`, quoted throughout (PostgreSQL, section 8.15.2).
+/// Returns `{"a","b",NULL}`, with all values quoted (PostgreSQL, section 8.15.2).
 fn array(items: &[Value], kind: &Type) -> Result<String, String> {
     let Kind::Array(element) = kind.kind() else { return Err(format!("an array does not fit the type {}", kind.name())) };
     let mut literal = String::from("{");
@@ -89,7 +89,7 @@ fn array(items: &[Value], kind: &Type) -> Result<String, String> {
             literal.push(',');
         }
         match item.as_array() {
-            // PostgreSQL's arrays of arrays have the same type as those of one dimension.
+            // In PostgreSQL nested arrays have the same type as those of one dimension.
             Some(inner) if ![Type::JSON, Type::JSONB].contains(element) => literal.push_str(&array(inner, kind)?),
             _ => match text(item, element)? {
                 None => literal.push_str("NULL"),

@@ -1,4 +1,4 @@
-//! An alert: a condition of a tenant's integrations, and who is told when it holds, as an operator wrote it in YAML or JSON.
+//! An alert rule: a condition of a tenant's integrations, and the notifiers that are used when it holds. It is read from YAML or JSON.
 
 use crate::definition::DefinitionError;
 use crate::fields::Origin;
@@ -13,12 +13,12 @@ mod tests;
 
 pub use notification::{Event, Notification, NotificationEntry};
 
-/// How long an alert that stays raised is not told again, where its document says nothing.
+/// Default time after which the notification of a raised alert is repeated.
 pub const DEFAULT_REPEAT: Duration = Duration::from_secs(4 * 3600);
-/// Traffic is known by the minute, and for two days.
+/// Maximum window; statistics have a point for each minute, and are stored for two days.
 pub const MAX_WINDOW: Duration = Duration::from_secs(24 * 3600);
 
-/// One alert, checked.
+/// A valid alert rule.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Alert {
@@ -26,48 +26,48 @@ pub struct Alert {
     pub tenant: Name,
     /// Its name within the tenant.
     pub name: Name,
-    /// For people; part of what is sent.
+    /// The description for people; it is part of notifications.
     pub description: String,
-    /// True if it is watched.
+    /// True if it is evaluated.
     pub enabled: bool,
     /// The integrations that it watches, each by itself; `None`: all of the tenant.
     pub integrations: Option<Vec<Name>>,
-    /// When it is raised.
+    /// The condition under which it is raised.
     pub when: Condition,
-    /// Where it is sent to.
+    /// The notifiers.
     pub send: Sending,
-    /// How long an alert that stays raised is not told again.
+    /// The time after which the notification of a raised alert is repeated.
     pub repeat: Duration,
 }
 
-/// When an alert is raised, for each integration.
+/// The condition under which an alert is raised, for each integration.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Condition {
-    /// Of the executions that ended, too many did not end well.
+    /// Too many of the ended executions did not succeed.
     FailureRate {
-        /// Percent; more of them raise the alert.
+        /// Percentage above which the alert is raised.
         over: f64,
-        /// The time that is looked at, to the whole minute.
+        /// The time before the evaluation, in whole minutes.
         window: Duration,
-        /// With fewer that ended in it the alert is not raised.
+        /// Minimum ended executions; with fewer the alert is not raised.
         at_least: u64,
     },
-    /// A message waits, or is worked on, for too long.
+    /// A message waits, or its execution runs, for too long.
     OldestAge {
-        /// Longer than this.
+        /// The maximum time.
         over: Duration,
     },
-    /// The trigger has halted: a person has to decide.
+    /// The trigger is halted: a decision is needed.
     Halted,
-    /// No execution was accepted.
+    /// No execution was received.
     Silent {
-        /// For so long.
+        /// For this time.
         lasting: Duration,
     },
 }
 
 impl Condition {
-    /// The field of a document that makes a condition this kind.
+    /// Returns the field of a document that selects this condition.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -79,41 +79,41 @@ impl Condition {
     }
 }
 
-/// Where an alert is sent to: one or both.
+/// The notifiers of an alert rule: one or both.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Sending {
-    /// A POST of JSON, see [`Notification::to_json`].
+    /// A POST request with JSON, see [`Notification::to_json`].
     pub webhook: Option<AlertWebhook>,
-    /// A mail.
+    /// An email.
     pub email: Option<AlertEmail>,
 }
 
-/// An HTTP service that is told.
+/// An HTTP service that receives notifications.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct AlertWebhook {
     /// Its address.
     pub target: AlertAddress,
-    /// More headers. Credentials are no part of them: a connection keeps those.
+    /// Additional headers. They contain no credentials: these belong to a connection.
     pub headers: Vec<(String, String)>,
 }
 
 /// The address of a webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AlertAddress {
-    /// The whole of it.
+    /// A whole URL.
     Url(String),
     /// An `http` connection of the tenant.
     Connection {
         /// The connection.
         connection: Name,
-        /// Under its address; may be empty.
+        /// The path below its address; may be empty.
         path: String,
     },
 }
 
-/// Somebody who gets a mail.
+/// The recipients of an email.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AlertEmail {
@@ -124,13 +124,13 @@ pub struct AlertEmail {
 }
 
 impl Alert {
-    /// Returns true if a document is an alert and not a definition: it has a field `alert`.
+    /// Returns true if a document is an alert rule and not a definition: it has a field `alert`.
     #[must_use]
     pub fn is_document(document: &Value) -> bool {
         document.get("alert").is_some()
     }
 
-    /// Reads one alert from its JSON shape.
+    /// Reads an alert rule from its document.
     ///
     /// # Errors
     /// Every problem found, each with the path of the field.
@@ -138,22 +138,22 @@ impl Alert {
         read::alert(document, Origin::Written)
     }
 
-    /// Reads an alert that an earlier version of Forebay accepted and stored. Rules that are newer than it do not hold, so that an
+    /// Reads an alert rule that an earlier version of Forebay accepted and stored. Rules that were added later do not apply, so that an
     /// upgrade stops nothing: an empty field counts as absent.
     ///
     /// # Errors
-    /// As [`Self::from_value`].
+    /// Those of [`Self::from_value`].
     pub fn from_stored(document: &Value) -> Result<Self, DefinitionError> {
         read::alert(document, Origin::Stored)
     }
 
-    /// `tenant/name`.
+    /// Returns `tenant/name`.
     #[must_use]
     pub fn path(&self) -> IntegrationPath {
         IntegrationPath { tenant: self.tenant.clone(), name: self.name.clone() }
     }
 
-    /// The connections by which it is sent, with the kind that each has to be of.
+    /// Returns the connections of its notifiers, with the kind that each must have.
     #[must_use]
     pub fn connections(&self) -> Vec<(&Name, &'static str)> {
         let by_webhook = self.send.webhook.as_ref().and_then(|webhook| match &webhook.target {

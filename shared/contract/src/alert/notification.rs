@@ -1,28 +1,28 @@
-//! What is told of an alert: the JSON of a webhook, and subject and text of a mail.
+//! Notifications: the JSON of a webhook, and subject and text of an email.
 
 use super::{Alert, Condition};
 use crate::name::Name;
 use crate::unix_time::UnixMicros;
 use serde_json::{Value, json};
 
-/// Integrations that the text names; the JSON names all.
+/// Maximum integrations that the text names; the JSON names all.
 const MAX_NAMED: usize = 50;
 
-/// What has become of an alert.
+/// A change of an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Event {
     /// Its condition holds.
     Raised,
-    /// Its condition still holds, and it was told before.
+    /// Its condition still holds, and a notification was sent before.
     StillRaised,
     /// Its condition does not hold any more.
     Resolved,
-    /// Nothing: somebody tests whether it can be sent.
+    /// No change: a test of the notifiers.
     Test,
 }
 
 impl Event {
-    /// The word of [`Notification::to_json`].
+    /// Returns the word in [`Notification::to_json`].
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -43,34 +43,34 @@ impl Event {
 pub struct NotificationEntry {
     /// The integration.
     pub integration: Name,
-    /// What has become of the alert there; never [`Event::Test`].
+    /// The change of the alert there; never [`Event::Test`].
     pub event: Event,
     /// The time at which it was raised.
     pub since: UnixMicros,
-    /// The figures, as a sentence.
+    /// The observation, as a sentence.
     pub detail: String,
 }
 
-/// One message about an alert.
+/// A notification about an alert.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notification {
-    /// Counts the messages of the alert from 1; a message that is sent again has the number that it had.
+    /// The number of the notification for its alert rule, from 1; another attempt has the same number.
     pub number: i64,
     /// The time at which it was written.
     pub at: UnixMicros,
-    /// By integration; empty: a test.
+    /// The changes by integration; empty: a test.
     pub entries: Vec<NotificationEntry>,
 }
 
 impl Notification {
-    /// What has become of the alert altogether: raised where any integration has it newly so.
+    /// Returns the change as a whole: raised if it is newly raised for any integration.
     #[must_use]
     pub fn event(&self) -> Event {
         let has = |event| self.entries.iter().any(|entry| entry.event == event);
         [Event::Raised, Event::StillRaised, Event::Resolved].into_iter().find(|event| has(*event)).unwrap_or(Event::Test)
     }
 
-    /// The body of a webhook. `subject` and `text` are for chat systems that show a text.
+    /// Returns the body of a webhook. `subject` and `text` are for chat systems that show a text.
     ///
     /// ```json
     /// { "tenant": "t37ed", "alert": "OrdersFailing", "description": "", "condition": "failure_rate", "event": "raised",
@@ -101,7 +101,7 @@ impl Notification {
         })
     }
 
-    /// The subject of a mail: one line.
+    /// Returns the subject of an email: one line.
     #[must_use]
     pub fn subject(&self, alert: &Alert) -> String {
         let event = self.event();
@@ -114,7 +114,7 @@ impl Notification {
         format!("[Forebay] {} {}{of}", alert.path(), event.word())
     }
 
-    /// The text of a mail.
+    /// Returns the text of an email.
     #[must_use]
     pub fn text(&self, alert: &Alert) -> String {
         let mut lines = vec![format!("Alert {}: {}", alert.path(), meaning(&alert.when))];
@@ -137,7 +137,7 @@ impl Notification {
         lines.join("\n")
     }
 
-    /// What [`Notification::from_stored`] reads.
+    /// Returns the stored form, which [`Notification::from_stored`] reads.
     #[must_use]
     pub fn to_stored(&self) -> Value {
         let entries = self.entries.iter().map(|entry| {
@@ -151,7 +151,7 @@ impl Notification {
         json!({ "number": self.number, "at": self.at, "entries": entries.collect::<Value>() })
     }
 
-    /// Reads [`Notification::to_stored`]; `None`: it is none.
+    /// Reads the form of [`Notification::to_stored`]; `None`: it is not one.
     #[must_use]
     pub fn from_stored(stored: &Value) -> Option<Self> {
         let mut entries = Vec::new();

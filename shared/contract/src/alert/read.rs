@@ -156,7 +156,7 @@ fn check_url(fields: &Fields<'_>, url: &str) -> Read<()> {
     }
 }
 
-/// What is sent is fixed, so that nothing is evaluated while an alert is to be told.
+/// Refuses a template: texts of notifications are fixed, so that nothing is evaluated when one is sent.
 fn refuse_template(fields: &Fields<'_>, field: &str, text: &str) -> Read<()> {
     match text.contains("${") {
         true => Err(fields.problem(field, "is plain text here: ${ } is not evaluated")),

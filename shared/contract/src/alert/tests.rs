@@ -12,7 +12,7 @@ fn read(text: &str) -> Result<Alert, DefinitionError> {
     read
 }
 
-/// An alert with this condition and these lines.
+/// Returns an alert rule with this condition and these lines.
 fn with(when: &str, send: &str) -> String {
     format!("tenant: t\nalert: a\nwhen: {when}\nsend: {send}\n")
 }

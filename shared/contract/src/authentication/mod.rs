@@ -1,6 +1,6 @@
-//! Who may call a webhook.
+//! The authentication of a webhook's callers.
 //!
-//! Each authentication type is one file: how definitions write it, what people and programs are told of it, and how a caller uses it. The
+//! Each authentication type has a file: its form in definitions, its descriptions for people and programs, and how a caller uses it. The
 //! ingress has a file of the same name, which checks calls.
 
 mod api_key;
@@ -22,11 +22,11 @@ use serde_json::Value;
 use std::fmt;
 use std::ops::Deref;
 
-/// Declares the types in the order in which people see them. A line gives the variant, which holds the type of the same name, and the
-/// module, which has its `DECLARATION`.
+/// Declares the types in the order of pages. A line gives the variant, whose type has the same name, and the module, which has its
+/// `DECLARATION`.
 macro_rules! types {
     ($($(#[$about:meta])* $variant:ident in $module:ident),+ $(,)?) => {
-        /// Who may call a webhook. Everything that differs by type is a method of [`AuthenticationType`].
+        /// The authentication of a webhook's callers. Everything that differs by type is a method of [`AuthenticationType`].
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum Authentication {
             $($(#[$about])* $variant($variant)),+
@@ -51,46 +51,46 @@ types! {
     ApiKey in api_key,
     /// A caller that signs with a signing key that is granted to the integration.
     Signature in signature,
-    /// Anybody: the definition says so.
+    /// Anybody, as the definition explicitly says.
     Open in none,
 }
 
-/// One authentication type. No method has a default: a new type does not compile before all of it is decided.
+/// An authentication type. No method has a default: a new type does not compile until it has all of them.
 pub trait AuthenticationType {
-    /// The word, or the field, by which definitions name it.
+    /// Returns the word, or the field, of definitions.
     fn name(&self) -> &'static str;
 
-    /// Names it in a few words, such as `signed (GitHub)`.
+    /// Returns a short name, such as `signed (GitHub)`.
     fn summary(&self) -> String;
 
-    /// As [`summary`](Self::summary), with what callers send: for a line of its own.
+    /// Returns the [`summary`](Self::summary) with the value that callers send, for a separate line.
     fn details(&self) -> String;
 
-    /// Says to callers what to do.
+    /// Returns an instruction for callers.
     fn instruction(&self) -> Instruction;
 
-    /// How callers use a key of the tenant; `None`: they need no key.
+    /// Returns the use of a tenant's key by callers; `None`: they need no key.
     fn key_use(&self) -> Option<KeyUse>;
 
-    /// Who reads the outcomes of calls.
+    /// Returns the callers that may read the outcomes of calls.
     fn outcome_readers(&self) -> OutcomeReaders;
 
-    /// The header with which callers prove who they are, with words in the place of what is secret; `None`: they need none.
+    /// Returns an example of the header that authenticates callers, with placeholders for secrets; `None`: they need none.
     fn example(&self) -> Option<String>;
 
-    /// The headers of a call by the holder of `key`.
+    /// Returns the headers of a call by the holder of `key`.
     fn headers(&self, key: &str, call: &CallToProve<'_>) -> Vec<(String, String)>;
 
-    /// Whether a header of a call, by its name in small letters, holds what is secret: it is in no message, no log and no history.
+    /// Whether a header of a call, by its name in lower case, contains a secret: messages, logs and history do not contain it.
     fn is_secret_header(&self, name: &str) -> bool;
 
-    /// The security schemes of OpenAPI of which a call must fulfil one; empty: calls need none.
+    /// Returns the security schemes of OpenAPI, one of which a call must satisfy; empty: calls need none.
     fn security_schemes(&self) -> Vec<SecurityScheme>;
 
-    /// The answers to calls that are not authenticated, by their status.
+    /// Returns the responses to calls that are not authenticated, by status.
     fn refusals(&self) -> &'static [Refusal];
 
-    /// The variant that the form of a definition shows as chosen; `None`: the type has no [`Variants`].
+    /// Returns the variant that the form of a definition shows as chosen; `None`: the type has no [`Variants`].
     fn variant(&self) -> Option<&'static str>;
 }
 
@@ -102,7 +102,7 @@ impl dyn AuthenticationType {
     }
 }
 
-/// How callers use a key of the tenant.
+/// The use of a tenant's key by callers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyUse {
     /// They send it: an API key, which is recorded as the caller and can ask for the outcome.
@@ -111,10 +111,10 @@ pub enum KeyUse {
     Signs,
 }
 
-/// Who reads the outcomes of an endpoint's calls.
+/// The callers that may read the outcomes of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutcomeReaders {
-    /// Who knows the id of the execution.
+    /// Everybody who knows the id of the execution.
     Anybody,
     /// Holders of an API key that is granted to the integration.
     KeyHolders,
@@ -123,20 +123,20 @@ pub enum OutcomeReaders {
 /// A sentence for callers, without its full stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instruction {
-    /// The words.
+    /// The text.
     pub text: String,
-    /// A header line that the sentence ends with, as code.
+    /// A header at the end of the sentence, shown as code.
     pub header: Option<String>,
 }
 
-/// The parts of a call that a proof is made of.
+/// The parts of a call that a proof covers.
 #[derive(Debug, Clone, Copy)]
 pub struct CallToProve<'c> {
-    /// Unique id of the call, where the proof has one.
+    /// A unique id of the call, if the proof contains one.
     pub id: &'c str,
     /// The body.
     pub body: &'c [u8],
-    /// When the call is made.
+    /// The time of the call.
     pub now: UnixMicros,
 }
 
@@ -149,12 +149,12 @@ pub struct SecurityScheme {
     pub scheme: Value,
 }
 
-/// An answer to calls that are not authenticated.
+/// A response to calls that are not authenticated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refusal {
     /// HTTP status.
     pub status: u16,
-    /// Headers that say more.
+    /// The headers of the response.
     pub headers: &'static [&'static str],
     /// The problem.
     pub meaning: &'static str,
@@ -163,40 +163,40 @@ pub struct Refusal {
 /// A type as a choice of the form of a definition.
 #[derive(Debug)]
 pub struct Choice {
-    /// The word, or the field, by which definitions name it.
+    /// The word, or the field, of definitions.
     pub name: &'static str,
     /// Its label.
     pub label: &'static str,
-    /// One sentence.
+    /// An explanation of one sentence.
     pub hint: &'static str,
-    /// A second choice, where there is one.
+    /// A second choice, if there is one.
     pub variants: Option<Variants>,
 }
 
-/// The second choice of a form, after that of the type.
+/// A second choice in a form, after the type.
 #[derive(Debug)]
 pub struct Variants {
-    /// Name of the form's field.
+    /// The name of the form's field.
     pub field: &'static str,
     /// Its label.
     pub label: &'static str,
-    /// One sentence.
+    /// An explanation of one sentence.
     pub hint: &'static str,
     /// Values with their labels.
     pub choices: fn() -> Vec<(&'static str, &'static str)>,
-    /// The value of `authentication` for a choice. `before`: the value that the definition has.
+    /// Returns the value of `authentication` for a choice; `before` is the value in the definition.
     pub write: fn(before: Option<Value>, chosen: &str) -> Value,
 }
 
-/// How definitions write a type.
+/// The form of a type in definitions.
 struct Declaration {
     choice: Choice,
     written: Written,
-    /// Examples of what `authentication` can be, for messages and tests: all objects of the type are in one of them.
+    /// Examples of values of `authentication`, for messages and tests: they cover all objects of the type.
     examples: &'static [&'static str],
 }
 
-/// Either a word, or an object with a field of the type's name.
+/// Either a word, or an object with a field named after the type.
 enum Written {
     /// The value of the word.
     Word(fn() -> Authentication),
@@ -205,25 +205,25 @@ enum Written {
 }
 
 impl Authentication {
-    /// Where a definition says nothing.
+    /// Returns the default of definitions.
     #[must_use]
     pub fn usual() -> Self {
         Self::ApiKey(ApiKey)
     }
 
-    /// The types as choices, in the order in which people see them.
+    /// Returns the types as choices, in the order of pages.
     pub fn choices() -> impl Iterator<Item = &'static Choice> {
         DECLARATIONS.iter().map(|declaration| &declaration.choice)
     }
 
-    /// The choice that this one is.
+    /// Whether it is of this choice.
     #[must_use]
     pub fn is_choice(&self, choice: &Choice) -> bool {
         self.name() == choice.name
     }
 }
 
-/// Documents with each example, as it is declared.
+/// Returns documents with each example, as declared.
 #[cfg(test)]
 pub(crate) fn examples() -> impl Iterator<Item = String> {
     let document = |example| format!("tenant: t\nname: n\ntrigger: {{ webhook: {{ authentication: {example} }} }}");

@@ -5,7 +5,7 @@ use super::{
     Written,
 };
 
-/// Anybody who reaches the address may call.
+/// Anybody who can reach the address may call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Open;
 

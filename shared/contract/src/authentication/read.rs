@@ -37,7 +37,7 @@ fn objects() -> Vec<Field> {
     DECLARATIONS.iter().filter_map(|declared| Some((declared.choice.name, field(&declared.written)?))).collect()
 }
 
-/// The accepted forms, the words first: `api_key, none, { signature: github } or ...`.
+/// Returns the accepted forms, the words first: `api_key, none, { signature: github } or ...`.
 fn examples() -> String {
     let mut declarations = DECLARATIONS;
     declarations.sort_by_key(|declared| matches!(declared.written, Written::Field(..)));

@@ -1,10 +1,10 @@
-//! Charsets: the names of text encodings, and text from bytes and back.
+//! Charsets: names of text encodings, decoding and encoding.
 
 use super::BodyError;
 use encoding_rs::Encoding;
 use std::borrow::Cow;
 
-/// What is said of a charset that is not known.
+/// The known names, for the error about an unknown one.
 const KNOWN: &str = "utf-8, iso-8859-1, windows-1252, utf-16 or another name of the WHATWG Encoding Standard";
 
 /// The charset of a text.
@@ -12,17 +12,17 @@ const KNOWN: &str = "utf-8, iso-8859-1, windows-1252, utf-16 or another name of 
 pub enum Charset {
     /// UTF-8 and its subset US-ASCII; the default.
     Utf8,
-    /// ISO-8859-1, strictly: a byte is the character of the same number. The Encoding Standard would read it as windows-1252.
+    /// ISO-8859-1, strictly: each byte is the character of the same number. The Encoding Standard would read it as windows-1252.
     Latin1,
-    /// Any other that the WHATWG Encoding Standard names, UTF-16 among them.
+    /// Another charset of the WHATWG Encoding Standard, including UTF-16.
     Other(&'static Encoding),
 }
 
 impl Charset {
-    /// The charset with this name, in upper or lower case, and with the single quotes that some put around it.
+    /// Returns the charset with this name. Case is ignored, and so are single quotes around it, which some senders add.
     ///
     /// # Errors
-    /// [`BodyError::Charset`] for a name that is not known.
+    /// [`BodyError::Charset`] for an unknown name.
     pub fn named(name: &str) -> Result<Self, BodyError> {
         let lower = name.trim().trim_matches('\'').to_ascii_lowercase();
         match lower.as_str() {
@@ -34,7 +34,7 @@ impl Charset {
         known.map(Self::Other).ok_or_else(|| BodyError::Charset(name.chars().take(60).collect(), KNOWN))
     }
 
-    /// The charset that a byte order mark at the start of `bytes` names, and the length of the mark.
+    /// Returns the charset of a byte order mark at the start of `bytes`, and the length of the mark.
     pub fn of_mark(bytes: &[u8]) -> Option<(Self, usize)> {
         match Encoding::for_bom(bytes)? {
             (encoding, length) if encoding == encoding_rs::UTF_8 => Some((Self::Utf8, length)),
@@ -42,7 +42,7 @@ impl Charset {
         }
     }
 
-    /// Its name, in lower case.
+    /// Returns its name, in lower case.
     pub fn name(self) -> String {
         match self {
             Self::Utf8 => "utf-8".to_owned(),
@@ -51,11 +51,11 @@ impl Charset {
         }
     }
 
-    /// The text that `bytes` are. A byte order mark belongs to the encoding, not to the text; one of UTF-16 says which UTF-16 it is,
-    /// and without one `utf-16` is little endian, as the Encoding Standard has it.
+    /// Decodes `bytes`. A byte order mark belongs to the encoding, not to the text; in UTF-16 it determines the byte order. Without one,
+    /// `utf-16` is little endian, as in the Encoding Standard.
     ///
     /// # Errors
-    /// [`BodyError::Malformed`] with `kind` for bytes that are not of this charset.
+    /// [`BodyError::Malformed`] with `kind` for bytes that are not valid in this charset.
     pub fn decode<'b>(self, kind: &'static str, bytes: &'b [u8]) -> Result<Cow<'b, str>, BodyError> {
         let (charset, bytes) = match (self, Self::of_mark(bytes)) {
             (Self::Utf8, Some((Self::Utf8, length))) => (self, &bytes[length..]),
@@ -69,10 +69,10 @@ impl Charset {
         })
     }
 
-    /// As [`Charset::decode`], of bytes in which a byte order mark is a character like others.
+    /// Decodes `bytes` as [`Charset::decode`] does, but treats a byte order mark as a character.
     ///
     /// # Errors
-    /// What is wrong with the bytes, and where this is known.
+    /// The problem of the bytes, and its place if that is known.
     pub fn decode_exact(self, bytes: &[u8]) -> Result<Cow<'_, str>, String> {
         match self {
             Self::Utf8 => {
@@ -93,10 +93,10 @@ impl Charset {
         matches!(self, Self::Other(encoding) if encoding == encoding_rs::UTF_16LE || encoding == encoding_rs::UTF_16BE)
     }
 
-    /// The bytes of `text`. UTF-16 begins with a byte order mark, other charsets have none.
+    /// Encodes `text`. UTF-16 begins with a byte order mark, other charsets have none.
     ///
     /// # Errors
-    /// The first character that this charset does not have.
+    /// The first character that is not in this charset.
     pub fn encode(self, text: &str) -> Result<Cow<'_, [u8]>, char> {
         match self {
             Self::Utf8 => Ok(Cow::Borrowed(text.as_bytes())),

@@ -1,15 +1,15 @@
-//! Whether a body is what it is said to be: what the ingress asks before it accepts one.
+//! Checks that the bytes of a body are valid for its type, before the ingress accepts it.
 
 use super::json::check_json;
 use super::multipart::MULTIPART;
 use super::{BodyError, BodyKind, CsvFields, FormFields, Parts, Reading};
 use super::{decode_body, multipart_charset, read_xml, required_boundary, xml_text};
 
-/// Checks a body as the ingress receives it: its encoding can be undone, and its bytes are what its type, or the endpoint's rule, says.
-/// An empty body is always accepted.
+/// Checks a body as the ingress receives it: its encoding can be undone, and its bytes are valid for its type, or for the rule of the
+/// endpoint. An empty body is always accepted.
 ///
 /// # Errors
-/// [`BodyError`]; its variants say which status answers it.
+/// [`BodyError`]; its variants determine the status of the response.
 pub fn check_body(reading: Reading<'_>, content_type: Option<&str>, content_encoding: Option<&str>, body: &[u8]) -> Result<(), BodyError> {
     let Reading { rule, max_bytes } = reading;
     let kind = rule.kind(content_type)?;

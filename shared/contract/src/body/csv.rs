@@ -1,34 +1,34 @@
-//! CSV as a stream of fields (RFC 4180, and what is sent under its name): one reader for the check at the ingress and for values.
+//! CSV as a stream of fields (RFC 4180, and common deviations): one reader for the check at the ingress and for values.
 //!
-//! Written here because the common readers take a quote that is never closed for a field that ends with the file, which would make
-//! one field of the rest of a partner's rows without a word.
+//! It is our own, since common readers accept a quote that is never closed as a field that ends with the file; the rest of a partner's rows
+//! would silently become one field.
 
 use super::csv_separator::{guessed_separator, named_separator};
 use std::borrow::Cow;
 
-/// How a CSV text is written.
+/// The format of a CSV text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CsvFormat {
-    /// An ASCII character between two fields; `None`: as the text says, or as it looks.
+    /// The separator, an ASCII character; `None`: as the text says, or guessed.
     pub separator: Option<u8>,
-    /// True if the first record is the names of the columns.
+    /// True if the first record has the names of the columns.
     pub has_header: bool,
 }
 
-/// One field.
+/// A field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CsvField<'t> {
-    /// Without its quotes.
+    /// The text without its quotes.
     pub text: Cow<'t, str>,
-    /// True for the last one of its record.
+    /// True for the last field of its record.
     pub ends_record: bool,
 }
 
-/// A field that begins with a quote and is not as RFC 4180 has it.
+/// A field that begins with a quote and does not follow RFC 4180.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: a field {problem}")]
 pub struct CsvError {
-    /// The line where the field begins, counted from 1.
+    /// The line of the field's begin, from 1.
     pub line: usize,
     problem: &'static str,
 }
@@ -36,10 +36,10 @@ pub struct CsvError {
 const NEVER_CLOSED: &str = "begins with a quote that is never closed";
 const AFTER_QUOTE: &str = "has text after its closing quote: a quote inside of quotes is written twice";
 
-/// The fields of a text. Empty lines are passed over; lines end with CRLF, LF or CR.
+/// The fields of a text. Empty lines are skipped; lines end with CRLF, LF or CR.
 ///
-/// A field that begins with a quote ends with the next quote that is not doubled; text between that and the separator is an error. A
-/// quote inside of another field is a character like others.
+/// A field that begins with a quote ends with the next quote that is not doubled; text between that and the separator is an error. Within
+/// other fields a quote is an ordinary character.
 #[derive(Debug, Clone)]
 pub struct CsvFields<'t> {
     text: &'t str,
@@ -47,19 +47,19 @@ pub struct CsvFields<'t> {
     separator: u8,
     starts_record: bool,
     has_loose_quote: bool,
-    /// True if text after a closing quote is an error, and not only a hint that the separator is another one.
+    /// True if text after a closing quote is an error, and not only a hint that the separator is wrong.
     is_strict: bool,
 }
 
 impl<'t> CsvFields<'t> {
-    /// Over `text`. A first line `sep=;` is no data, and says the separator where the format does not.
+    /// Reads `text`. A first line `sep=;` is not data; it determines the separator if the format does not.
     pub fn new(text: &'t str, format: CsvFormat) -> Self {
         let (named, at) = named_separator(text).map_or((None, 0), |(separator, length)| (Some(separator), length));
         let separator = format.separator.or(named).unwrap_or_else(|| guessed_separator(text));
         Self { at, is_strict: true, ..Self::separated_by(text, separator) }
     }
 
-    /// Over `text`, with an ASCII character between the fields. Every line is data.
+    /// Reads `text` with this separator, an ASCII character. Every line is data.
     pub(super) fn separated_by(text: &'t str, separator: u8) -> Self {
         Self { text, at: 0, separator, starts_record: true, has_loose_quote: false, is_strict: false }
     }
@@ -96,12 +96,12 @@ impl<'t> CsvFields<'t> {
         CsvError { line, problem }
     }
 
-    /// Returns true if something stood between a closing quote and the end of its field, which RFC 4180 does not have.
+    /// Returns true if text was found between a closing quote and the end of its field, which RFC 4180 does not allow.
     pub(super) fn has_loose_quote(&self) -> bool {
         self.has_loose_quote
     }
 
-    /// Up to the next separator or the end of the line.
+    /// Reads up to the next separator or the end of the line.
     fn plain(&mut self) -> &'t str {
         let rest = &self.text[self.at..];
         let end = memchr::memchr3(self.separator, b'\r', b'\n', rest.as_bytes()).unwrap_or(rest.len());
@@ -109,7 +109,7 @@ impl<'t> CsvFields<'t> {
         &rest[..end]
     }
 
-    /// Passes the end of a line; false when none is here.
+    /// Skips the end of a line; returns false if there is none here.
     fn pass_line_end(&mut self) -> bool {
         let rest = &self.text[self.at..];
         let length = if rest.starts_with("\r\n") { 2 } else { usize::from(rest.starts_with(['\r', '\n'])) };

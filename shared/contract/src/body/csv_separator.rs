@@ -1,33 +1,33 @@
-//! Which character stands between the fields of a CSV text that does not say so.
+//! Finds the separator of a CSV text that does not declare one.
 //!
-//! Comma, semicolon, tab and `|` are tried on the first [`SAMPLE_RECORDS`] records and at most [`SAMPLE_BYTES`] bytes, quotes respected.
-//! The tests follow each other until one separator is left; where test 2 leaves none, the text has one column.
+//! Comma, semicolon, tab and `|` are tested with the first [`SAMPLE_RECORDS`] records and at most [`SAMPLE_BYTES`] bytes; quotes are
+//! respected. The tests are applied in order until one separator is left; if test 2 leaves none, the text has one column.
 //!
-//! 1. A first line `sep=;` names the separator, as Excel writes and reads it, and is no data: `sep=;\na,b;c` has `;`.
-//! 2. A separator counts if it splits the first record, and each quote is closed with it: `id,name\n1,Smith; John` has `,`.
-//! 3. Those remain for which each closing quote ends its field, if there are any: `"a";1,5` has `;`.
-//! 4. Those remain for which the largest part of the records have as many fields as the first: `a,b;c\n1,2\n3,4` has `,`.
-//! 5. A comma gives way to others if it stands in the first record only between two digits or before a blank: `12,5;A` has `;`, as has
-//!    `Artikel;Pris, SEK`.
-//! 6. Those remain that make the most fields of the first record: `a,b;c;d` has `;`.
+//! 1. A first line `sep=;` declares the separator, as in Excel, and is not data: `sep=;\na,b;c` has `;`.
+//! 2. A separator is a candidate if it splits the first record, and every quote is closed with it: `id,name\n1,Smith; John` has `,`.
+//! 3. The candidates with which every closing quote ends its field remain, if there are any: `"a";1,5` has `;`.
+//! 4. The candidates remain with which the largest part of the records has as many fields as the first: `a,b;c\n1,2\n3,4` has `,`.
+//! 5. A comma is dropped if it is only between two digits or before a blank in the first record, and there are other candidates: `12,5;A`
+//!    has `;`, and so has `Artikel;Pris, SEK`.
+//! 6. The candidates with the most fields in the first record remain: `a,b;c;d` has `;`.
 //! 7. The first of comma, semicolon, tab and `|` remains: `a|b;c` has `;`.
 
 use super::csv::{CsvError, CsvFields};
 
-/// Separators that are looked for, the usual one first.
+/// The candidates, the most common one first.
 const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
-/// Where no character splits the first record, nothing splits the others: the comma of `12,50` is part of a number there. This one, the
-/// unit separator of ASCII, stands in no text.
+/// The separator of a text with one column: the unit separator of ASCII, which no text contains. If no character splits the first record,
+/// none splits the others: the comma of `12,50` is part of a number there.
 const NO_SEPARATOR: u8 = 0x1f;
 
-/// Maximum records that are looked at.
+/// Maximum records of the sample.
 const SAMPLE_RECORDS: usize = 20;
 
-/// Maximum bytes that are looked at.
+/// Maximum bytes of the sample.
 const SAMPLE_BYTES: usize = 64 * 1024;
 
-/// The separator that a first line such as `sep=;` names, and the length of that line with its end.
+/// Returns the separator of a first line such as `sep=;`, and the length of that line including its end.
 pub(super) fn named_separator(text: &str) -> Option<(u8, usize)> {
     let bytes = text.as_bytes();
     if !bytes.get(..4)?.eq_ignore_ascii_case(b"sep=") {
@@ -43,12 +43,12 @@ pub(super) fn named_separator(text: &str) -> Option<(u8, usize)> {
     is_separator(separator).then_some((separator, 5 + line_end))
 }
 
-/// Returns true if a byte can stand between fields.
+/// Returns true if a byte can be a separator.
 pub(super) fn is_separator(byte: u8) -> bool {
     byte.is_ascii() && !matches!(byte, b'"' | b'\r' | b'\n')
 }
 
-/// The separator of a text that has no `sep=` line.
+/// Returns the separator of a text without a `sep=` line.
 pub(super) fn guessed_separator(text: &str) -> u8 {
     let sample = sample_of(text);
     let is_whole = sample.len() == text.len();
@@ -70,39 +70,39 @@ pub(super) fn guessed_separator(text: &str) -> u8 {
             best = Some((fit, separator));
         }
     }
-    // With the usual separator the reader says where the quote is that is never closed.
+    // With the usual separator, the reader reports the place of the quote that is never closed.
     let otherwise = if is_unclosed { SEPARATORS[0] } else { NO_SEPARATOR };
     best.map_or(otherwise, |(_, separator)| separator)
 }
 
-/// The part that is looked at.
+/// Returns the sample of a text.
 fn sample_of(text: &str) -> &str {
     &text[..text.floor_char_boundary(SAMPLE_BYTES)]
 }
 
-/// How well a separator fits.
+/// The properties by which separators are compared.
 #[derive(Clone, Copy)]
 struct Fit {
     /// True if each closing quote ends its field.
     is_well_quoted: bool,
     records: usize,
-    /// Those with as many fields as the first.
+    /// Number of records with as many fields as the first.
     alike: usize,
-    /// False for a comma that may as well be part of numbers and texts.
+    /// False for a comma that may be part of numbers and texts.
     is_clear: bool,
-    /// Of the first record; more than one.
+    /// Number of fields of the first record, at least 2.
     fields: usize,
 }
 
 impl Fit {
     fn is_better_than(self, other: Self) -> bool {
-        // Fractions, compared without division.
+        // Compares fractions without division.
         let (this, that) = (self.alike * other.records, other.alike * self.records);
         (self.is_well_quoted, this, self.is_clear, self.fields) > (other.is_well_quoted, that, other.is_clear, other.fields)
     }
 }
 
-/// `None` for a separator that does not split the first record.
+/// Returns the properties of a separator; `None` if it does not split the first record.
 ///
 /// # Errors
 /// A quote that is never closed with this separator.
@@ -117,7 +117,7 @@ fn fit(sample: &str, is_whole: bool, separator: u8) -> Result<Option<Fit>, CsvEr
         let field = match field {
             Ok(field) => field,
             Err(error) if is_whole => return Err(error),
-            // The end of the sample may cut through a field in quotes.
+            // The end of the sample may cut a quoted field.
             Err(_) => break,
         };
         let is_in_number = ends_with_digit && field.text.starts_with(|first: char| first.is_ascii_digit());
@@ -131,13 +131,13 @@ fn fit(sample: &str, is_whole: bool, separator: u8) -> Result<Option<Fit>, CsvEr
             }
         }
     }
-    // So may it cut through the last record.
+    // It may also cut the last record.
     if !is_whole && counts.len() > 1 && counts.len() < SAMPLE_RECORDS {
         counts.pop();
     }
     let Some(&first) = counts.first().or((fields > 0).then_some(&fields)) else { return Ok(None) };
     let alike = counts.iter().filter(|count| **count == first).count().max(1);
-    // A header tells less than rows do: `Pris,SEK` stands above `12,50`.
+    // A header is less reliable than rows: `Pris,SEK` may be above `12,50`.
     let is_clear = clear[usize::from(counts.len() > 1)];
     let fit = Fit { is_well_quoted: !read.has_loose_quote(), records: counts.len().max(1), alike, is_clear, fields: first };
     Ok((first > 1).then_some(fit))
@@ -211,7 +211,7 @@ mod tests {
     }
 
     proptest! {
-        /// Rows of the same number of columns, whose texts have a comma, a semicolon and the like only inside of quotes.
+        /// Rows of the same number of columns, whose texts contain separators only within quotes.
         #[test]
         fn a_table_is_split_by_its_own_separator(
             separator in prop::sample::select(SEPARATORS.to_vec()),
@@ -223,7 +223,7 @@ mod tests {
             prop_assert_eq!(guessed_separator(&text), separator, "{:?}", text);
         }
 
-        /// Numbers with a decimal comma between semicolons or tabs, with or without a header.
+        /// Numbers with a decimal comma, separated by semicolons or tabs, with or without a header.
         #[test]
         fn decimal_commas_do_not_split(
             separator in prop::sample::select(vec![b';', b'\t', b'|']),

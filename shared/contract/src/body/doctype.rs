@@ -1,14 +1,14 @@
-//! DOCTYPE declarations that declare nothing (XML 1.0, section 2.8): a name, and perhaps where a DTD is. Nothing is fetched.
+//! DOCTYPE declarations that declare nothing (XML 1.0, section 2.8): only a name and perhaps the address of a DTD. Nothing is fetched.
 //!
-//! cXML, SVG, property lists and RSS 0.91 begin with one. A DTD could declare entities and default values of attributes; since it is
-//! not read, neither exists.
+//! cXML, SVG, property lists and RSS 0.91 begin with one. A DTD could declare entities and default values of attributes; since it is not
+//! read, there are none.
 
 use super::xml_characters::is_xml_name;
 
 /// Checks the text between `<!DOCTYPE` and its `>`.
 ///
 /// # Errors
-/// The declaration that it has, or why it is no DOCTYPE.
+/// The declaration that it contains, or the reason for which it is not a DOCTYPE.
 pub(super) fn check_doctype(text: &str) -> Result<(), String> {
     let text = text.trim_start_matches(is_blank);
     let name_end = text.find(|character| is_blank(character) || character == '[').unwrap_or(text.len());
@@ -29,7 +29,7 @@ fn is_blank(character: char) -> bool {
     matches!(character, ' ' | '\t' | '\r' | '\n')
 }
 
-/// What stands after `PUBLIC "..." "..."`, `SYSTEM "..."` or nothing. A public identifier may stand alone, as in HTML.
+/// Returns the text after `PUBLIC "..." "..."`, `SYSTEM "..."` or nothing. A public identifier may be alone, as in HTML.
 fn external_id(text: &str) -> Option<&str> {
     let rest = text.trim_start_matches(is_blank);
     if let Some(rest) = rest.strip_prefix("SYSTEM") {
@@ -41,14 +41,14 @@ fn external_id(text: &str) -> Option<&str> {
     if has_another { literal(rest) } else { Some(rest) }
 }
 
-/// Passes a text in quotes with a blank before it.
+/// Skips a quoted text with a blank before it.
 fn literal(text: &str) -> Option<&str> {
     let rest = text.trim_start_matches(is_blank);
     let quote = rest.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
     rest[1..].split_once(quote).map(|(_, rest)| rest)
 }
 
-/// Blanks and comments declare nothing.
+/// Checks that the internal subset contains only blanks and comments.
 fn check_subset(subset: &str) -> Result<(), String> {
     let mut rest = subset.trim_start_matches(is_blank);
     while let Some(comment) = rest.strip_prefix("<!--") {

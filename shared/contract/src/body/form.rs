@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 const KIND: &str = "form data";
 
-/// The fields of a form, in order, each a name and a value. After an error there is nothing more.
+/// The fields of a form, in order, each with a name and a value. An error is the last item.
 #[derive(Debug)]
 pub struct FormFields<'b> {
     rest: Option<&'b [u8]>,
@@ -14,11 +14,11 @@ pub struct FormFields<'b> {
 }
 
 impl<'b> FormFields<'b> {
-    /// Over a body. The charset of its bytes is the one that is given, else the one that the field `_charset_` names (HTML), else
-    /// that of a field `charset` if its value is a known name (PayPal and others), else UTF-8.
+    /// Reads a body. The charset of its bytes is the given one; otherwise that of the field `_charset_` (HTML); otherwise that of a field
+    /// `charset` if its value is a known name (PayPal and others); otherwise UTF-8.
     ///
     /// # Errors
-    /// [`BodyError::Charset`] for a `_charset_` that is not known.
+    /// [`BodyError::Charset`] for an unknown `_charset_`.
     pub fn new(body: &'b [u8], charset: Option<Charset>) -> Result<Self, BodyError> {
         let charset = match charset {
             Some(charset) => charset,
@@ -80,7 +80,7 @@ fn split(pair: &[u8]) -> (&[u8], &[u8]) {
     memchr::memchr(b'=', pair).map_or((pair, &[]), |at| (&pair[..at], &pair[at + 1..]))
 }
 
-/// Without `+` and percent-encoding (WHATWG URL Standard, section 5.1).
+/// Decodes `+` and percent-encoding (WHATWG URL Standard, section 5.1).
 fn decoded(raw: &[u8]) -> Cow<'_, [u8]> {
     if memchr::memchr2(b'+', b'%', raw).is_none() {
         return Cow::Borrowed(raw);
@@ -103,7 +103,7 @@ fn named_inside(body: &[u8]) -> Result<Option<Charset>, BodyError> {
     Ok(value_of(b"charset").and_then(|name| Charset::named(&name).ok()).map(of_form))
 }
 
-/// A form in UTF-16 is sent in UTF-8 (Encoding Standard, "get an output encoding").
+/// Returns the charset that senders use: a form in UTF-16 is sent in UTF-8 (Encoding Standard, "get an output encoding").
 fn of_form(charset: Charset) -> Charset {
     if charset.is_utf16() { Charset::Utf8 } else { charset }
 }

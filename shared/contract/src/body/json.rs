@@ -1,19 +1,19 @@
-//! JSON as it is sent: UTF-8, with or without a byte order mark (RFC 8259, section 8.1).
+//! JSON bodies: UTF-8, with or without a byte order mark (RFC 8259, section 8.1).
 
 use super::BodyError;
 use memchr::memmem::Finder;
 use std::fmt;
 use std::sync::LazyLock;
 
-/// Maximum nesting of a JSON body. Parsers and mappings recurse, so depth costs stack; no partner's format comes near.
+/// Maximum nesting of a JSON body. Parsers and mappings recurse, so depth costs stack; real documents are far below it.
 pub const MAX_JSON_DEPTH: usize = 512;
 
-/// Half of a surrogate pair in a string: `\ud800` without the other half is not a character, and no text can hold it.
+/// Half of a surrogate pair in a string: `\ud800` without the other half is not a character, and no text can contain it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoneSurrogate {
     /// The byte of its backslash, counted from 0.
     pub at: usize,
-    /// As it is written, such as `\ud800`.
+    /// The escape as written, such as `\ud800`.
     pub escape: String,
 }
 
@@ -23,7 +23,7 @@ impl fmt::Display for LoneSurrogate {
     }
 }
 
-/// Why bytes that are not UTF-8 are not, if they are UTF-16.
+/// Returns a hint for bytes that are not UTF-8, if they are UTF-16.
 pub fn utf16_hint(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some("it begins with the byte order mark of UTF-16; JSON is sent as UTF-8 (RFC 8259)"),
@@ -32,18 +32,18 @@ pub fn utf16_hint(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Escapes of surrogates begin so.
+/// The beginnings of escaped surrogates.
 static SURROGATES: LazyLock<[Finder<'static>; 2]> = LazyLock::new(|| [Finder::new(b"\\ud"), Finder::new(b"\\uD")]);
 
-/// The first half of a surrogate pair that stands alone in a valid JSON text.
+/// Returns the first half of a surrogate pair without its other half in a valid JSON text.
 ///
-/// Most texts have no escape of a surrogate, and for those it takes some 3 % of the time in which serde_json skips them.
+/// Most texts have no escaped surrogates; for those it takes about 3 % of the time in which serde_json skips them.
 pub fn lone_surrogate(json: &[u8]) -> Option<LoneSurrogate> {
     if memchr::memchr(b'\\', json).is_none() || SURROGATES.iter().all(|finder| finder.find(json).is_none()) {
         return None;
     }
     let mut from = 0;
-    // An escape begins at each backslash that is not the second character of one.
+    // Each backslash begins an escape, unless it is the second character of one.
     for at in memchr::memchr_iter(b'\\', json) {
         if at < from {
             continue;
@@ -67,7 +67,7 @@ enum Half {
     Second,
 }
 
-/// The half that the escape at this byte is, if it is one.
+/// Returns the half at this byte, if it is an escaped one.
 fn half(json: &[u8], at: usize) -> Option<Half> {
     match json.get(at..at + 4)? {
         [b'\\', b'u', b'd' | b'D', b'8' | b'9' | b'a' | b'b' | b'A' | b'B'] => Some(Half::First),
@@ -76,7 +76,7 @@ fn half(json: &[u8], at: usize) -> Option<Half> {
     }
 }
 
-/// Whether the bytes are one JSON text. Nothing is built: serde_json skips values without recursion, so depth costs no stack here.
+/// Checks that the bytes are one JSON text. Nothing is built: serde_json skips values without recursion, so depth costs no stack here.
 pub(super) fn check_json(body: &[u8]) -> Result<(), BodyError> {
     let malformed = |detail: String| BodyError::Malformed { kind: "JSON", detail };
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
@@ -97,10 +97,10 @@ pub(super) fn check_json(body: &[u8]) -> Result<(), BodyError> {
     Ok(())
 }
 
-/// The deepest nesting of a valid JSON text.
+/// Returns the deepest nesting of a valid JSON text.
 fn max_nesting(json: &[u8]) -> usize {
-    // No more brackets than the bound, in strings or not: no need to look closer. Chunks are counted in bytes, which the compiler makes
-    // wide instructions of; the two brackets differ in one bit.
+    // If there are at most as many brackets as the limit, also within strings, nesting need not be computed. Chunks are counted in bytes,
+    // for which the compiler generates vector instructions; the two brackets differ in one bit.
     let in_chunk = |chunk: &[u8]| usize::from(chunk.iter().map(|byte| u8::from(*byte | 0x20 == b'{')).sum::<u8>());
     if json.chunks(usize::from(u8::MAX)).map(in_chunk).sum::<usize>() <= MAX_JSON_DEPTH {
         return 0;
@@ -146,7 +146,7 @@ mod tests {
     }
 
     proptest! {
-        /// serde_json refuses half a pair where it builds a text, and its own place is no better.
+        /// serde_json also refuses half a pair when it builds a text, but without a better place.
         #[test]
         fn halves_are_found_where_a_reader_that_builds_texts_finds_them(text in r#"(\\\\|\\u(d83d|DE00|dc00|0041)|\\n|[a-z]|ö){0,12}"#) {
             let json = format!("[\"{text}\"]");

@@ -1,25 +1,25 @@
-//! What a body is read as.
+//! The types as which bodies are read.
 
 use super::multipart::{MULTIPART, boundary};
 use super::{BodyError, Charset, CsvFormat, MediaType};
 
-/// What a body is read as.
+/// The type as which a body is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BodyKind {
-    /// `application/json` or `+json`: UTF-8 whatever charset its Content-Type names (RFC 8259, section 11), unless a definition names
+    /// `application/json` or `+json`: UTF-8, whatever charset its Content-Type has (RFC 8259, section 11), unless a definition sets
     /// another.
     Json(Charset),
     /// `application/xml`, `text/xml` or `+xml`, and the charset of its Content-Type.
     Xml(Option<Charset>),
     /// `text/csv` or `text/tab-separated-values`.
     Csv(CsvFormat, Charset),
-    /// `application/x-www-form-urlencoded`; without a charset it may be named inside.
+    /// `application/x-www-form-urlencoded`; without a charset, the body may contain its name.
     Form(Option<Charset>),
     /// `multipart/form-data`.
     Multipart {
-        /// What stands between the parts; a body cannot be read without.
+        /// The boundary between the parts, without which a body cannot be read.
         boundary: Option<String>,
-        /// Of parts that name none; without it, it may be named inside.
+        /// The charset of parts that have none; without it, the body may contain its name.
         charset: Option<Charset>,
     },
     /// Any other `text/*`.
@@ -29,13 +29,13 @@ pub enum BodyKind {
 }
 
 impl BodyKind {
-    /// What a Content-Type header's value promises; no value or an empty one promises nothing.
+    /// Reads the value of a Content-Type header; without a value, a body is binary.
     ///
     /// # Errors
-    /// A value that has no `type/subtype`, and the charset of a text that cannot be read.
+    /// A value without `type/subtype`, and an unknown charset of a text.
     pub fn of(content_type: Option<&str>) -> Result<Self, BodyError> {
         let Some(text) = content_type.map(str::trim).filter(|text| !text.is_empty()) else { return Ok(Self::Binary) };
-        // The two common spellings need no parser.
+        // The two common values need no parser.
         match text {
             "application/json" => return Ok(Self::Json(Charset::Utf8)),
             "application/octet-stream" => return Ok(Self::Binary),
@@ -45,7 +45,7 @@ impl BodyKind {
         Self::of_media_type(&media_type, None)
     }
 
-    /// As [`BodyKind::of`]; `charset` holds in the place of the one that the media type names.
+    /// Returns the kind of a media type; `charset` takes precedence over its own.
     pub(super) fn of_media_type(media_type: &MediaType<'_>, charset: Option<Charset>) -> Result<Self, BodyError> {
         if media_type.is_of("json") {
             return Ok(Self::Json(charset.unwrap_or(Charset::Utf8)));
@@ -72,7 +72,7 @@ impl BodyKind {
         }
     }
 
-    /// How it is called in errors.
+    /// Returns its name in errors.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Json(_) => "JSON",
@@ -86,7 +86,7 @@ impl BodyKind {
     }
 }
 
-/// The boundary that a multipart body must have.
+/// Returns the boundary that a multipart body must have.
 ///
 /// # Errors
 /// [`BodyError::Malformed`] without one.

@@ -1,8 +1,7 @@
-//! Media types as they are sent (RFC 9110, section 8.3), read leniently: one parser for the calls that come in, the answers of
-//! remote systems, files and mail.
+//! Media types (RFC 9110, section 8.3), read leniently: one parser for received calls, responses of remote systems, files and emails.
 //!
-//! A strict reader refuses what many systems send: `application/json ; charset=utf-8`, `;;charset=utf-8`, and values that should be
-//! in quotes and are not, such as `boundary=----=_Part_1` (Java) and `action=http://x/y` (SOAP 1.2).
+//! A strict reader refuses values that many systems send: `application/json ; charset=utf-8`, `;;charset=utf-8`, and values that should be
+//! quoted and are not, such as `boundary=----=_Part_1` (Java) and `action=http://x/y` (SOAP 1.2).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,17 +11,17 @@ use std::fmt;
 pub struct MediaType<'t> {
     /// `type/subtype` in lower case.
     essence: Cow<'t, str>,
-    /// Without those that are there again.
+    /// The parameters, without repetitions.
     parameters: Vec<(&'t str, Cow<'t, str>)>,
 }
 
 impl<'t> MediaType<'t> {
     /// Reads a Content-Type. `None`: it does not begin with `type/subtype`.
     ///
-    /// - Blanks may stand around `;`, `=` and the whole; empty parameters and those without a value are passed over.
-    /// - A value without quotes goes up to the next `;`, whatever characters it has. One in quotes ends with its closing quote; a
-    ///   backslash in it takes the next character as it is, and a quote that is never closed goes to the end.
-    /// - Of parameters with the same name the first holds. Names may be in capital or small letters.
+    /// - Blanks are allowed around `;`, `=` and the whole; empty parameters and those without a value are skipped.
+    /// - An unquoted value ends with the next `;`, whatever characters it contains. A quoted one ends with its closing quote; a backslash
+    ///   escapes the next character, and without a closing quote the value extends to the end.
+    /// - Of parameters with the same name the first counts. The case of names is ignored.
     pub fn parse(text: &'t str) -> Option<Self> {
         let (essence, rest) = text.split_once(';').unwrap_or((text, ""));
         let essence = essence.trim();
@@ -35,17 +34,17 @@ impl<'t> MediaType<'t> {
         Some(Self { essence, parameters: parameters(rest) })
     }
 
-    /// `type/subtype` in lower case.
+    /// Returns `type/subtype` in lower case.
     pub fn essence(&self) -> &str {
         &self.essence
     }
 
-    /// Such as `text`.
+    /// Returns the type, such as `text`.
     pub fn type_(&self) -> &str {
         self.essence.split_once('/').map_or("", |(kind, _)| kind)
     }
 
-    /// Such as `csv`, and `soap+xml`.
+    /// Returns the subtype, such as `csv` or `soap+xml`.
     pub fn subtype(&self) -> &str {
         self.essence.split_once('/').map_or("", |(_, subtype)| subtype)
     }
@@ -56,13 +55,13 @@ impl<'t> MediaType<'t> {
         subtype == format || subtype.rsplit_once('+').is_some_and(|(_, suffix)| suffix == format)
     }
 
-    /// The value of a parameter, without quotes.
+    /// Returns the value of a parameter, without quotes.
     pub fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_ref())
     }
 }
 
-/// As RFC 9110 has it, with quotes where they belong.
+/// Writes the form of RFC 9110, with quotes where they are required.
 impl fmt::Display for MediaType<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.essence)?;
@@ -95,7 +94,7 @@ fn parameters(mut rest: &str) -> Vec<(&str, Cow<'_, str>)> {
     parameters
 }
 
-/// A value, and what stands after it.
+/// Returns a value, and the text after it.
 fn value_of(text: &str) -> (Cow<'_, str>, &str) {
     let Some(quoted) = text.trim_start().strip_prefix('"') else {
         let end = text.find(';').unwrap_or(text.len());
@@ -117,7 +116,7 @@ fn value_of(text: &str) -> (Cow<'_, str>, &str) {
     (Cow::Owned(value), "")
 }
 
-/// RFC 9110, section 5.6.2.
+/// Returns true for a token (RFC 9110, section 5.6.2).
 fn is_token(text: &str) -> bool {
     let is_in_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !text.is_empty() && text.bytes().all(is_in_token)

@@ -1,4 +1,4 @@
-//! Bodies: what a Content-Type promises, and whether the bytes keep the promise.
+//! Bodies: the type of a Content-Type, and checks that the bytes are valid for it.
 
 mod charset;
 mod check;
@@ -33,7 +33,7 @@ use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use std::borrow::Cow;
 use std::io::Read;
 
-/// Content codings that are understood, for the `Accept-Encoding` of a 415 (RFC 9110, section 12.5.3).
+/// The supported content codings, for the `Accept-Encoding` of a 415 (RFC 9110, section 12.5.3).
 pub const ACCEPTED_ENCODINGS: &str = "gzip, deflate, identity";
 
 /// The reason for which a body is refused.
@@ -42,29 +42,29 @@ pub enum BodyError {
     /// The Content-Type header itself cannot be read.
     #[error("the Content-Type '{0}' is not of the form type/subtype")]
     ContentType(String),
-    /// 415.
+    /// The charset is unknown (415).
     #[error("the charset '{0}' is not supported: send {1}")]
     Charset(String, &'static str),
-    /// 415.
+    /// The content coding is unknown (415).
     #[error("the Content-Encoding '{0}' is not supported: send one of {ACCEPTED_ENCODINGS}")]
     Encoding(String),
-    /// 413.
+    /// The body is too large (413).
     #[error("the body is larger than the {0} bytes that this endpoint accepts")]
     TooLarge(usize),
-    /// 400.
+    /// The bytes are not valid for the type (400).
     #[error("the body is not valid {kind}: {detail}")]
     Malformed {
         /// Such as `JSON`.
         kind: &'static str,
-        /// Where and what.
+        /// The problem and its place.
         detail: String,
     },
 }
 
-/// Undoes a Content-Encoding, at most to `max_bytes`. Without one the bytes are borrowed.
+/// Undoes a Content-Encoding, up to `max_bytes`. Without one, the bytes are borrowed.
 ///
 /// # Errors
-/// An unknown coding, bytes that are not of the coding, or more than `max_bytes`.
+/// An unknown coding, bytes that are not valid in the coding, or more than `max_bytes`.
 pub fn decode_body<'a>(content_encoding: Option<&str>, body: &'a [u8], max_bytes: usize) -> Result<Cow<'a, [u8]>, BodyError> {
     let Some(encoding) = content_encoding.map(str::trim) else { return Ok(Cow::Borrowed(body)) };
     match encoding.to_ascii_lowercase().as_str() {

@@ -7,25 +7,25 @@ use std::borrow::Cow;
 /// Maximum bytes of the headers of one part.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
 
-/// One part.
+/// A part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part<'b> {
     /// The name of its field.
     pub name: String,
-    /// What the sender called the file; absent for a plain field.
+    /// The file name that the sender gave; absent for a plain field.
     pub filename: Option<String>,
-    /// As it was sent.
+    /// The content type that the sender gave.
     pub content_type: Option<String>,
-    /// Its content, without a Content-Transfer-Encoding.
+    /// Its content, with the Content-Transfer-Encoding undone.
     pub bytes: Cow<'b, [u8]>,
 }
 
 impl Part<'_> {
-    /// The content as text: of a field without a Content-Type in `charset`, and of whatever is said to be text in the charset that its
-    /// Content-Type names, else in `charset`. `None` for a file or field that is no text.
+    /// Returns the content as text. A field without a Content-Type is in `charset`; a part whose Content-Type is a text is in the charset
+    /// of that, otherwise in `charset`. `None` for a file or field that is not a text.
     ///
     /// # Errors
-    /// The place in a field whose bytes are not of the charset. A file whose bytes are not is no text.
+    /// A field whose bytes are not valid in the charset, with the place. A file whose bytes are not valid is not a text.
     pub fn text(&self, charset: Option<Charset>) -> Result<Option<Cow<'_, str>>, BodyError> {
         let content_type = match (&self.content_type, &self.filename) {
             (None, None) => "text/plain",
@@ -56,13 +56,13 @@ impl Part<'_> {
     }
 }
 
-/// How the body is called in errors.
+/// The name of the body in errors.
 pub(super) const MULTIPART: &str = "multipart/form-data";
 
-/// The charset that the field `_charset_` of a body names (RFC 7578, section 4.6), which is that of its fields.
+/// Returns the charset of the field `_charset_` of a body (RFC 7578, section 4.6), which is the charset of its fields.
 ///
 /// # Errors
-/// [`BodyError::Charset`] for a name that is not known.
+/// [`BodyError::Charset`] for an unknown name.
 pub fn multipart_charset(body: &[u8], boundary: &str) -> Result<Option<Charset>, BodyError> {
     if memchr::memmem::find(body, b"_charset_").is_none() {
         return Ok(None);
@@ -71,21 +71,21 @@ pub fn multipart_charset(body: &[u8], boundary: &str) -> Result<Option<Charset>,
     named.map(|part| Charset::named(&String::from_utf8_lossy(&part.bytes))).transpose()
 }
 
-/// What is wrong with the framing, or with the headers of a part.
+/// A problem of the framing, or of the headers of a part.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("part {part}: {message}")]
 pub struct MultipartError {
-    /// Counted from 1.
+    /// The number of the part, from 1.
     pub part: usize,
-    /// What was wrong with it.
+    /// The problem.
     pub message: String,
 }
 
-/// The parts of a body, in order. After an error there is nothing more.
+/// The parts of a body, in order. An error is the last item.
 #[derive(Debug)]
 pub struct Parts<'b> {
     rest: &'b [u8],
-    /// What ends a part: a line end and the boundary with its two dashes.
+    /// The end of a part: a line end, two dashes and the boundary.
     delimiter: Vec<u8>,
     count: usize,
     state: State,
@@ -99,7 +99,7 @@ enum State {
 }
 
 impl<'b> Parts<'b> {
-    /// Over a body whose Content-Type names this boundary.
+    /// Reads a body whose Content-Type has this boundary.
     pub fn new(body: &'b [u8], boundary: &str) -> Self {
         Self { rest: body, delimiter: format!("\r\n--{boundary}").into_bytes(), count: 0, state: State::BeforeFirst }
     }
@@ -109,7 +109,7 @@ impl<'b> Parts<'b> {
             self.pass_first_delimiter()?;
             self.state = State::InParts;
         }
-        // The delimiter has just been passed.
+        // The delimiter was just read.
         if self.rest.starts_with(b"--") {
             return Ok(None);
         }
@@ -155,7 +155,7 @@ impl<'b> Iterator for Parts<'b> {
     }
 }
 
-/// Headers without the empty line, and what follows it.
+/// Returns the headers without the empty line, and the text after it.
 fn split_headers(bytes: &[u8]) -> Result<(&[u8], &[u8]), &'static str> {
     if let Some(content) = bytes.strip_prefix(b"\r\n") {
         return Ok((b"", content));
@@ -196,7 +196,7 @@ fn read_headers<'b>(headers: &[u8], bytes: &'b [u8]) -> Result<Part<'b>, String>
     Ok(Part { name, filename: filename_extended.or(filename), content_type, bytes })
 }
 
-/// `; name="value"` again and again.
+/// Repeated parameters `; name="value"`.
 struct Parameters<'t> {
     rest: &'t str,
 }
@@ -231,7 +231,7 @@ impl<'t> Parameters<'t> {
     }
 }
 
-/// How browsers write a quote and line ends in a name (WHATWG HTML, multipart/form-data encoding algorithm).
+/// Decodes a quote and line ends in a name as browsers write them (WHATWG HTML, multipart/form-data encoding algorithm).
 fn from_form_data(text: &str) -> String {
     if !text.contains('%') {
         return text.to_owned();
@@ -239,7 +239,7 @@ fn from_form_data(text: &str) -> String {
     text.replace("%22", "\"").replace("%0D", "\r").replace("%0A", "\n")
 }
 
-/// `UTF-8''caf%C3%A9.txt` (RFC 8187); `None` for another charset.
+/// Decodes `UTF-8''caf%C3%A9.txt` (RFC 8187); `None` for another charset.
 fn extended(text: &str) -> Option<String> {
     let mut parts = text.splitn(3, '\'');
     let (charset, _language, value) = (parts.next()?, parts.next()?, parts.next()?);
@@ -247,7 +247,7 @@ fn extended(text: &str) -> Option<String> {
     is_utf8.then(|| percent_encoding::percent_decode_str(value).decode_utf8().ok().map(Cow::into_owned)).flatten()
 }
 
-/// The boundary that a Content-Type names, if it does.
+/// Returns the boundary of a Content-Type, if it has one.
 pub(super) fn boundary(media_type: &MediaType<'_>) -> Option<String> {
     let boundary = media_type.parameter("boundary")?;
     (!boundary.is_empty() && boundary.len() <= 200).then(|| boundary.to_owned())

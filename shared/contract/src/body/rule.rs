@@ -1,9 +1,9 @@
-//! What a definition says of bodies whose senders say the wrong thing, or nothing.
+//! The rule of a definition for bodies whose senders declare a wrong type, or none.
 
 use super::csv_separator::is_separator;
 use super::{BodyError, BodyKind, Charset, MediaType};
 
-/// What holds in the place of what a sender says of a body. By default nothing.
+/// Values that take precedence over those of the sender. By default there are none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BodyRule {
     content_type: Option<String>,
@@ -11,24 +11,24 @@ pub struct BodyRule {
     separator: Option<u8>,
 }
 
-/// A rule that would have no effect, or that cannot be understood.
+/// A rule that has no effect, or that is not valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleProblem {
     /// `content_type`, `charset` or `separator`.
     pub field: &'static str,
-    /// What is wrong, and what to do.
+    /// The problem, and the remedy.
     pub message: String,
 }
 
 impl BodyRule {
-    /// The rule that leaves everything as it was sent.
+    /// The rule without values.
     pub const NONE: Self = Self { content_type: None, charset: None, separator: None };
 
-    /// A rule of a definition's fields `content_type`, `charset` and `separator`.
+    /// Creates a rule from the fields `content_type`, `charset` and `separator` of a definition.
     ///
     /// # Errors
-    /// A type that has no `type/subtype`, a charset that is not known, a separator that is not one ASCII character, a charset for a
-    /// type that has none, and a separator for one that is no CSV.
+    /// A type without `type/subtype`, an unknown charset, a separator that is not one ASCII character, a charset for a type that has none,
+    /// and a separator for a type other than CSV.
     pub fn new(content_type: Option<&str>, charset: Option<&str>, separator: Option<&str>) -> Result<Self, RuleProblem> {
         let problem = |field, message: String| RuleProblem { field, message };
         let charset = charset.map(Charset::named).transpose().map_err(|error| problem("charset", error.to_string()))?;
@@ -54,35 +54,35 @@ impl BodyRule {
         Ok(rule)
     }
 
-    /// The rule of a content type that was never checked: bodies of one that has no `type/subtype` cannot be read.
+    /// Creates a rule from a content type without a check: bodies cannot be read if it has no `type/subtype`.
     pub(crate) fn unchecked(content_type: Option<&str>) -> Self {
         Self { content_type: content_type.map(str::to_owned), ..Self::NONE }
     }
 
-    /// Returns true if it leaves everything as it was sent.
+    /// Returns true if it has no values.
     pub fn is_none(&self) -> bool {
         *self == Self::NONE
     }
 
-    /// The Content-Type that bodies are read by, whatever their senders say.
+    /// Returns the Content-Type as which bodies are read, whatever the sender declares.
     pub fn content_type(&self) -> Option<&str> {
         self.content_type.as_deref()
     }
 
-    /// The charset that bodies are read in, whatever their senders say.
+    /// Returns the charset in which bodies are read, whatever the sender declares.
     pub fn charset(&self) -> Option<Charset> {
         self.charset
     }
 
-    /// The separator of CSV.
+    /// Returns the separator of CSV.
     pub fn separator(&self) -> Option<u8> {
         self.separator
     }
 
-    /// What a body is read as that was sent with this Content-Type.
+    /// Returns the kind of a body that was sent with this Content-Type.
     ///
     /// # Errors
-    /// As [`BodyKind::of`], of what the rule leaves to the sender.
+    /// Those of [`BodyKind::of`], for the values that the rule does not set.
     pub fn kind(&self, sent: Option<&str>) -> Result<BodyKind, BodyError> {
         if self.is_none() {
             return BodyKind::of(sent);
@@ -94,7 +94,7 @@ impl BodyRule {
         let mut kind = BodyKind::of_media_type(&media_type, self.charset)?;
         match &mut kind {
             BodyKind::Csv(format, _) => format.separator = self.separator.or(format.separator),
-            // Only the sender knows it.
+            // Only the sender knows the boundary.
             BodyKind::Multipart { boundary, .. } if boundary.is_none() => {
                 *boundary = sent.and_then(MediaType::parse).and_then(|sent| super::multipart::boundary(&sent));
             }
@@ -104,17 +104,17 @@ impl BodyRule {
     }
 }
 
-/// How bodies of an endpoint or of a step are read.
+/// The options of reading bodies of an endpoint or a step.
 #[derive(Debug, Clone, Copy)]
 pub struct Reading<'r> {
-    /// What holds in the place of what a sender says.
+    /// The rule.
     pub rule: &'r BodyRule,
-    /// Maximum bytes, before and after a Content-Encoding is undone.
+    /// Maximum bytes, both before and after a Content-Encoding is undone.
     pub max_bytes: usize,
 }
 
 impl Reading<'static> {
-    /// As the sender says, up to so many bytes.
+    /// Reads bodies as the sender declares, up to this many bytes.
     pub fn as_sent(max_bytes: usize) -> Self {
         Self { rule: &BodyRule::NONE, max_bytes }
     }

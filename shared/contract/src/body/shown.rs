@@ -1,12 +1,13 @@
-//! A stored body as JSON, for people and programs that ask what was received or answered.
+//! Stored bodies as JSON, for pages and programs.
 
 use super::{BodyKind, xml_text};
 use crate::json::{object_of, read_json};
 use data_encoding::BASE64;
 use serde_json::Value;
 
-/// The body as its Content-Type says: JSON as it is, a text as a string in its charset, anything else, and what does not keep its type,
-/// as `{ base64, contentType, size }`. Without a Content-Type: JSON or UTF-8 where it is that. An empty body is an empty string.
+/// Returns the body by its Content-Type: JSON unchanged, a text as a string decoded from its charset, anything else, and bodies that are
+/// not valid for their type, as `{ base64, contentType, size }`. Without a Content-Type: JSON or UTF-8 if it is valid. An empty body is an
+/// empty string.
 #[must_use]
 pub fn shown_body(content_type: Option<&str>, bytes: &[u8]) -> Value {
     if bytes.is_empty() {

@@ -1,13 +1,13 @@
-//! Content-Transfer-Encoding of the parts of a multipart body (RFC 2045, section 6): HTTP clients do without it, programs that come
-//! from mail do not.
+//! Content-Transfer-Encoding of the parts of a multipart body (RFC 2045, section 6): HTTP clients do not use it, programs that also send
+//! emails do.
 
 use data_encoding::BASE64_NOPAD;
 use std::borrow::Cow;
 
-/// The bytes that `bytes` stand for.
+/// Decodes `bytes`.
 ///
 /// # Errors
-/// An encoding that is not known, and bytes that are not of the encoding.
+/// An unknown encoding, and bytes that are not valid in the encoding.
 pub(super) fn undo_transfer_encoding<'b>(encoding: Option<&str>, bytes: &'b [u8]) -> Result<Cow<'b, [u8]>, String> {
     let Some(encoding) = encoding else { return Ok(Cow::Borrowed(bytes)) };
     match encoding.to_ascii_lowercase().as_str() {
@@ -28,14 +28,14 @@ fn base64(bytes: &[u8]) -> Result<Vec<u8>, String> {
     BASE64_NOPAD.decode(&compact).map_err(|error| format!("its content is no base64: {error}"))
 }
 
-/// Written here because the known readers either drop what they do not understand or refuse long lines and small letters in `=c3`,
-/// which mail programs send.
+/// Decodes quoted-printable. It is our own, since existing readers either drop what they cannot decode, or refuse long lines and lower case
+/// in `=c3`, which mail programs send.
 fn quoted_printable(bytes: &[u8]) -> Result<Vec<u8>, String> {
     let mut out = Vec::with_capacity(bytes.len());
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
         let end_at = line.len() - line.iter().rev().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         let (content, line_end) = line.split_at(end_at);
-        // Blanks at the end of a line are those of the transport.
+        // Blanks at the end of a line were added in transport.
         let blanks = content.iter().rev().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
         let mut rest = &content[..content.len() - blanks];
         let mut is_soft = false;

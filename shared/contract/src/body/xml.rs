@@ -1,10 +1,9 @@
-//! XML 1.0 as a stream: one reader for the check at the ingress and for the value that mappings see, so that the worker can read
-//! whatever the ingress accepts.
+//! XML 1.0 as a stream: one reader for the check at the ingress and for the value that mappings see, so that the worker can read everything
+//! that the ingress accepts.
 //!
-//! quick-xml finds the markup and pairs the tags. What it leaves to its caller is checked here: names, attributes, characters, one
-//! root. A DOCTYPE with declarations is refused, and none is fetched, so no entities exist but the five of XML itself and nothing can
-//! expand; comments, processing instructions and the declaration are passed over. Namespaces are not looked at: a prefix is part of
-//! its name.
+//! quick-xml finds the markup and pairs the tags. The remaining rules are checked here: names, attributes, characters, one root. A DOCTYPE
+//! with declarations is refused, and none is fetched, so only the five entities of XML itself exist and nothing can expand. Comments,
+//! processing instructions and the XML declaration are skipped. Namespaces are not resolved: a prefix is part of its name.
 
 use super::doctype::check_doctype;
 use super::xml_characters::{check_characters, is_xml_character, is_xml_name};
@@ -14,26 +13,26 @@ use quick_xml::events::{BytesStart, Event};
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-/// Maximum nesting of elements, the bound that libxml2 also has. In a value an element takes up to two levels (an object in an
-/// array), so this is what [`MAX_JSON_DEPTH`](super::MAX_JSON_DEPTH) is for JSON.
+/// Maximum nesting of elements, the same limit as in libxml2. In a value an element takes up to two levels (an object in an array), so it
+/// corresponds to [`MAX_JSON_DEPTH`](super::MAX_JSON_DEPTH).
 pub const MAX_XML_DEPTH: usize = 256;
 
-/// Up to so many attributes are compared with one another; more are put into a set.
+/// Maximum attributes that are compared with one another; more are put into a set.
 const FEW_ATTRIBUTES: usize = 16;
 
-/// Is told what is in a document, in its order. Texts have their references resolved and their line ends normalized.
+/// Receives the parts of a document, in their order. In texts, references are resolved and line ends normalized.
 pub trait XmlEvents {
     /// An element begins; its attributes follow.
     fn start(&mut self, name: &str);
     /// An attribute of the element that began last.
     fn attribute(&mut self, name: &str, value: Cow<'_, str>);
-    /// A piece of text of the innermost element that is open; CDATA sections and references are pieces of their own.
+    /// A piece of text of the innermost open element; CDATA sections and references are separate pieces.
     fn text(&mut self, text: &str);
     /// The innermost element ends.
     fn end(&mut self);
 }
 
-/// For a check: nothing is kept.
+/// Ignores the events, for a check.
 impl XmlEvents for () {
     fn start(&mut self, _: &str) {}
     fn attribute(&mut self, _: &str, _: Cow<'_, str>) {}
@@ -41,21 +40,21 @@ impl XmlEvents for () {
     fn end(&mut self) {}
 }
 
-/// The reason for which a text is not XML that can be read.
+/// The reason for which a text is not valid XML.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {message}")]
 pub struct XmlError {
-    /// Counted from 1; for a tag that is not complete, where it begins.
+    /// The line, from 1; for an incomplete tag, the line of its begin.
     pub line: usize,
-    /// What was wrong there.
+    /// The problem.
     pub message: String,
 }
 
-/// The text of an XML body: in the charset of its byte order mark, else of its Content-Type, else of its declaration, else UTF-8
-/// (RFC 7303, section 3).
+/// Decodes an XML body: in the charset of its byte order mark, otherwise of its Content-Type, otherwise of its XML declaration, otherwise
+/// UTF-8 (RFC 7303, section 3).
 ///
 /// # Errors
-/// A declaration with a charset that is not known, and bytes that are not of the charset.
+/// An unknown charset in the declaration, and bytes that are not valid in the charset.
 pub fn xml_text(charset: Option<Charset>, bytes: &[u8]) -> Result<Cow<'_, str>, BodyError> {
     let (charset, bytes) = match (Charset::of_mark(bytes), charset) {
         (Some((marked, length)), _) => (marked, &bytes[length..]),
@@ -79,14 +78,15 @@ fn declared_charset(bytes: &[u8]) -> Result<Charset, BodyError> {
     let rest = rest.trim_start().strip_prefix('=').unwrap_or(rest).trim_start();
     let Some(quote) = rest.chars().next().filter(|quote| matches!(quote, '"' | '\'')) else { return Ok(Charset::Utf8) };
     let name = rest[1..].split(quote).next().unwrap_or_default();
-    // What was read as ASCII up to here is not UTF-16, whatever it says.
+    // The text was read as ASCII up to here, so it is not UTF-16, whatever the declaration says.
     if name.to_ascii_lowercase().starts_with("utf-16") { Ok(Charset::Utf8) } else { Charset::named(name) }
 }
 
-/// Reads `text`, and tells `events` what is in it.
+/// Reads `text`, and calls `events` for each part.
 ///
 /// # Errors
-/// What is not well-formed, a DOCTYPE with declarations, and elements deeper than [`MAX_XML_DEPTH`]. What was before it has been told.
+/// Text that is not well-formed, a DOCTYPE with declarations, and elements deeper than [`MAX_XML_DEPTH`]. The events before it have been
+/// called.
 pub fn read_xml(text: &str, events: &mut impl XmlEvents) -> Result<(), XmlError> {
     let mut reader = Reader::from_str(text);
     let config = reader.config_mut();
@@ -223,7 +223,7 @@ impl Document<'_> {
     fn attributes(&self, start: &BytesStart<'_>, events: &mut impl XmlEvents) -> Result<(), String> {
         let mut few: Vec<&str> = Vec::new();
         let mut many: HashSet<&str> = HashSet::new();
-        // quick-xml compares each with all others, which takes time with the square of their number.
+        // quick-xml would compare each attribute with all others, which takes quadratic time.
         let mut attributes = start.attributes();
         attributes.with_checks(false);
         for attribute in attributes {
@@ -248,7 +248,7 @@ impl Document<'_> {
     }
 }
 
-/// With line ends and tabs as blanks, unless they are written as references (XML 1.0, section 3.3.3).
+/// Returns the value with line ends and tabs as blanks, unless they are written as references (XML 1.0, section 3.3.3).
 fn attribute_value(raw: &str) -> Result<Cow<'_, str>, String> {
     check_characters(raw)?;
     if !raw.bytes().any(|byte| matches!(byte, b'&' | b'<' | b'\t' | b'\n' | b'\r')) {
@@ -275,7 +275,7 @@ fn attribute_value(raw: &str) -> Result<Cow<'_, str>, String> {
     Ok(Cow::Owned(value))
 }
 
-/// The character of `lt`, `#246` or `#xF6`.
+/// Returns the character of `lt`, `#246` or `#xF6`.
 fn resolve(reference: &str) -> Option<char> {
     let number = match reference {
         "lt" => return Some('<'),
@@ -286,7 +286,7 @@ fn resolve(reference: &str) -> Option<char> {
         _ => reference.strip_prefix('#')?,
     };
     let (digits, radix) = number.strip_prefix('x').map_or((number, 10), |digits| (digits, 16));
-    // `from_str_radix` would take a sign.
+    // `from_str_radix` would accept a sign.
     let is_number = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     let number = is_number.then(|| u32::from_str_radix(digits, radix).ok()).flatten()?;
     char::from_u32(number).filter(|character| is_xml_character(*character))

@@ -1,11 +1,11 @@
-//! Which characters XML 1.0 has, and which of them are in names (sections 2.2 and 2.3).
+//! The characters of XML 1.0, and those of names (sections 2.2 and 2.3).
 
-/// Returns true if XML 1.0 can hold the character.
+/// Returns true if XML 1.0 allows the character.
 pub fn is_xml_character(character: char) -> bool {
     !matches!(character, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}')
 }
 
-/// Whether all characters are such; else which is not.
+/// Checks that XML 1.0 allows all characters; the error names the first other one.
 pub(super) fn check_characters(text: &str) -> Result<(), String> {
     let bytes = text.as_bytes();
     let is_suspect = |byte: &u8| (*byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r')) || *byte == 0xef;

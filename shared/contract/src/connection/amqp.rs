@@ -10,16 +10,16 @@ use serde_json::json;
 
 pub(super) const NAME: &str = "amqp";
 
-/// Fields that are secrets, under the kind's.
+/// Secret fields, relative to the kind.
 pub(super) const SECRETS: &[&[&str]] = &[&["url"]];
 
 /// A message broker.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct AmqpConnection {
-    /// `amqp://` or `amqps://`, credentials included.
+    /// `amqp://` or `amqps://`, including credentials.
     pub url: Secret,
-    /// Which certificate the broker must show.
+    /// The certificate that the broker must present.
     pub trust: ServerTrust,
 }
 

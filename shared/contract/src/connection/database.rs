@@ -1,4 +1,4 @@
-//! What connections to databases have in common.
+//! Common parts of connections to databases.
 
 use super::read::{port, required, secret};
 use super::tls::{Tls, secured, tls};
@@ -11,7 +11,7 @@ use serde_json::json;
 const MAX_POOLED: u64 = 100;
 const DEFAULT_POOL: usize = 4;
 
-/// Fields that are secrets, under the kind's.
+/// Secret fields, relative to the kind.
 pub(super) const SECRETS: &[&[&str]] = &[&["password"]];
 
 /// A database.
@@ -30,7 +30,7 @@ pub struct DatabaseConnection {
     pub password: Secret,
     /// Transport security.
     pub tls: Tls,
-    /// Which certificate the server must show.
+    /// The certificate that the server must present.
     pub trust: ServerTrust,
     /// Maximum connections of one worker.
     pub pool: usize,
@@ -48,7 +48,7 @@ pub(super) fn read(fields: Fields<'_>, default_port: u16) -> Read<DatabaseConnec
     let port = port(&fields);
     let database = required(&fields, "database", "the database's name");
     let username = required(&fields, "username", "the user name");
-    // A blank password is one that databases accept.
+    // Databases accept a password of blanks.
     let password = secret(&fields, "password", true);
     let tls = tls(&fields, &[("require", Tls::Require), ("disable", Tls::Disable)], Tls::Require, &[]);
     let pool = fields.whole("pool", 1, MAX_POOLED);
@@ -66,7 +66,7 @@ pub(super) fn read(fields: Fields<'_>, default_port: u16) -> Read<DatabaseConnec
     })
 }
 
-/// `about`: the database.
+/// Returns the schema; `about` describes the database.
 pub(super) fn schema(about: &str) -> KindSchema {
     let database = json!({
         "description": "A database.",

@@ -1,4 +1,4 @@
-//! Fields that several kinds of connection have, in the JSON Schema.
+//! JSON Schemas of fields that several kinds of connection have.
 
 use serde_json::{Value, json};
 

@@ -1,19 +1,19 @@
-//! The destination of a connection: what says where its secrets are sent, and to whom.
+//! The destination of a connection: the remote system to which its secrets are sent.
 //!
-//! Each kind names every one of its fields, so that a new one does not compile before it is decided whether it belongs to the destination.
+//! Each kind lists all of its fields, so that a new field does not compile until it is decided whether it belongs to the destination.
 
 use super::Connection;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Where the secrets of a connection are sent: address, port, transport security and the proof of who the remote system is.
+/// The destination of a connection's secrets: address, port, transport security and the trusted certificates of the remote system.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Destination {
-    /// Values by the path of their field. One of them, the address of a message broker, is a secret itself.
+    /// Values by the path of their field. One of them, the address of a message broker, is itself a secret.
     fields: BTreeMap<String, String>,
 }
 
 impl Connection {
-    /// Where its secrets are sent.
+    /// Returns the destination of its secrets.
     #[must_use]
     pub fn destination(&self) -> Destination {
         let Self { tenant: _, name: _, description: _, enabled: _, kind } = self;
@@ -23,7 +23,7 @@ impl Connection {
 }
 
 impl Destination {
-    /// The paths of the fields in which two destinations differ.
+    /// Returns the paths of the fields in which two destinations differ.
     #[must_use]
     pub fn differences(&self, other: &Self) -> Vec<String> {
         let paths: BTreeSet<&String> = self.fields.keys().chain(other.fields.keys()).collect();
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    /// The differences of the destination when one field is written otherwise.
+    /// Returns the differences of the destination after a change of one field.
     fn changed(kind: &str, fields: Value, path: &[&str], value: Value) -> Vec<String> {
         let read = |fields: &Value| Connection::from_value(&json!({"tenant": "t", "connection": "c", kind: fields})).unwrap();
         let mut edited = fields.clone();

@@ -1,9 +1,9 @@
-//! A connection: named credentials for a remote system, as an operator wrote it in YAML or JSON.
+//! Connections: named credentials for remote systems, read from YAML or JSON.
 //!
-//! Secrets are written as text, as `{ env: NAME }` (an environment variable of the one who applies the file) or as
-//! `{ file: PATH }`, and stored encrypted only.
+//! A secret is written as text, as `{ env: NAME }` (an environment variable of the person who applies the file) or as `{ file: PATH }`, and
+//! is stored encrypted only.
 //!
-//! Each kind is one file: its type, its reader, its secrets, and where they are sent. `forebay_connectors` has a folder of the same kind.
+//! Each kind has a file: its type, its reader, its secrets, and their destination. `forebay_connectors` has a folder for the same kind.
 
 use crate::definition::DefinitionError;
 use crate::fields::{Fields, Origin, Read};
@@ -45,7 +45,7 @@ pub use tls::Tls;
 pub use token_store::{SharedToken, TokenFuture, TokenOwner, TokenStore, TokenStoreError, TokenTurn};
 pub use trust::ServerTrust;
 
-/// One connection, checked.
+/// A valid connection.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Connection {
@@ -55,17 +55,17 @@ pub struct Connection {
     pub name: Name,
     /// For people.
     pub description: String,
-    /// Steps on a connection that is not enabled fail.
+    /// Whether steps may use it; otherwise they fail.
     pub enabled: bool,
     /// The remote system.
     pub kind: ConnectionKind,
 }
 
-/// Declares the kinds in the order in which people see them. A line gives the variant, its type, and the module, which has its `NAME`,
-/// `SECRETS`, `read`, `schema` and, for tests, `EXAMPLES`.
+/// Declares the kinds in the order of pages. A line gives the variant, its type, and the module, which has its `NAME`, `SECRETS`, `read`,
+/// `schema` and, for tests, `EXAMPLES`.
 macro_rules! kinds {
     ($($(#[$about:meta])* $variant:ident($type:ident) in $module:ident),+ $(,)?) => {
-        /// A remote system and how to sign in to it. Everything that differs by kind is a method of [`ConnectionType`].
+        /// A remote system and its credentials. Everything that differs by kind is a method of [`ConnectionType`].
         #[derive(Debug, Clone, PartialEq)]
         pub enum ConnectionKind {
             $($(#[$about])* $variant($type)),+
@@ -107,31 +107,31 @@ kinds! {
     Amqp(AmqpConnection) in amqp,
 }
 
-/// One kind of connection. No method has a default: a new kind does not compile before all of it is decided.
+/// A kind of connection. No method has a default: a new kind does not compile until it has all of them.
 pub trait ConnectionType {
-    /// Returns the field of a document that makes a connection this kind.
+    /// Returns the field of a document that selects this kind.
     fn as_str(&self) -> &'static str;
 
-    /// Returns what says where the secrets are sent, and to whom: fields under the kind's, with their values.
+    /// Returns the fields that determine the destination of the secrets, relative to the kind, with their values.
     fn destination(&self) -> Vec<(&'static str, String)>;
 }
 
-/// Documents with each example, as it is declared.
+/// Returns documents with each example, as declared.
 #[cfg(test)]
 pub(crate) fn examples() -> impl Iterator<Item = String> {
     DECLARATIONS.iter().flat_map(|declared| declared.examples).map(|example| format!("tenant: t\nconnection: c\n{example}"))
 }
 
-/// How documents write a kind.
+/// The form of a kind in documents.
 struct Declaration {
-    /// The field that makes a connection this kind.
+    /// The field that selects this kind.
     name: &'static str,
     read: fn(Fields<'_>) -> Read<ConnectionKind>,
-    /// Fields under the kind's that are secrets whatever is written there; `*` stands for any one name.
+    /// Fields that are always secret, relative to the kind; `*` stands for any name.
     secrets: &'static [&'static [&'static str]],
     /// Its part of the JSON Schema.
     schema: fn() -> KindSchema,
-    /// Connections, without what every kind has: all objects of the kind are in one of them.
+    /// Examples, without the fields that every kind has: they cover all objects of the kind.
     #[cfg(test)]
     examples: &'static [&'static str],
 }
@@ -146,19 +146,19 @@ impl Connection {
         document.get("connection").is_some()
     }
 
-    /// Reads one connection from its JSON shape, in which every secret is text.
+    /// Reads a connection from its document, in which every secret is text.
     ///
     /// # Errors
-    /// Every problem found, each with the path of the field and never the value of a secret.
+    /// All problems, each with the path of the field and never with the value of a secret.
     pub fn from_value(document: &Value) -> Result<Self, DefinitionError> {
         read::connection(document, Origin::Written)
     }
 
-    /// Reads a connection that an earlier version of Forebay accepted and stored. Rules that are newer than it do not hold, so that an
+    /// Reads a connection that an earlier version of Forebay accepted and stored. Rules that were added later do not apply, so that an
     /// upgrade stops nothing: an empty field counts as absent.
     ///
     /// # Errors
-    /// As [`Self::from_value`].
+    /// Those of [`Self::from_value`].
     pub fn from_stored(document: &Value) -> Result<Self, DefinitionError> {
         read::connection(document, Origin::Stored)
     }

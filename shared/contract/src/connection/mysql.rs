@@ -39,7 +39,7 @@ pub(super) fn read(fields: Fields<'_>) -> Read<MysqlConnection> {
     let path = fields.path_of("tls.certificate");
     let read = database::read(fields, DEFAULT_PORT)?;
     match read.trust {
-        // The client for MySQL knows authorities only.
+        // The MySQL client supports only authorities.
         ServerTrust::Certificate(_) => {
             Err(problems.add(path, "is not possible for mysql: give the certificate's authority as tls.authority"))
         }

@@ -1,4 +1,4 @@
-//! From JSON to a [`Connection`], and the fields that several kinds have.
+//! Reads [`Connection`]s, and the fields that several kinds have.
 
 use super::{Connection, DECLARATIONS, Declaration};
 use crate::definition::DefinitionError;
@@ -40,7 +40,7 @@ pub(super) fn required_secret(fields: &Fields<'_>, field: &'static str) -> Read<
     fields.required(field, secret(fields, field, false), "")
 }
 
-/// Its value never appears in a problem.
+/// Reads a secret. Problems never contain its value.
 pub(super) fn secret(fields: &Fields<'_>, field: &'static str, may_be_blank: bool) -> Read<Option<Secret>> {
     match fields.take(field)? {
         None => Ok(None),

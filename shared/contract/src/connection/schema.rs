@@ -6,7 +6,7 @@ use crate::published::described::name;
 use crate::published::{KindSchema, exactly_one};
 use serde_json::{Map, Value, json};
 
-/// Returns the schema of a connection, which each kind is a part of.
+/// Returns the schema of a connection, of which the schema of each kind is a part.
 pub(crate) fn schema() -> KindSchema {
     let mut properties = fields_of_all();
     let mut definitions = Map::from_iter([("secret".to_owned(), secret_schema()), ("serverTrust".to_owned(), server_trust())]);

@@ -1,25 +1,25 @@
-//! Which fields of a connection's document are secret, and where secrets are written that stand elsewhere.
+//! The secret fields of a connection's document, and the references to secrets in variables and files.
 
 use super::{Connection, DECLARATIONS};
 use crate::definition::{DefinitionError, Problem};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
-/// Where a secret is to be found.
+/// A reference to a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SecretSource<'a> {
     /// An environment variable.
     Env(&'a str),
-    /// A file, less a line break at its end.
+    /// A file; a line break at its end is not part of the secret.
     File(&'a str),
 }
 
 impl Connection {
-    /// Puts a secret's text in the place of every `{ env: NAME }` and `{ file: PATH }`. `look_up` gives the text of the variable or
-    /// the file, or says why there is none.
+    /// Replaces every `{ env: NAME }` and `{ file: PATH }` by the text of the secret. `look_up` returns the text of the variable or the
+    /// file, or the reason for which it cannot be read.
     ///
     /// # Errors
-    /// Every secret that could not be found.
+    /// All secrets that could not be read.
     pub fn resolve_secrets(
         document: &Value,
         look_up: impl Fn(SecretSource<'_>) -> Result<String, String>,
@@ -29,7 +29,7 @@ impl Connection {
         if problems.is_empty() { Ok(resolved) } else { Err(DefinitionError { problems }) }
     }
 
-    /// The paths, as problems name them, of the values that are written as `{ env: NAME }` or `{ file: PATH }`.
+    /// Returns the paths, in the form of problems, of the values that are written as `{ env: NAME }` or `{ file: PATH }`.
     #[must_use]
     pub fn looked_up_fields(document: &Value) -> Vec<String> {
         let value_at = |path: &[String]| path.iter().try_fold(document, |value, name| value.get(name));
@@ -38,8 +38,8 @@ impl Connection {
         looked_up.map(|path| path.join(".")).collect()
     }
 
-    /// The names that lead to each secret of a document: fields that are one whatever is written there, and whatever is written as
-    /// `{ env: NAME }` or `{ file: PATH }`.
+    /// Returns the paths of all secrets of a document: fields that are always secret, and values that are written as `{ env: NAME }` or `{
+    /// file: PATH }`.
     #[must_use]
     pub fn secret_fields(document: &Value) -> BTreeSet<Vec<String>> {
         let mut found = BTreeSet::new();
@@ -48,7 +48,7 @@ impl Connection {
     }
 }
 
-/// Takes the secrets at these paths out of two versions of a document. Of each that either version has: its path, and `unchanged`,
+/// Removes the secrets at these paths from two versions of a document. Returns, for each that either version has, its path and `unchanged`,
 /// `changed`, `added` or `removed`.
 pub fn take_secrets(before: &mut Value, after: &mut Value, paths: &BTreeSet<Vec<String>>) -> Vec<(String, &'static str)> {
     let change = |path: &Vec<String>| {
@@ -64,7 +64,7 @@ pub fn take_secrets(before: &mut Value, after: &mut Value, paths: &BTreeSet<Vec<
     paths.iter().filter_map(change).collect()
 }
 
-/// Takes a field out of a document; `None`: it has no such field.
+/// Removes a field from a document; `None`: it has no such field.
 pub fn take_field(document: &mut Value, path: &[String]) -> Option<Value> {
     let (last, outer) = path.split_last()?;
     let object = outer.iter().try_fold(document, |value, name| value.get_mut(name))?;
@@ -80,7 +80,7 @@ fn source_of(value: &Value) -> Option<SecretSource<'_>> {
     }
 }
 
-/// What is said of `{ env: }` and `{ file: }`.
+/// Returns the problem of `{ env: }` and `{ file: }` without a name.
 fn names_nothing(object: &Map<String, Value>) -> Option<&'static str> {
     let (kind, value) = object.iter().next().filter(|_| object.len() == 1)?;
     let is_empty = value.is_null() || value.as_str().is_some_and(|name| name.trim().is_empty());

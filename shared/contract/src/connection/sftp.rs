@@ -11,7 +11,7 @@ pub(super) const NAME: &str = "sftp";
 
 const DEFAULT_PORT: u16 = 22;
 
-/// Fields that are secrets, under the kind's.
+/// Secret fields, relative to the kind.
 pub(super) const SECRETS: &[&[&str]] = &[&["password"], &["private_key"], &["passphrase"]];
 
 /// A file server.
@@ -24,24 +24,24 @@ pub struct SftpConnection {
     pub port: u16,
     /// User name.
     pub username: String,
-    /// How the user signs in.
+    /// The credentials of the user.
     pub login: SftpLogin,
     /// The host key's fingerprint, `SHA256:...` as `ssh-keygen -l` writes it.
     pub host_key: String,
-    /// Folder under which paths that are not absolute are; empty: the user's own.
+    /// The folder of relative paths; empty: the home folder of the user.
     pub folder: String,
 }
 
-/// How a user signs in to a file server.
+/// The credentials of a user of a file server.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SftpLogin {
-    /// By password.
+    /// A password.
     Password(Secret),
-    /// By a private key.
+    /// A private key.
     PrivateKey {
         /// OpenSSH or PEM.
         key: Secret,
-        /// Absent: the key is not encrypted.
+        /// The passphrase of the key; absent: the key is not encrypted.
         passphrase: Option<Secret>,
     },
 }

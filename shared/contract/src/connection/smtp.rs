@@ -11,7 +11,7 @@ use serde_json::json;
 
 pub(super) const NAME: &str = "smtp";
 
-/// Fields that are secrets, under the kind's.
+/// Secret fields, relative to the kind.
 pub(super) const SECRETS: &[&[&str]] = &[&["password"]];
 
 /// A mail server.
@@ -24,11 +24,11 @@ pub struct SmtpConnection {
     pub port: u16,
     /// Transport security.
     pub tls: Tls,
-    /// Which certificate the server must show.
+    /// The certificate that the server must present.
     pub trust: ServerTrust,
     /// User name and password; absent: no sign-in.
     pub login: Option<(String, Secret)>,
-    /// The sender where a step names none.
+    /// The default sender of steps.
     pub from: String,
 }
 
@@ -57,7 +57,7 @@ pub(super) fn read(fields: Fields<'_>) -> Read<SmtpConnection> {
         (Err(reported), _) | (_, Err(reported)) => Err(reported),
     };
     let from = required(&fields, "from", "the sender, such as 'Forebay <forebay@example.com>'");
-    // A stored connection may have a sender that no step uses.
+    // The sender of a stored connection may be invalid if no step uses it.
     if let Ok(text) = &from
         && !fields.is_stored()
         && let Err(error) = MailAddress::parse(text)
@@ -66,7 +66,7 @@ pub(super) fn read(fields: Fields<'_>) -> Read<SmtpConnection> {
     }
     fields.finish();
     let (tls, trust) = tls?;
-    // RFC 8314, section 3.3, and RFC 6409, section 3.1.
+    // The ports of RFC 8314, section 3.3, and RFC 6409, section 3.1.
     let default_port = if tls == Tls::Require { 465 } else { 587 };
     Ok(SmtpConnection { host: host?, port: port?.unwrap_or(default_port), tls, trust, login: login?, from: from? })
 }

@@ -96,7 +96,7 @@ fn every_field_that_is_read_as_a_secret_is_known_as_one_and_no_other() {
     ];
     for (kind, fields) in documents {
         let document = json!({"tenant": "t", "connection": "c", kind: fields});
-        // What a connection prints is what is no secret.
+        // The debug output of a connection contains everything except its secrets.
         let printed = format!("{:?}", Connection::from_value(&document).unwrap());
         let secret = Connection::secret_fields(&document);
         for (path, text) in texts(&document, Vec::new()) {

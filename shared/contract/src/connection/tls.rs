@@ -1,4 +1,4 @@
-//! `tls` of a connection: whether there is TLS, and which certificate the server must show.
+//! The field `tls` of a connection: whether TLS is used, and the certificate that the server must present.
 
 use super::trust::{self, ServerTrust};
 use crate::fields::{Fields, Read};
@@ -9,15 +9,15 @@ use sha2::{Digest, Sha256};
 /// Transport security of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tls {
-    /// Required from the first byte, the certificate checked.
+    /// TLS from the first byte; the certificate is checked.
     Require,
-    /// Required, begun in clear text (SMTP STARTTLS).
+    /// TLS after a start in clear text (SMTP STARTTLS).
     StartTls,
-    /// None.
+    /// No TLS.
     Disable,
 }
 
-/// `tls` of a connection whose address says itself whether there is TLS.
+/// Reads `tls` of a connection whose URL determines whether TLS is used.
 pub(super) fn url_trust(fields: &Fields<'_>, has_tls: bool, scheme: &str) -> Read<ServerTrust> {
     let Some(tls) = fields.object("tls")? else { return Ok(ServerTrust::Machine) };
     let read = trust::trust(&tls);
@@ -28,7 +28,7 @@ pub(super) fn url_trust(fields: &Fields<'_>, has_tls: bool, scheme: &str) -> Rea
     }
 }
 
-/// `tls` as one of the words, or as an object with the certificate that is trusted and, where there is a choice, the word as its `mode`.
+/// Reads `tls` as a word, or as an object with the trusted certificate and, if there is a choice, the word as its `mode`.
 pub(super) fn tls(
     fields: &Fields<'_>,
     words: &[(&'static str, Tls)],
@@ -45,12 +45,12 @@ pub(super) fn tls(
     Ok((mode?.unwrap_or(usual), read?))
 }
 
-/// The part of a destination that `tls` is.
+/// Returns the text of `tls` in a destination.
 pub(super) fn secured(tls: Tls, trust: &ServerTrust) -> String {
     format!("{tls:?} {}", trusted(trust))
 }
 
-/// As [`secured`], where the address says whether there is TLS.
+/// Returns the text of [`secured`] if the URL determines whether TLS is used.
 pub(super) fn trusted(trust: &ServerTrust) -> String {
     match trust {
         ServerTrust::Machine => "machine".to_owned(),

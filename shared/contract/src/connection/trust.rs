@@ -1,19 +1,19 @@
-//! Which certificate a remote system must show.
+//! The certificate that a remote system must present.
 
 use crate::fields::{Fields, Read};
 use data_encoding::{BASE64, HEXLOWER_PERMISSIVE};
 use rustls_pki_types::CertificateDer;
 use sha2::{Digest, Sha256};
 
-/// Which certificate a server must show.
+/// The certificate that a server must present.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub enum ServerTrust {
-    /// One of an authority that the machine trusts, for the server's name.
+    /// A certificate of an authority that the machine trusts, for the server's name.
     #[default]
     Machine,
-    /// One of these authorities (DER) and no other, for the server's name.
+    /// A certificate of one of these authorities (DER), for the server's name.
     Authority(Vec<Vec<u8>>),
-    /// The one with this SHA-256, whatever its name, its dates and its authority are.
+    /// The certificate with this SHA-256, whatever its name, its dates and its authority.
     Certificate([u8; 32]),
 }
 
@@ -35,7 +35,7 @@ enum Kind {
 
 /// Reads `authority` or `certificate`; the object may have other fields.
 pub(super) fn trust(fields: &Fields<'_>) -> Read<ServerTrust> {
-    // What an earlier version has stored is used as far as it goes.
+    // A stored certificate is used as far as it is valid.
     let read_whole = !fields.is_stored();
     let kinds = [("authority", Kind::Authority), ("certificate", Kind::Certificate)];
     match fields.exactly_one_of(&kinds, "an authority signs certificates, a certificate is the server's own")? {
@@ -55,7 +55,7 @@ pub(super) fn trust(fields: &Fields<'_>) -> Read<ServerTrust> {
     }
 }
 
-/// The fingerprint as `sha256:HEX`, as `openssl x509 -fingerprint -sha256` prints it, or that of a certificate.
+/// Reads a fingerprint: `sha256:HEX`, or the output of `openssl x509 -fingerprint -sha256`, or that of a certificate.
 fn fingerprint(text: &str, read_whole: bool) -> Result<[u8; 32], String> {
     if text.contains("-----BEGIN") {
         let read = certificates(text, read_whole)?;
@@ -72,7 +72,7 @@ fn fingerprint(text: &str, read_whole: bool) -> Result<[u8; 32], String> {
         .ok_or_else(|| "is no certificate and no SHA-256 of one (64 hexadecimal digits)".to_owned())
 }
 
-/// The certificates of a PEM text (RFC 7468), in order. `read_whole`: each of them is read to its end.
+/// Returns the certificates of a PEM text (RFC 7468), in order. `read_whole`: each certificate is parsed to its end.
 fn certificates(text: &str, read_whole: bool) -> Result<Vec<Vec<u8>>, String> {
     const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
     const END: &str = "-----END CERTIFICATE-----";
@@ -81,7 +81,7 @@ fn certificates(text: &str, read_whole: bool) -> Result<Vec<Vec<u8>>, String> {
     while let Some((_, after)) = rest.split_once(BEGIN) {
         let (content, after) = after.split_once(END).ok_or("is a certificate without its end")?;
         let content: String = content.split_whitespace().collect();
-        // Every certificate is a sequence (X.690, section 8.9).
+        // A certificate is a sequence (X.690, section 8.9).
         let der = BASE64.decode(content.as_bytes()).ok().filter(|der| der.first() == Some(&0x30));
         let der = der.filter(|der| !read_whole || is_certificate(der));
         let place = found.len() + 1;
@@ -96,7 +96,7 @@ fn certificates(text: &str, read_whole: bool) -> Result<Vec<Vec<u8>>, String> {
     if found.is_empty() { Err("has no certificate".to_owned()) } else { Ok(found) }
 }
 
-/// Whether the bytes are one X.509 certificate from the first to the last of them.
+/// Returns true if the bytes are exactly one X.509 certificate.
 fn is_certificate(der: &[u8]) -> bool {
     webpki::anchor_from_trusted_cert(&CertificateDer::from(der)).is_ok()
 }
@@ -105,7 +105,7 @@ fn is_certificate(der: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    /// A self-signed certificate, as `openssl req -x509 -newkey ed25519` makes it.
+    /// A self-signed certificate, made by `openssl req -x509 -newkey ed25519`.
     const CERTIFICATE: &str = "MIIBLjCB4aADAgECAhQIAvJMlusfsMTksA4DjfKLc5pDATAFBgMrZXAwDDEKMAgGA1UEAwwBYTAgFw0yNjExMjkyMTU4MjRaGA8yMTI2MTEwNTIxNTgyNFowDDEKMAgGA1UEAwwBYTAqMAUGAytlcAMhAI4tdMzRZs72BZu+ImLtdQYVQ1qrmUb7oOJgSJOewQgOo1MwUTAdBgNVHQ4EFgQUrXXyGLYHhOrIpyrc0NLo52WN2uQwHwYDVR0jBBgwFoAUrXXyGLYHhOrIpyrc0NLo52WN2uQwDwYDVR0TAQH/BAUwAwEB/zAFBgMrZXADQQBaG39+bDeKBLdnJs27pXTFt7+gl2XqDbyE73zSrPW6RwD9y3raSQQzJW3Pnx5bweWVpqbhWulPoxkAFohAu/wI";
 
     fn pem(der: &[u8]) -> String {

@@ -1,8 +1,8 @@
-//! From the text of a file to the JSON shape of each document in it.
+//! From the text of a file to its documents as JSON.
 //!
-//! No scalar is changed. A plain scalar that YAML reads as a number keeps its digits when they are also a JSON number (`1.10`); in any
-//! other spelling (`01234`, `+46701234567`, `0x1F`, `1_000`) it stays the text that is written, so that a field that wants a text gets
-//! that text and a field that wants a number reports it. Where a value of any type is allowed nobody can tell, so it is refused there.
+//! No scalar is changed. A plain scalar that YAML reads as a number keeps its digits if they are also a JSON number (`1.10`). In any other
+//! spelling (`01234`, `+46701234567`, `0x1F`, `1_000`) it stays text, so that a field for a text gets that text and a field for a number
+//! reports it. In a field for a value of any type the intention is unknown, so it is refused there.
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
@@ -13,30 +13,31 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}, column {column}: {message}")]
 pub struct DocumentError {
-    /// From 1; 0 when unknown.
+    /// The line, from 1; 0: unknown.
     pub line: u64,
-    /// From 1; 0 when unknown.
+    /// The column, from 1; 0: unknown.
     pub column: u64,
-    /// What the parser found wrong.
+    /// The problem that the parser found.
     pub message: String,
 }
 
-/// The fields of a definition that take a value of any type. An unquoted scalar there is a number or a text by its spelling alone.
+/// The fields of a definition that accept a value of any type. Whether an unquoted scalar is a number or a text there depends on its
+/// spelling.
 const ANY_VALUE: [&[&str]; 2] = [&["trigger", "schedule", "input"], &["trigger", "webhook", "body", "schema"]];
 
-/// Reads every document of a YAML text (documents are separated by `---`; JSON is YAML too). Empty documents are left out.
+/// Reads all documents of a YAML text (separated by `---`; JSON is also YAML). Empty documents are left out.
 ///
 /// # Errors
-/// The first place at which the text is no YAML: a repeated key counts. An unquoted scalar in `schedule.input` or in a schema that is
-/// a number in YAML but not in JSON: it must be quoted to be a text, or written as JSON writes numbers.
+/// The first place at which the text is not YAML, including a repeated key. An unquoted scalar in `schedule.input` or in a schema that is a
+/// number in YAML but not in JSON: it must be quoted to be a text, or written as a JSON number.
 pub fn documents(text: &str) -> Result<Vec<Value>, DocumentError> {
     let reader = ValueReader { text };
     parse(text)?.into_iter().map(|node| reader.value(node, &mut Vec::new())).collect()
 }
 
-/// Every document of a text with the place of each node. Empty documents are left out.
+/// Returns all documents of a text with the place of each node. Empty documents are left out.
 pub(super) fn parse(text: &str) -> Result<Vec<Spanned<Node>>, DocumentError> {
-    // YAML 1.2 booleans only: with those of 1.1 an integration named `n`, `on` or `yes` would not be text.
+    // YAML 1.2 booleans only: with those of 1.1, an integration named `n`, `on` or `yes` would not be a text.
     let options = serde_saphyr::options! { strict_booleans: true, non_finite_float_policy: NonFiniteFloatPolicy::PassThrough };
     let nodes = serde_saphyr::from_multiple_with_options::<Spanned<Node>>(text, options).map_err(|error| DocumentError {
         line: error.location().map_or(0, |at| at.line()),
@@ -46,7 +47,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Spanned<Node>>, DocumentError> {
     Ok(nodes.into_iter().filter(|node| !matches!(node.value, Node::Null)).collect())
 }
 
-/// In words for the author of the document; the library's own are for its callers, and repeat the place.
+/// Returns the error for the author of the document. The texts of the library are for programmers, and repeat the place.
 fn told(error: &serde_saphyr::Error) -> String {
     use serde_saphyr::{Error, MessageFormatter, UserMessageFormatter};
     match error {
@@ -59,7 +60,7 @@ fn told(error: &serde_saphyr::Error) -> String {
     }
 }
 
-/// Makes JSON values of nodes, with the text of the file at hand.
+/// Makes JSON values of nodes, and reads numbers from the text of the file.
 struct ValueReader<'t> {
     text: &'t str,
 }
@@ -69,7 +70,7 @@ impl ValueReader<'_> {
         Ok(match node.value {
             Node::Null => Value::Null,
             Node::Bool(boolean) => match self.written(node.defined) {
-                // Other spellings, such as `True`, stay text: a field that wants a boolean takes them, a header is sent as written.
+                // Other spellings, such as `True`, stay text: a field for a boolean accepts them, and a header is sent as written.
                 Some(word) if word != "true" && word != "false" && !is_any_value(path) => Value::String(word.to_owned()),
                 _ => Value::Bool(boolean),
             },
@@ -99,7 +100,7 @@ impl ValueReader<'_> {
     fn number(&self, at: Location, path: &[String]) -> Result<Value, DocumentError> {
         let refused = |message| DocumentError { line: at.line(), column: at.column(), message };
         let Some(written) = self.written(at) else { return Err(refused("the number can't be found in the text".to_owned())) };
-        // JSON that is read and written again has `1e+5` for `1E5`, and 0 for `-0`: another text.
+        // Writing a parsed JSON number may change its text: `1e+5` for `1E5`, and 0 for `-0`.
         let number = written.parse::<Number>().ok();
         if let Some(number) = number.filter(|number| number.as_str() == written && written != "-0") {
             return Ok(Value::Number(number));
@@ -113,12 +114,12 @@ impl ValueReader<'_> {
         Ok(Value::String(written.to_owned()))
     }
 
-    /// The scalar as it stands in the file.
+    /// Returns the text of the scalar in the file.
     fn written(&self, at: Location) -> Option<&str> {
         let start = usize::try_from(at.span().byte_offset()?).ok()?;
         let length = usize::try_from(at.span().byte_len()?).ok()?;
         let written = self.text.get(start..start.checked_add(length)?)?.trim();
-        // A tag makes a number of a quoted scalar: `!!int "5"`.
+        // A tag may make a number of a quoted scalar: `!!int "5"`.
         let unquoted = ['"', '\''].iter().find_map(|quote| written.strip_prefix(*quote)?.strip_suffix(*quote));
         Some(unquoted.unwrap_or(written))
     }
@@ -128,7 +129,7 @@ fn is_any_value(path: &[String]) -> bool {
     ANY_VALUE.iter().any(|field| path.len() >= field.len() && field.iter().zip(path).all(|(wanted, name)| wanted == name))
 }
 
-/// One node of a document. A number is read from the text of the file, so that its digits stay.
+/// A node of a document. A number is read from the text of the file, so that its digits stay.
 pub(super) enum Node {
     Null,
     Bool(bool),
@@ -216,13 +217,14 @@ impl<'de> Visitor<'de> for NodeVisitor {
         while let Some(name) = entries.next_key::<Spanned<String>>()? {
             read.push((name, entries.next_value()?));
         }
-        // Drives the access to its end where a reader counts on it.
+        // Reads all entries, which some readers rely on.
         while entries.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         Ok(Node::Object(read))
     }
 }
 
-/// A document as YAML, in the order of its fields; JSON, which is YAML too, where a value has no plain form that reads back the same.
+/// Writes a document as YAML, with the order of its fields; as JSON, which is also YAML, where a value has no plain form that reads back
+/// the same.
 #[must_use]
 pub fn to_yaml(document: &Value) -> String {
     let written = serde_saphyr::to_string(&Written(document)).unwrap_or_default();
@@ -230,7 +232,7 @@ pub fn to_yaml(document: &Value) -> String {
     if reads_back { written } else { format!("{document:#}\n") }
 }
 
-/// Serializes a value for another format than JSON. serde_json gives its numbers to other serializers as a map with a private key.
+/// Serializes a value in another format than JSON. serde_json gives its numbers to other serializers as a map with a private key.
 struct Written<'v>(&'v Value);
 
 impl serde::Serialize for Written<'_> {

@@ -1,7 +1,7 @@
-//! A definition: one integration's trigger and workflow, as its author wrote it in YAML or JSON.
+//! Definitions: the trigger and workflow of one integration, read from YAML or JSON.
 //!
-//! Reading checks everything that can be checked without compiling a mapping: an existing [`Definition`] has the right
-//! shape, bounds that hold and no unknown field. Mappings and templates are kept as text; the workflow compiles them.
+//! Reading checks everything that does not require compiling a mapping: a [`Definition`] has valid fields and limits, and no unknown
+//! fields. Mappings and templates stay text; the workflow crate compiles them.
 
 mod document;
 mod places;
@@ -30,18 +30,18 @@ use serde_json::Value;
 use std::fmt;
 use std::time::Duration;
 
-/// Bytes of a request body when the definition sets no `max_bytes`: 1 MiB.
+/// Default `max_bytes` of a request body: 1 MiB.
 pub const DEFAULT_MAX_BYTES: usize = 1024 * 1024;
-/// The largest `max_bytes`: RabbitMQ 4.x refuses messages over 16 MiB, and headers travel beside the body.
-pub const LARGEST_MAX_BYTES: usize = 16 * 1024 * 1024 - 128 * 1024;
-/// The longest `response.wait`.
+/// Maximum `max_bytes`: RabbitMQ 4.x refuses messages over 16 MiB, and a message has headers besides the body.
+pub const MAX_BODY_BYTES: usize = 16 * 1024 * 1024 - 128 * 1024;
+/// Maximum `response.wait`.
 pub const MAX_WAIT: Duration = Duration::from_secs(15 * 60);
-/// The longest pause between two attempts. In-process retrying must stay well below RabbitMQ's delivery acknowledgement timeout of 30 minutes.
+/// Maximum pause between two attempts. Retries within a delivery must stay well below RabbitMQ's acknowledgement timeout of 30 minutes.
 pub const MAX_BACKOFF: Duration = Duration::from_secs(5 * 60);
-/// The most attempts that a definition can ask for.
+/// Maximum attempts of a definition.
 pub const MAX_ATTEMPTS: u32 = 20;
 
-/// One integration as its author wrote it, checked.
+/// A valid definition of one integration.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Definition {
@@ -53,50 +53,50 @@ pub struct Definition {
     pub description: String,
     /// True if calls are accepted.
     pub enabled: bool,
-    /// What starts an execution.
+    /// The trigger: a webhook or a schedule.
     pub trigger: Trigger,
-    /// How often and how fast a failed execution is tried again.
+    /// The retry policy of failed executions.
     pub retry: RetryPolicy,
-    /// What a final failure does to an ordered trigger.
+    /// The effect of a final failure on an ordered trigger.
     pub on_failure: OnFailure,
-    /// What is kept of each execution.
+    /// The data that is stored of each execution.
     pub diagnostics: Diagnostics,
-    /// The mapping that makes `.input` of the request; absent: `.input` is the body.
+    /// The mapping that returns `.input`; absent: `.input` is the body.
     pub input: Option<String>,
-    /// The mapping of the labels by which executions are found; absent: they have none.
+    /// The mapping that returns the labels of an execution; absent: it has none.
     pub label: Option<String>,
     /// The steps in the order in which they run.
     pub steps: Vec<Step>,
-    /// The answer of a request-response call; absent: 200 with the last output.
+    /// The response of a request-response call; absent: 200 with the last output.
     pub respond: Option<Respond>,
 }
 
 impl Definition {
-    /// Reads one definition from its JSON shape.
+    /// Reads a definition from its document.
     ///
     /// # Errors
-    /// Every problem found, each with the path of the field.
+    /// All problems, each with the path of the field.
     pub fn from_value(document: &Value) -> Result<Self, DefinitionError> {
         read::definition(document, Origin::Written)
     }
 
-    /// Reads a definition that an earlier version of Forebay accepted and stored. Rules that are newer than it do not hold, so that an
+    /// Reads a definition that an earlier version of Forebay accepted and stored. Rules that were added later do not apply, so that an
     /// upgrade stops nothing: an empty field counts as absent.
     ///
     /// # Errors
-    /// As [`Self::from_value`].
+    /// Those of [`Self::from_value`].
     pub fn from_stored(document: &Value) -> Result<Self, DefinitionError> {
         read::definition(document, Origin::Stored)
     }
 
-    /// `tenant/name`.
+    /// Returns `tenant/name`.
     #[must_use]
     pub fn path(&self) -> IntegrationPath {
         IntegrationPath { tenant: self.tenant.clone(), name: self.name.clone() }
     }
 }
 
-/// All that is wrong with one definition.
+/// All problems of one definition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DefinitionError {
     /// At least one.
@@ -117,25 +117,25 @@ impl fmt::Display for DefinitionError {
 
 impl std::error::Error for DefinitionError {}
 
-/// How a failed execution is tried again.
+/// The retry policy of failed executions or steps.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct RetryPolicy {
-    /// Attempts in all, the first included; 1 (the default) never tries again.
+    /// Maximum attempts, including the first; 1 (the default) means no retries.
     pub attempts: u32,
     /// Pause before the second attempt.
     pub first: Duration,
-    /// What each further pause is multiplied by.
+    /// The factor between a pause and the next one.
     pub factor: f64,
     /// Maximum pause.
     pub max: Duration,
-    /// True if failures that the same input meets again (a 4xx, a mapping, an assert) are tried again too (`on: any`).
+    /// True if failures that the same input causes again (a 4xx, a mapping, an assert) are also retried (`on: any`).
     pub on_any: bool,
 }
 
 impl RetryPolicy {
-    /// The pause after the given attempt (1 is the first) has failed with `error`; `None` when it is not tried again. A remote system
-    /// that asks for a longer pause gets it, up to [`MAX_BACKOFF`].
+    /// Returns the pause after the given attempt (1 is the first) has failed with `error`; `None` if there is no further attempt. A remote
+    /// system may request a longer pause, up to [`MAX_BACKOFF`].
     #[must_use]
     pub fn pause_after_error(&self, attempt: u32, error: &ExecutionError) -> Option<Pause> {
         if !error.transient && !self.on_any {
@@ -144,7 +144,7 @@ impl RetryPolicy {
         self.pause_after(attempt).map(|backoff| Pause { backoff, asked: error.retry_after })
     }
 
-    /// The pause after the given attempt (1 is the first) has failed; `None` when it was the last.
+    /// Returns the pause after the given attempt (1 is the first) has failed; `None` if it was the last.
     #[must_use]
     pub fn pause_after(&self, attempt: u32) -> Option<Duration> {
         if attempt >= self.attempts {
@@ -160,25 +160,25 @@ impl RetryPolicy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pause {
     backoff: Duration,
-    /// How long the remote system asked to be left alone.
+    /// The pause that the remote system requested.
     asked: Option<Duration>,
 }
 
 impl Pause {
-    /// At least so long, but for chance: see [`jittered`](Self::jittered).
+    /// Returns the length, without the random part of [`jittered`](Self::jittered).
     #[must_use]
     pub fn length(&self) -> Duration {
         self.backoff.max(self.asked.unwrap_or_default().min(MAX_BACKOFF))
     }
 
-    /// The time that the remote system asked for, where that is longer than any pause.
+    /// Returns the requested pause, if it is longer than the maximum.
     #[must_use]
     pub fn cut_short(&self) -> Option<Duration> {
         self.asked.filter(|asked| *asked > self.length())
     }
 
-    /// The pause made longer or shorter by chance, so that what failed together does not come again together: by 20 % at most, and
-    /// never shorter where the remote system named a time.
+    /// Returns the length with a random change, so that executions that failed together are not retried together: by 20 % at most, and
+    /// never shorter than a requested pause.
     #[must_use]
     pub fn jittered(&self) -> Duration {
         let mut byte = [128_u8];
@@ -198,49 +198,49 @@ impl Default for RetryPolicy {
     }
 }
 
-/// What a final failure does to an ordered trigger.
+/// The effect of a final failure on an ordered trigger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnFailure {
     /// The next execution starts.
     Continue,
-    /// The trigger stops until a person decides.
+    /// The trigger is halted until a person decides.
     Halt,
 }
 
-/// What is kept of each execution. A failed execution always keeps the input that its retry needs.
+/// The data that is stored of each execution. A failed execution always keeps the input that its retry needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Diagnostics {
-    /// Keep the request.
+    /// Whether the request is stored.
     pub input: bool,
-    /// Keep the answer.
+    /// Whether the response is stored.
     pub output: bool,
-    /// Keep each step's output.
+    /// Whether the output of each step is stored.
     pub steps: bool,
-    /// Retention of payloads (`keep`); absent: as long as the installation keeps history. Those of a failed execution are kept that
-    /// long too, and those of a call with an idempotency key at least as long as the key is known.
+    /// Retention of payloads (`keep`); absent: that of the history. Payloads of a failed execution are also stored for that time, and those
+    /// of a call with an idempotency key at least as long as the key is valid.
     pub retention: Option<Duration>,
-    /// Names of fields whose values are written down nowhere in clear, in capital or small letters.
+    /// Names of fields whose values are never stored in clear; case is ignored.
     pub redact: Vec<String>,
 }
 
-/// The answer of a request-response call.
+/// The response of a request-response call.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Respond {
-    /// The answer's status.
+    /// The status.
     pub status: Status,
-    /// Templates of headers, by name.
+    /// The templates of headers, by name.
     pub headers: Vec<(String, String)>,
-    /// Mapping of the body; absent: the last output.
+    /// The mapping of the body; absent: the last output.
     pub body: Option<String>,
 }
 
-/// A status that is fixed or mapped.
+/// A fixed or mapped status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Status {
-    /// 200 to 599.
+    /// A fixed status, 200 to 599.
     Fixed(u16),
-    /// A mapping with such a number as its output.
+    /// A mapping that returns such a number.
     Mapping(String),
 }

@@ -5,7 +5,7 @@ use crate::outcome::ErrorCode;
 use http::Method;
 use serde_json::json;
 
-/// The design's example, less what later issues bring.
+/// The example of the design, without later fields.
 const WORK_ORDER: &str = r#"
 tenant: t37ed
 name: CreateWorkOrder
@@ -354,7 +354,7 @@ fn a_document_written_as_yaml_reads_back_the_same() {
 }
 
 proptest::proptest! {
-    /// Whatever a file holds, reading it ends with a definition or with problems, never with a panic.
+    /// Reading any text ends with a definition or with problems, never with a panic.
     #[test]
     fn no_text_stops_the_reader(text in "[ -~\n]{0,300}") {
         for document in documents(&text).unwrap_or_default() {

@@ -1,4 +1,4 @@
-//! What starts an execution: a webhook or a schedule.
+//! Triggers, which start executions: webhooks and schedules.
 
 use crate::authentication::Authentication;
 use crate::body::{BodyRule, Reading};
@@ -10,17 +10,17 @@ use serde_json::Value;
 use std::fmt;
 use std::time::Duration;
 
-/// What starts an execution.
+/// The trigger of executions.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Trigger {
-    /// A call by HTTP.
+    /// An HTTP call.
     Webhook(Webhook),
-    /// The clock.
+    /// A schedule.
     Schedule(Schedule),
 }
 
 impl Trigger {
-    /// The webhook; absent for a schedule.
+    /// Returns the webhook; `None` for a schedule.
     #[must_use]
     pub fn webhook(&self) -> Option<&Webhook> {
         match self {
@@ -29,7 +29,7 @@ impl Trigger {
         }
     }
 
-    /// The schedule; absent for a webhook.
+    /// Returns the schedule; `None` for a webhook.
     #[must_use]
     pub fn schedule(&self) -> Option<&Schedule> {
         match self {
@@ -38,7 +38,7 @@ impl Trigger {
         }
     }
 
-    /// How accepted calls or due runs are handed to workers.
+    /// Returns the policy by which accepted calls or due runs are handed to workers.
     #[must_use]
     pub fn policy(&self) -> &DispatchPolicy {
         match self {
@@ -47,13 +47,13 @@ impl Trigger {
         }
     }
 
-    /// How the body of a request is read. What other integrations send is JSON, whatever the rule for callers is.
+    /// Returns the options of reading the body of a request. Bodies of calls by other integrations are JSON, whatever the rule for callers.
     #[must_use]
     pub fn reading(&self, request: &Request) -> Reading<'_> {
         match self {
             Self::Webhook(webhook) if request.method == CALL_METHOD => Reading::as_sent(webhook.max_bytes),
             Self::Webhook(webhook) => webhook.reading(),
-            Self::Schedule(_) => Reading::as_sent(super::LARGEST_MAX_BYTES),
+            Self::Schedule(_) => Reading::as_sent(super::MAX_BODY_BYTES),
         }
     }
 }
@@ -62,26 +62,26 @@ impl Trigger {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Schedule {
-    /// When runs are due.
+    /// The due times.
     pub timing: Timing,
-    /// [`DispatchPolicy::Parallel`]: a run may overlap the one before. [`DispatchPolicy::Ordered`] (`ordered: true`): never.
+    /// [`DispatchPolicy::Parallel`]: a run may overlap the one before. [`DispatchPolicy::Ordered`] (`ordered: true`): it may not.
     pub policy: DispatchPolicy,
-    /// What becomes of runs that were due while no scheduler ran.
+    /// The handling of missed runs.
     pub missed: MissedRuns,
-    /// Each run is delayed by a random time up to this; zero: not delayed.
+    /// The maximum of the random delay of each run; zero: no delay.
     pub jitter: Duration,
-    /// What the workflow gets as `.body`.
+    /// The `.body` of the workflow.
     pub input: Value,
 }
 
-/// What becomes of runs that were due while no scheduler ran, or while the integration was disabled.
+/// The handling of runs that were due while no scheduler ran, or while the integration was disabled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MissedRuns {
-    /// They are left out.
+    /// They are skipped.
     Skip,
-    /// One run makes up for all of them.
+    /// One run replaces all of them.
     Once,
-    /// Each is made up for, the oldest first.
+    /// All of them run, the oldest first.
     All,
 }
 
@@ -91,45 +91,45 @@ pub enum MissedRuns {
 pub struct Webhook {
     /// Accepted methods, at least one, without repeats.
     pub methods: Vec<Method>,
-    /// Who may call.
+    /// The authentication of callers.
     pub authentication: Authentication,
     /// Declared query parameters in the order of the file.
     pub query: Vec<QueryParameter>,
-    /// Maximum bytes of a body, as it travels and after a `Content-Encoding` is undone.
+    /// Maximum bytes of a body, both as received and after a `Content-Encoding` is undone.
     pub max_bytes: usize,
-    /// What holds in the place of what callers say of their bodies.
+    /// The rule of reading bodies; it takes precedence over the declaration of callers.
     pub body: BodyRule,
-    /// How accepted calls are handed to workers.
+    /// The policy by which accepted calls are handed to workers.
     pub policy: DispatchPolicy,
-    /// Whether the caller waits for the outcome; absent: 202 at once.
+    /// The wait for the outcome; absent: 202 at once.
     pub response: Option<ResponseWait>,
-    /// Which browser origins may call; absent: none.
+    /// The browser origins that may call; absent: none.
     pub cors: Option<Cors>,
     /// JSON Schema of the body; absent: any.
     pub schema: Option<Value>,
-    /// How a repeated call is known.
+    /// The recognition of repeated calls.
     pub idempotency: Idempotency,
     /// The rate limit; absent: all calls are admitted.
     pub rate: Option<Rate>,
 }
 
 impl Webhook {
-    /// How bodies are read.
+    /// Returns the options of reading bodies.
     #[must_use]
     pub fn reading(&self) -> Reading<'_> {
         Reading { rule: &self.body, max_bytes: self.max_bytes }
     }
 }
 
-/// A rate limit: `calls` at the same time, and one more each `per / calls` after that. Each ingress counts for itself.
+/// A rate limit: `calls` at the same time, and then one more every `per / calls`. Each ingress counts separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rate {
-    /// At least 1.
+    /// Number of calls, at least 1.
     pub calls: u32,
-    /// 1 second to 1 day.
+    /// The period, 1 second to 1 day.
     pub per: Duration,
-    /// Whose calls are counted together.
+    /// The calls that are counted together.
     pub scope: RateScope,
 }
 
@@ -145,14 +145,14 @@ impl fmt::Display for Rate {
     }
 }
 
-/// Whose calls are counted together.
+/// The calls that are counted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RateScope {
-    /// All of the endpoint.
+    /// All calls of the endpoint.
     Endpoint,
-    /// Those with the same API key.
+    /// Calls with the same API key.
     Key,
-    /// Those from the same address of a client: an address of IPv4, or the first 64 bits of one of IPv6.
+    /// Calls from the same client address: an IPv4 address, or the first 64 bits of an IPv6 address.
     Address,
 }
 
@@ -161,15 +161,15 @@ impl RateScope {
     pub const ALL: [(&str, Self); 3] = [("endpoint", Self::Endpoint), ("key", Self::Key), ("address", Self::Address)];
 }
 
-/// How a repeated call is known. The header `Idempotency-Key` counts on every webhook.
+/// The recognition of repeated calls. The header `Idempotency-Key` is used on every webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Idempotency {
-    /// Mapping that gives the key, instead of the header; null: none.
+    /// The mapping that returns the key, instead of the header; null: no key.
     pub key: Option<String>,
-    /// When a call with a known key is a repetition.
+    /// The condition under which a call with a known key is a repetition.
     pub matched_by: IdempotencyMatch,
-    /// How long a key is known after its first call.
+    /// Time for which a key is stored after its first call.
     pub retention: Duration,
 }
 
@@ -179,35 +179,35 @@ impl Default for Idempotency {
     }
 }
 
-/// When a call with a known key is a repetition of the first one.
+/// The condition under which a call with a known key is a repetition of the first one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IdempotencyMatch {
-    /// Where method, query and body are those of the first call; else it is refused.
+    /// Method, query and body must be those of the first call; otherwise the call is refused.
     Request,
-    /// Always: senders put another time or number into each try.
+    /// It always is: some senders change a time or number with each attempt.
     Key,
 }
 
-/// One declared query parameter.
+/// A declared query parameter.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct QueryParameter {
-    /// As it stands in the query string; case matters.
+    /// The name in the query string, with its case.
     pub name: String,
     /// For people.
     pub description: String,
-    /// What its text must be.
+    /// The type of its value.
     pub kind: QueryKind,
     /// True if a call without it is refused.
     pub required: bool,
-    /// Its value when absent: of the parameter's type.
+    /// Its value if it is absent, of the parameter's type.
     pub default: Option<Value>,
 }
 
-/// Types of query parameters.
+/// The type of a query parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QueryKind {
-    /// Text as it is.
+    /// Any text.
     String,
     /// A whole number of 64 bits.
     Integer,
@@ -218,7 +218,7 @@ pub enum QueryKind {
 }
 
 impl QueryKind {
-    /// The word used in definitions.
+    /// Returns the word of definitions.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -230,54 +230,54 @@ impl QueryKind {
     }
 }
 
-/// How accepted calls are handed to workers: over a shared queue, or over an exclusive queue of the trigger's own.
+/// The policy by which accepted calls are handed to workers: over a shared queue, or over an exclusive queue of the trigger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DispatchPolicy {
-    /// Any worker, any number at once.
+    /// On any worker, any number in parallel.
     Parallel,
-    /// One at a time, in the order of acceptance (`ordered: true`).
+    /// One after another, in the order of receipt (`ordered: true`).
     Ordered,
-    /// One at a time for each key, `concurrency` keys at once (`ordered: { by, concurrency }`).
+    /// One after another for each key, `concurrency` keys in parallel (`ordered: { by, concurrency }`).
     OrderedByKey {
-        /// The mapping whose output is the key.
+        /// The mapping that returns the key.
         by: String,
-        /// Keys at once.
+        /// Maximum keys in parallel.
         concurrency: usize,
     },
-    /// Without order, at most this many at once in the whole cluster (`concurrency: N`).
+    /// Unordered, at most this many in parallel in the whole cluster (`concurrency: N`).
     ConcurrencyLimit(usize),
 }
 
 impl DispatchPolicy {
-    /// Returns true if calls travel over the trigger's own exclusive queue.
+    /// Returns true if calls use an exclusive queue of the trigger.
     #[must_use]
     pub fn is_exclusive(&self) -> bool {
         *self != Self::Parallel
     }
 
-    /// Returns true if the order of acceptance is kept.
+    /// Returns true if calls run in the order of receipt.
     #[must_use]
     pub fn is_ordered(&self) -> bool {
         matches!(self, Self::Ordered | Self::OrderedByKey { .. })
     }
 }
 
-/// Request-response.
+/// The wait of a request-response call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ResponseWait {
-    /// Maximum time the caller waits.
+    /// Maximum wait of the caller.
     pub wait: Duration,
-    /// What the caller gets after that.
+    /// The response after that.
     pub on_timeout: OnTimeout,
 }
 
-/// What a caller gets who waited in vain.
+/// The response to a caller after the timeout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnTimeout {
-    /// 504, and an execution that has not started by then never starts.
+    /// 504; an execution that has not started by then never starts.
     Error,
-    /// 202, and the execution always runs.
+    /// 202; the execution always runs.
     Accepted,
 }
 

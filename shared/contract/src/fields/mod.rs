@@ -1,7 +1,7 @@
 //! Reads the fields of one JSON object and collects every problem with its path, so that an author sees all mistakes at once.
 //!
-//! A reader gives a value, or `Ok(None)` for a field that is not written, or [`Reported`]. Only [`Problems::add`] makes a `Reported`,
-//! so a reader cannot drop a part of a document without a problem that names it.
+//! A reader returns a value, or `Ok(None)` for an absent field, or [`Reported`]. Only [`Problems::add`] makes a `Reported`, so a reader
+//! cannot ignore a part of a document without a problem that names it.
 
 use crate::duration::{format_duration, parse_duration};
 use crate::name::{Name, NameError};
@@ -13,12 +13,12 @@ use std::time::Duration;
 #[cfg(test)]
 mod tests;
 
-/// One mistake in a definition.
+/// A mistake in a document.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Problem {
-    /// Where, such as `trigger.webhook.query.customerid.type`; empty for the document itself.
+    /// The path, such as `trigger.webhook.query.customerid.type`; empty: the document itself.
     pub path: String,
-    /// What is wrong and what to do.
+    /// The problem, and the remedy.
     pub message: String,
 }
 
@@ -28,26 +28,26 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Longest description.
+/// Maximum bytes of a description.
 const MAX_DESCRIPTION_BYTES: usize = 8 * 1024;
 
-/// Fields of which one is chosen ([`Fields::one_of`]) and that mean an empty object when they have no value.
+/// Fields that select a kind ([`Fields::one_of`]) and that mean an empty object without a value.
 const MAY_BE_EMPTY: [&str; 5] = ["webhook", "schedule", "respond", "stop", "halted"];
 
 /// Proof that a problem was recorded. It has no public constructor: see [`Problems::add`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Reported(());
 
-/// The result of a reader. `Err` means that the problem is recorded and the document will be refused.
+/// The result of a reader. `Err` means that a problem is recorded and the document will be refused.
 pub(crate) type Read<T> = Result<T, Reported>;
 
 /// The source of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// A person or program gives it now: every rule holds.
+    /// A person or program submits it now: every rule applies.
     Written,
-    /// An earlier version of Forebay accepted it: rules that came later do not hold, so that an upgrade stops no integration. An empty
-    /// field counts as absent, as it did for that version.
+    /// An earlier version of Forebay accepted it: rules that were added later do not apply, so that an upgrade stops no integration. An
+    /// empty field counts as absent, as it did for that version.
     Stored,
 }
 
@@ -59,7 +59,7 @@ pub(crate) struct Problems {
 }
 
 impl Problems {
-    /// As [`describe`]; of a connection, whose values may be secrets, the kind alone.
+    /// Describes a value; for a connection, whose values may be secrets, only its kind.
     fn described(&self, value: &Value) -> String {
         match value {
             Value::String(_) if self.hides_values => "text".to_owned(),
@@ -71,14 +71,14 @@ impl Problems {
     pub(crate) fn add(&self, path: impl Into<String>, message: impl Into<String>) -> Reported {
         let problem = Problem { path: path.into(), message: message.into() };
         let mut found = self.found.borrow_mut();
-        // Two readers may ask for one field.
+        // Two readers may read the same field.
         if !found.contains(&problem) {
             found.push(problem);
         }
         Reported(())
     }
 
-    /// Reads a whole document. `read` may go on after a problem; the value counts only when there was none.
+    /// Reads a whole document. `read` may continue after a problem; its value is used only if there was none.
     pub(crate) fn of_document<T>(document: &Value, origin: Origin, read: impl FnOnce(Fields<'_>) -> Read<T>) -> Result<T, Vec<Problem>> {
         let hides_values = crate::connection::Connection::is_document(document);
         let problems = Self { found: RefCell::default(), origin, hides_values };
@@ -91,13 +91,13 @@ impl Problems {
     }
 }
 
-/// Reads all, so that each reports its problems, and gives all values or none.
+/// Runs all readers, so that each reports its problems, and returns all values or none.
 pub(crate) fn all_of<T>(reads: impl Iterator<Item = Read<T>>) -> Read<Vec<T>> {
     let reads: Vec<Read<T>> = reads.collect();
     reads.into_iter().collect()
 }
 
-/// One object under a path.
+/// An object at a path.
 pub(crate) struct Fields<'a> {
     path: String,
     object: &'a Map<String, Value>,
@@ -131,12 +131,12 @@ impl<'a> Fields<'a> {
         self.problems
     }
 
-    /// Returns true if the document was accepted by an earlier version, so that rules that came later do not hold.
+    /// Returns true if an earlier version accepted the document, so that rules that were added later do not apply.
     pub(crate) fn is_stored(&self) -> bool {
         self.problems.origin == Origin::Stored
     }
 
-    /// Two readers may ask for one field.
+    /// Records that a reader knows the field. Two readers may read the same field.
     fn asks_for(&self, field: &'static str) {
         let mut known = self.known.borrow_mut();
         if !known.contains(&field) {
@@ -144,7 +144,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The field's value; `None` where the field is not written. A field that is written without a value is a problem.
+    /// Returns the field's value; `None` if the field is absent. A field without a value is a problem.
     pub(crate) fn take(&self, field: &'static str) -> Read<Option<&'a Value>> {
         self.asks_for(field);
         match self.object.get(field) {
@@ -154,13 +154,13 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The field's value whatever it is, null too; null where the field is not written.
+    /// Returns any value of the field, including null; null if the field is absent.
     pub(crate) fn any_value(&self, field: &'static str) -> Value {
         self.asks_for(field);
         self.object.get(field).cloned().unwrap_or(Value::Null)
     }
 
-    /// A value that must be there. `hint` says what is wanted, such as `a list of steps`.
+    /// Reports a problem if the value is absent. `hint` describes the value, such as `a list of steps`.
     pub(crate) fn required<T>(&self, field: &'static str, value: Read<Option<T>>, hint: &str) -> Read<T> {
         value?.ok_or_else(|| match hint {
             "" => self.problem(field, "is required"),
@@ -168,7 +168,7 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// The one of several fields that is written. More than one is a problem, which ends with `advice`.
+    /// Returns the one of several fields that is present. More than one is a problem, whose text ends with `advice`.
     pub(crate) fn one_of<K: Copy>(&self, kinds: &[(&'static str, K)], advice: &str) -> Read<Option<K>> {
         kinds.iter().for_each(|(name, _)| self.asks_for(name));
         let mut written = kinds.iter().filter(|(name, _)| self.is_written(name));
@@ -178,7 +178,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// As [`Fields::one_of`]; none of them is a problem too.
+    /// Returns the one of several fields that is present; none of them is a problem too.
     pub(crate) fn exactly_one_of<K: Copy>(&self, kinds: &[(&'static str, K)], advice: &str) -> Read<K> {
         let chosen = self.one_of(kinds, advice)?;
         chosen.ok_or_else(|| self.problem_here(format!("needs one of {}", names_of(kinds).join(", "))))
@@ -188,25 +188,26 @@ impl<'a> Fields<'a> {
         self.take(field)?.map(|value| Fields::of(value, self.path_of(field), self.problems)).transpose()
     }
 
-    /// Returns true if the field is written, with or without a value.
+    /// Returns true if the field is present, with or without a value.
     pub(crate) fn has_key(&self, field: &str) -> bool {
         self.object.contains_key(field)
     }
 
-    /// As [`Fields::has_key`]; in a stored document a field without a value counts as absent, unless it is read as an empty object.
+    /// Returns true if the field is present; in a stored document a field without a value counts as absent, unless it is read as an empty
+    /// object.
     fn is_written(&self, field: &str) -> bool {
         let is_empty_object = MAY_BE_EMPTY.contains(&field);
         self.object.get(field).is_some_and(|value| !value.is_null() || is_empty_object || !self.is_stored())
     }
 
-    /// The field's object; `field:` without a value is an empty one.
+    /// Returns the field's object; `field:` without a value is an empty one.
     pub(crate) fn object_or_empty(&self, field: &'static str) -> Read<Option<Fields<'a>>> {
         self.asks_for(field);
         let value = self.object.get(field).map(|value| if value.is_null() { empty_object() } else { value });
         value.map(|value| Fields::of(value, self.path_of(field), self.problems)).transpose()
     }
 
-    /// Every entry of an object whose keys the author chooses; `name:` without a value is an empty object.
+    /// Returns every entry of an object whose keys the author chooses; `name:` without a value is an empty object.
     pub(crate) fn entries(&self) -> Read<Vec<(String, Fields<'a>)>> {
         all_of(self.object.iter().map(|(name, value)| {
             let value = if value.is_null() { empty_object() } else { value };
@@ -214,18 +215,18 @@ impl<'a> Fields<'a> {
         }))
     }
 
-    /// A required name.
+    /// Reads a required name.
     pub(crate) fn name(&self, field: &'static str) -> Read<Name> {
         self.required(field, self.optional_name(field), "")
     }
 
-    /// A name that may be absent.
+    /// Reads a name that may be absent.
     pub(crate) fn optional_name(&self, field: &'static str) -> Read<Option<Name>> {
         let parse = |text: String| text.parse().map_err(|error: NameError| self.problem(field, error.to_string()));
         self.text(field)?.map(parse).transpose()
     }
 
-    /// The program of a mapping; a number or a boolean is one too.
+    /// Reads a mapping; a number or a boolean is also one.
     pub(crate) fn mapping(&self, field: &'static str) -> Read<Option<String>> {
         let Some(value) = self.take(field)? else { return Ok(None) };
         let program = text_of(value).ok_or_else(|| self.wrong(field, "the text of a jq program", value))?;
@@ -237,12 +238,12 @@ impl<'a> Fields<'a> {
         self.not_blank(field, program)
     }
 
-    /// The objects of a list.
+    /// Reads a list of objects.
     pub(crate) fn list(&self, field: &'static str) -> Read<Option<Vec<Fields<'a>>>> {
         self.take(field)?.map(|_| self.list_of(field)).transpose()
     }
 
-    /// The objects of a list under a name that the author chooses.
+    /// Reads a list of objects under a name that the author chooses.
     pub(crate) fn list_of(&self, name: &str) -> Read<Vec<Fields<'a>>> {
         let value = self.object.get(name).unwrap_or(&Value::Null);
         let items = value.as_array().ok_or_else(|| self.wrong(name, "a list", value))?;
@@ -250,12 +251,12 @@ impl<'a> Fields<'a> {
         all_of(items.iter().enumerate().map(|(index, item)| Fields::of(item, format!("{path}[{index}]"), self.problems)))
     }
 
-    /// All names of an object whose names the author chooses.
+    /// Returns all names of an object whose names the author chooses.
     pub(crate) fn names(&self) -> Vec<String> {
         self.object.keys().cloned().collect()
     }
 
-    /// A text. A blank one is a problem, and so is an unquoted number: as a text it must be in quotes, so that its digits stay.
+    /// Reads a text. A blank one is a problem, and so is an unquoted number, which must be quoted to keep its digits.
     pub(crate) fn text(&self, field: &'static str) -> Read<Option<String>> {
         match self.text_or_blank(field)? {
             Some(text) => self.not_blank(field, text),
@@ -263,13 +264,13 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// As [`Fields::text`], for a field in which a blank text says something.
+    /// Reads a text that may be blank.
     pub(crate) fn text_or_blank(&self, field: &'static str) -> Read<Option<String>> {
         let Some(value) = self.take(field)? else { return Ok(None) };
         value.as_str().map(|text| Some(text.to_owned())).ok_or_else(|| self.no_text(field, value))
     }
 
-    /// What people read of a document. The database keeps it as a text, which has no NUL.
+    /// Reads the description. The database stores it as a text, which cannot contain NUL.
     pub(crate) fn description(&self) -> Read<Option<String>> {
         match self.text_or_blank("description")? {
             Some(text) if text.contains('\0') && !self.is_stored() => {
@@ -285,7 +286,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The text of any scalar: the digits of a number and the word of a boolean as they are written.
+    /// Reads any scalar as text: the digits of a number and the word of a boolean as they are written.
     pub(crate) fn scalar(&self, field: &'static str) -> Read<Option<String>> {
         let Some(value) = self.take(field)? else { return Ok(None) };
         text_of(value).map(Some).ok_or_else(|| self.no_text(field, value))
@@ -323,21 +324,21 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A whole number within the bounds, both included.
+    /// Reads a whole number from `min` to `max`.
     pub(crate) fn whole(&self, field: &'static str, min: u64, max: u64) -> Read<Option<u64>> {
         let Some(value) = self.take(field)? else { return Ok(None) };
         let number = value.as_u64().filter(|number| (min..=max).contains(number));
         number.map(Some).ok_or_else(|| self.wrong(field, &format!("a whole number from {min} to {max}"), value))
     }
 
-    /// A number that fits. `wanted` says which do, such as `a number from 1 to 10`.
+    /// Reads a number for which `fits` returns true. `wanted` describes such numbers, such as `a number from 1 to 10`.
     pub(crate) fn number(&self, field: &'static str, fits: impl FnOnce(f64) -> bool, wanted: &str) -> Read<Option<f64>> {
         let Some(value) = self.take(field)? else { return Ok(None) };
         let number = value.as_f64().filter(|number| fits(*number));
         number.map(Some).ok_or_else(|| self.wrong(field, wanted, value))
     }
 
-    /// A duration within the bounds, both included.
+    /// Reads a duration from `min` to `max`.
     pub(crate) fn duration(&self, field: &'static str, min: Duration, max: Duration) -> Read<Option<Duration>> {
         if let Ok(Some(Value::Number(number))) = self.take(field) {
             return Err(self.problem(field, format!("must be a duration, not {number}: write a unit, such as {number}s")));
@@ -350,7 +351,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Returns the value of a field that is one of a few words.
+    /// Reads one of a few words.
     pub(crate) fn word<T: Clone>(&self, field: &'static str, words: &[(&'static str, T)]) -> Read<Option<T>> {
         let Some(text) = self.text(field)? else { return Ok(None) };
         if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == text) {
@@ -360,7 +361,7 @@ impl<'a> Fields<'a> {
         Err(self.problem(field, format!("must be {}, not '{text}'{}", names.join(" or "), did_you_mean(&text, &names))))
     }
 
-    /// An object of texts such as headers, in the order of the file. Numbers and booleans are texts as they are written.
+    /// Reads an object of texts such as headers, in the order of the file. Numbers and booleans are texts as written.
     pub(crate) fn texts(&self, field: &'static str) -> Read<Vec<(String, String)>> {
         let Some(value) = self.take(field)? else { return Ok(Vec::new()) };
         let object = value.as_object().ok_or_else(|| self.wrong(field, "a mapping of names to text", value))?;
@@ -373,7 +374,7 @@ impl<'a> Fields<'a> {
         }))
     }
 
-    /// A list of texts. `wanted` says of what, such as `the names of integrations`.
+    /// Reads a list of texts. `wanted` describes them, such as `the names of integrations`.
     pub(crate) fn list_of_texts(&self, field: &'static str, wanted: &str) -> Read<Option<Vec<String>>> {
         let Some(value) = self.take(field)? else { return Ok(None) };
         let items = value.as_array().ok_or_else(|| self.wrong(field, &format!("a list of {wanted}"), value))?;
@@ -385,7 +386,7 @@ impl<'a> Fields<'a> {
         all_of(items.iter().enumerate().map(read)).map(Some)
     }
 
-    /// Reports every field that was not asked for. Call it after all others.
+    /// Reports every unknown field. Called after all readers.
     pub(crate) fn finish(self) {
         let known = self.known.borrow();
         #[cfg(test)]
@@ -399,7 +400,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Records that the value is not what is wanted, such as `a list`.
+    /// Reports that the value is not of the wanted type, such as `a list`.
     pub(crate) fn wrong(&self, field: &str, wanted: &str, value: &Value) -> Reported {
         self.problem(field, format!("must be {wanted}, not {}", self.problems.described(value)))
     }
@@ -410,7 +411,7 @@ thread_local! {
     static RECORDED: RefCell<Vec<(String, Vec<&'static str>)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// What `read` gives, and every object that it read: its path and the fields that are known there.
+/// Returns the result of `read`, and the path of every object that it read with the fields that are known there.
 #[cfg(test)]
 pub(crate) fn recorded<T>(read: impl FnOnce() -> T) -> (T, Vec<(String, Vec<&'static str>)>) {
     RECORDED.take();
@@ -423,7 +424,7 @@ fn empty_object() -> &'static Value {
     EMPTY.get_or_init(|| Value::Object(Map::new()))
 }
 
-/// The text of a scalar: numbers keep the digits of the document.
+/// Returns the text of a scalar: numbers keep the digits of the document.
 fn text_of(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -442,7 +443,7 @@ fn names_of<T>(words: &[(&'static str, T)]) -> Vec<&'static str> {
     words.iter().map(|(word, _)| *word).collect()
 }
 
-/// A value for an error text: its kind, and its text when short.
+/// Describes a value for an error text: its kind, and its text if it is short.
 pub(crate) fn describe(value: &Value) -> String {
     match value {
         Value::Null => "nothing".to_owned(),

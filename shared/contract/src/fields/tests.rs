@@ -1,4 +1,4 @@
-//! Every field of every kind of document is emptied in turn: it must give a problem that names it, or the documented default.
+//! Every field of every kind of document is emptied in turn: the reader must report a problem that names it, or use the documented default.
 
 use crate::alert::Alert;
 use crate::connection::{Connection, SecretSource};
@@ -8,8 +8,8 @@ use crate::published;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Fields that may be written without a value (`null`): the documentation says that `field:` means an empty object there, or that the
-/// value may be anything.
+/// Fields that may be present without a value (`null`): the documentation says that `field:` means an empty object, or that the value may
+/// be anything.
 const NULL_IS_A_VALUE: [&str; 7] = [
     "definition trigger.webhook",
     "definition trigger.webhook.query.*",
@@ -20,9 +20,9 @@ const NULL_IS_A_VALUE: [&str; 7] = [
     "alert when.halted",
 ];
 
-/// Fields in which an empty text, list or object says something: the documented default, or nothing of that kind.
+/// Fields in which an empty text, list or object has a meaning: the documented default, or none of that kind.
 const EMPTY_IS_A_VALUE: [&str; 53] = [
-    // Texts for people, or for a remote system that takes an empty one.
+    // Texts for people, or for a remote system that accepts an empty one.
     "* description",
     "alert send.webhook.headers.*",
     "definition respond.headers.*",
@@ -68,7 +68,7 @@ const EMPTY_IS_A_VALUE: [&str; 53] = [
     "definition steps.*.amqp.headers",
     "definition steps.*.respond",
     "definition steps.*.stop",
-    // No steps, and nobody else who gets the mail.
+    // No steps, and no further recipients.
     "definition steps",
     "definition steps.*.parallel.*",
     "definition steps.*.email.cc",
@@ -81,10 +81,10 @@ const EMPTY_IS_A_VALUE: [&str; 53] = [
     "definition trigger.schedule.input",
 ];
 
-/// Also no step, in the places where steps are nested.
+/// The same for nested steps.
 const NESTED_STEPS: [&str; 3] = ["switch.cases.*.steps", "switch.default", "each.steps"];
 
-/// Every step kind, connection kind and option stands in one of these.
+/// Documents with every step kind, connection kind and option.
 const MORE: &str = r#"
 tenant: t
 name: n
@@ -225,7 +225,7 @@ fn read(document: &Value) -> Result<(), Vec<Problem>> {
     read.map_err(|error| error.problems)
 }
 
-/// Every place under a value: the JSON pointer, and the path that problems name.
+/// Collects every place below a value: the JSON pointer, and the path of problems.
 fn places(value: &Value, pointer: &str, path: &str, found: &mut Vec<(String, String)>) {
     let inner: Vec<(String, String, &Value)> = match value {
         Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), format!("{path}.{name}"), value)).collect(),
@@ -235,14 +235,14 @@ fn places(value: &Value, pointer: &str, path: &str, found: &mut Vec<(String, Str
     for (name, path, value) in inner {
         let pointer = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
         found.push((pointer.clone(), path.trim_start_matches('.').to_owned()));
-        // Inside of these, what stands there is the author's own data.
+        // Values below these fields are data of the author.
         if !pointer.ends_with("/body/schema") && !pointer.ends_with("/schedule/input") {
             places(value, &pointer, &path, found);
         }
     }
 }
 
-/// The place in the form of the lists above: the document's kind, and `*` for an index and for a name that the author chooses.
+/// Returns the place in the form of the lists above: the document's kind, and `*` for an index and for a name that the author chooses.
 fn pattern(kind: &str, path: &str) -> String {
     let mut names: Vec<&str> = path.split(['.', '[']).map(|name| if name.ends_with(']') { "*" } else { name }).collect();
     for index in 1..names.len() {
@@ -251,7 +251,7 @@ fn pattern(kind: &str, path: &str) -> String {
         }
     }
     let mut pattern = names.join(".");
-    // A nested step is a step.
+    // A nested step has the fields of a step.
     for nested in ["parallel.*.*.", "switch.cases.*.steps.*.", "switch.default.*.", "each.steps.*.", "on_error.*."] {
         while let Some(at) = pattern.find(nested) {
             let start = pattern[..at].rfind("steps.*.").unwrap_or(0);
@@ -321,7 +321,7 @@ fn every_field_that_is_emptied_gives_a_problem_at_its_line_or_the_documented_def
                     Ok(()) => drop(wrong.insert(format!("{pattern} = {value}"), "is accepted".to_owned())),
                     Err(problems) => {
                         problems_found += 1;
-                        // An empty text, list or object may be named by the field beside it or in it that is missing then.
+                        // The problem of an empty text, list or object may name a field beside or within it that is then missing.
                         let parent = path.rfind(['.', '[']).map_or("", |end| &path[..end]);
                         let is_beside = |problem: &Problem| !value.is_null() && problem.path.starts_with(parent);
                         let is_named = problems.iter().any(|problem| problem.path == path || is_beside(problem));
@@ -338,7 +338,7 @@ fn every_field_that_is_emptied_gives_a_problem_at_its_line_or_the_documented_def
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
-    // The reader knows it only to say what to write in its place.
+    // The reader knows this field only to say which one to use instead.
     known.remove("connection mysql.tls.certificate");
     let never: Vec<_> = known.difference(&emptied_fields).collect();
     assert!(never.is_empty(), "fields that stand in no document of this test: {never:#?}");
@@ -361,7 +361,7 @@ fn a_document_that_an_earlier_version_stored_stays_readable() {
     assert_eq!((stored.steps[0].when.as_ref(), stored.description.as_str()), (None, ""));
 }
 
-/// Each of these was accepted before empty fields were refused.
+/// Earlier versions accepted each of these with empty fields.
 #[test]
 fn a_stored_version_with_an_empty_part_is_loaded_and_a_step_without_content_fails_when_it_runs() {
     let head = "tenant: t\nname: n\ntrigger: { webhook: {} }\n";
@@ -389,7 +389,7 @@ fn a_stored_version_with_an_empty_part_is_loaded_and_a_step_without_content_fail
     assert_eq!(Definition::from_stored(&document).unwrap().trigger.webhook().unwrap().rate, None);
     let connection = json!({"tenant": "t", "connection": "c", "http": {"url": "http://a.example", "authentication": {"bearer": null}}});
     assert!(Connection::from_value(&connection).is_err() && Connection::from_stored(&connection).is_ok());
-    // Open to anybody with any API key instead of to the sender who signs: this one is refused all the same.
+    // Without the header, any API key would open it, not only the signature: this one is refused even if it is stored.
     let signed = "tenant: t\nname: n\ntrigger: { webhook: { authentication: { signature: { header: } } } }";
     assert!(Definition::from_stored(&documents(signed).unwrap()[0]).is_err());
 }

@@ -1,6 +1,7 @@
-//! The JSON Schema of documents, by which editors complete and check them. What it cannot say, the reader still checks.
+//! The JSON Schema of documents, with which editors complete and check them. The reader checks additional rules that a schema cannot
+//! express.
 //!
-//! A kind declares its part beside its reader; `base.json` has what is of no kind.
+//! A kind declares its part next to its reader; `base.json` has the parts that belong to no kind.
 
 pub(crate) mod described;
 #[cfg(test)]
@@ -11,16 +12,16 @@ use crate::{authentication, connection};
 use serde_json::{Map, Value, json};
 use std::sync::LazyLock;
 
-/// The part of the schema that a kind, or all kinds of one sort, add.
+/// The part of the schema that belongs to a kind, or to all kinds of one sort.
 pub(crate) struct KindSchema {
-    /// The schema of the field that is the kind's.
+    /// The schema of the kind's field.
     pub(crate) field: Value,
     /// The definitions that it refers to, by their names in `$defs`.
     pub(crate) definitions: Map<String, Value>,
 }
 
 impl KindSchema {
-    /// Joins the field with the definitions, given as an object.
+    /// Creates a part from the field and the definitions, which are given as an object.
     pub(crate) fn new(field: Value, definitions: Value) -> Self {
         let definitions = if let Value::Object(definitions) = definitions { definitions } else { Map::new() };
         Self { field, definitions }
@@ -29,9 +30,9 @@ impl KindSchema {
 
 /// A part of the schema, and its place.
 struct Part {
-    /// The definition that its definitions follow.
+    /// The definition after which its definitions are inserted.
     after: &'static str,
-    /// Where its field stands, as a JSON pointer.
+    /// The place of its field, as a JSON pointer.
     field: &'static str,
     schema: KindSchema,
 }
@@ -43,7 +44,7 @@ fn parts() -> [Part; 2] {
     ]
 }
 
-/// JSON Schema (2020-12) of a definition, a connection or an alert, as JSON text.
+/// Returns the JSON Schema (2020-12) of a definition, a connection or an alert rule, as JSON text.
 #[must_use]
 pub fn document_schema() -> &'static str {
     static TEXT: LazyLock<String> = LazyLock::new(|| format!("{:#}\n", assembled()));
@@ -51,7 +52,7 @@ pub fn document_schema() -> &'static str {
 }
 
 fn base() -> Value {
-    // The file is part of the program, and a test reads it.
+    // The file is part of the program, and a test parses it.
     serde_json::from_str(include_str!("base.json")).unwrap_or_default()
 }
 
@@ -67,7 +68,7 @@ fn assembled() -> Value {
     schema
 }
 
-/// A step has the fields that all steps have, and exactly one field of a kind.
+/// Adds the steps: a step has the fields that all steps have, and exactly one field of a kind.
 fn add_steps(schema: &mut Value) {
     let mut definitions = Map::new();
     for (kind, part) in steps::schemas() {
@@ -82,7 +83,7 @@ fn add_steps(schema: &mut Value) {
     add_definitions(schema, "step", definitions);
 }
 
-/// Adds definitions behind the one of the name `after`.
+/// Adds definitions after the one named `after`.
 fn add_definitions(schema: &mut Value, after: &str, definitions: Map<String, Value>) {
     let Some(Value::Object(all)) = schema.get_mut("$defs") else { return };
     let place = all.keys().position(|name| name == after).map_or(all.len(), |place| place + 1);
@@ -91,7 +92,7 @@ fn add_definitions(schema: &mut Value, after: &str, definitions: Map<String, Val
     }
 }
 
-/// The choices of an object that has exactly one of these fields.
+/// Returns the choices of an object that has exactly one of these fields.
 pub(crate) fn exactly_one(names: &[&str]) -> Value {
     names.iter().map(|name| json!({ "required": [name] })).collect()
 }

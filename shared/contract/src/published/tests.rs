@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 static SCHEMA: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(document_schema()).unwrap());
 static VALIDATOR: LazyLock<Validator> = LazyLock::new(|| jsonschema::options().build(&SCHEMA).unwrap());
 
-/// Documents without what the kinds of [`whole`] give.
+/// Documents without the parts that the kinds of [`whole`] add.
 const OF_NO_KIND: &str = r#"
 tenant: t
 name: n
@@ -67,13 +67,13 @@ when: { silent: { for: 1h } }
 send: { email: { connection: m, to: [a@b.example] } }
 "#;
 
-/// Every field that there is stands in one of these documents at least once, or its object would not be compared.
+/// Returns documents in which every existing field occurs, since otherwise its object would not be compared.
 pub(crate) fn whole() -> String {
     let of_kinds = authentication::examples().chain(connection::examples());
     of_kinds.fold(OF_NO_KIND.to_owned(), |whole, example| format!("{whole}---\n{example}\n"))
 }
 
-/// The copy for editors. With `FOREBAY_WRITE_SCHEMA=1` the test writes it.
+/// The copy for editors is up to date. With `FOREBAY_WRITE_SCHEMA=1` the test writes it.
 #[test]
 fn the_published_file_is_what_the_readers_declare() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../schema/definition.json");
@@ -116,7 +116,7 @@ fn accepts(document: &Value) -> bool {
     Definition::from_value(document).is_ok()
 }
 
-/// The schema accepts each document that the reader accepts.
+/// Asserts that the schema accepts a document that the reader accepts.
 pub(crate) fn assert_valid(document: &Value) {
     let problems: Vec<String> = VALIDATOR.iter_errors(document).map(|error| format!("{}: {error}", error.instance_path())).collect();
     assert!(problems.is_empty(), "{document:#}\n{problems:#?}");
@@ -214,7 +214,7 @@ fn the_schema_has_exactly_the_fields_that_the_reader_knows_each_with_a_descripti
     }
 }
 
-/// The objects that a path such as `steps[0].http` leads to, with the name of their definition.
+/// Collects the objects that a path such as `steps[0].http` leads to, with the name of their definition.
 fn follow<'s>(schema: &'s Value, name: &str, path: &str, found: &mut Vec<(String, &'s Value)>) {
     if let Some(target) = schema["$ref"].as_str() {
         let name = target.rsplit('/').next().unwrap();

@@ -1,4 +1,4 @@
-//! A cron expression in a time zone: what it means on the wall clock. What that is in real time is the wall clock's matter.
+//! Cron expressions in a time zone, in local time. `wall_clock` converts them to real time.
 
 use super::field::{Field, KINDS};
 use jiff::Timestamp;
@@ -6,9 +6,9 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use std::sync::LazyLock;
 
-/// The zones that came with this program, whatever the machine has: every process and every test gives the same due times.
+/// The time zones of this program, not of the machine, so that every process and every test has the same due times.
 static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
-/// After this many years the calendar has shown every day of the year on every day of the week, 2100 without a leap day included.
+/// Years after which every day of the year was on every day of the week, including a century without a leap day such as 2100.
 const MAX_GAP_YEARS: i16 = 40;
 
 const WORDS: [(&str, &str); 7] = [
@@ -24,15 +24,15 @@ const WORDS: [(&str, &str); 7] = [
 /// A cron expression in a time zone.
 ///
 /// Five fields: minute (0-59), hour (0-23), day of month (1-31, `L`: the last), month (1-12, JAN-DEC), day of week (0-7, SUN-SAT; 0 and 7
-/// are Sunday). Each is `*`, a number, a name, a range, a list of them, with steps (`*/15`, `8-18/2`). When both days are given, neither
-/// beginning with `*`, either one suffices. `@hourly`, `@daily`, `@midnight`, `@weekly`, `@monthly`, `@yearly` and `@annually` stand for
-/// the usual expressions.
+/// are Sunday). Each is `*`, a number, a name, a range, a list of them, with steps (`*/15`, `8-18/2`). If both days are given and neither
+/// begins with `*`, one of them must match. `@hourly`, `@daily`, `@midnight`, `@weekly`, `@monthly`, `@yearly` and `@annually` are
+/// abbreviations.
 ///
-/// When the clock is changed (daylight saving time):
-/// - Expressions whose minute or hour begins with `*` (`*/15 * * * *`, `0 * * * *`) follow real time: nothing is due in an hour that is
-///   skipped, and an hour that is repeated has its runs twice.
-/// - For all others (`30 2 * * *`), a time that is skipped is due at the first moment after the gap, once however many times it
-///   swallowed, and a time that is repeated is due once, the first time.
+/// When the clock changes (daylight saving time):
+/// - Expressions whose minute or hour begins with `*` (`*/15 * * * *`, `0 * * * *`) follow real time: nothing is due in a skipped hour, and
+///   a repeated hour has its runs twice.
+/// - For all others (`30 2 * * *`), a skipped time is due at the first moment after the gap, once for all times in the gap, and a repeated
+///   time is due once, the first time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cron {
     expression: String,
@@ -50,7 +50,7 @@ impl Cron {
     /// Reads an expression and the IANA name of a time zone.
     ///
     /// # Errors
-    /// The field of the definition that is wrong (`cron` or `timezone`), and what is wrong and allowed there.
+    /// The field of the definition that is wrong (`cron` or `timezone`), the problem, and the allowed values.
     pub(super) fn new(expression: &str, timezone: &str) -> Result<Self, (&'static str, String)> {
         let zone = zone(timezone).map_err(|message| ("timezone", message))?;
         let timezone = zone.iana_name().unwrap_or(timezone).to_owned();
@@ -70,7 +70,7 @@ impl Cron {
         let cron = Self {
             minute: minutes.read(minute)?,
             hour: hours.read(hour)?,
-            // Its own field knows no L, which is another day each month.
+            // The reader of numbers does not know L, which is another day each month.
             day: days.read(if last_day { "31" } else { day })?,
             last_day,
             month: months.read(month)?,
@@ -79,20 +79,20 @@ impl Cron {
             timezone,
             zone,
         };
-        // Any day that a calendar has is in these years, the first of which is a leap year.
+        // These years, the first of which is a leap year, contain every possible day.
         match cron.next_on_the_wall(DateTime::constant(2000, 1, 1, 0, 0, 0, 0)) {
             Some(_) => Ok(cron),
             None => Err(format!("never happens: no month that '{month}' allows has a day '{day}'")),
         }
     }
 
-    /// As it was written, with single spaces.
+    /// Returns the expression as written, with single spaces.
     #[must_use]
     pub fn expression(&self) -> &str {
         &self.expression
     }
 
-    /// The IANA name of its time zone.
+    /// Returns the IANA name of its time zone.
     #[must_use]
     pub fn timezone(&self) -> &str {
         &self.timezone
@@ -102,12 +102,12 @@ impl Cron {
         time.display_with_offset(self.zone.to_offset(time)).to_string()
     }
 
-    /// Returns true if it follows real time when the clock is changed.
+    /// Returns true if it follows real time when the clock changes.
     pub(super) fn is_interval(&self) -> bool {
         self.minute.is_star || self.hour.is_star
     }
 
-    /// The first fitting minute from `from` on, as if clocks were never changed.
+    /// Returns the first matching minute since `from`, as if the clock never changed.
     pub(super) fn next_on_the_wall(&self, from: DateTime) -> Option<DateTime> {
         let from = whole_minute(from)?;
         let last_year = from.year().saturating_add(MAX_GAP_YEARS);
@@ -130,7 +130,7 @@ impl Cron {
         None
     }
 
-    /// Returns true if the day fits; its month does.
+    /// Returns true if the day matches; its month does.
     fn fits(&self, date: Date) -> bool {
         let by_month = if self.last_day { date == date.last_of_month() } else { self.day.allows(date.day()) };
         let by_week = self.weekday.allows(date.weekday().to_sunday_zero_offset());
@@ -149,7 +149,7 @@ impl Cron {
     }
 }
 
-/// This minute if it begins here, else the one that begins next.
+/// Returns this minute if it begins here, otherwise the next one.
 fn whole_minute(at: DateTime) -> Option<DateTime> {
     let begun = at.with().second(0).subsec_nanosecond(0).build().ok()?;
     if begun == at { Some(at) } else { begun.checked_add(jiff::Span::new().minutes(1)).ok() }

@@ -1,26 +1,26 @@
 //! One field of a cron expression: the set of numbers that it allows.
 
-/// What a field may hold.
+/// The rules of a field.
 #[derive(Debug)]
 pub(super) struct Kind {
-    /// For people.
+    /// Its name for people.
     pub(super) name: &'static str,
     lowest: u8,
     highest: u8,
-    /// Names of the numbers from `lowest` on.
+    /// Names of the numbers, the first for `lowest`.
     names: &'static [&'static str],
 }
 
 const DAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 const MONTHS: [&str; 12] = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
 
-/// The fields of an expression in their order.
+/// The fields of an expression, in order.
 pub(super) const KINDS: [Kind; 5] = [
     Kind { name: "minute", lowest: 0, highest: 59, names: &[] },
     Kind { name: "hour", lowest: 0, highest: 23, names: &[] },
     Kind { name: "day of month", lowest: 1, highest: 31, names: &[] },
     Kind { name: "month", lowest: 1, highest: 12, names: &MONTHS },
-    // 7 is Sunday as well as 0.
+    // 7 is also Sunday.
     Kind { name: "day of week", lowest: 0, highest: 7, names: &DAYS },
 ];
 
@@ -28,7 +28,7 @@ pub(super) const KINDS: [Kind; 5] = [
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Field {
     numbers: u64,
-    /// It begins with `*`: it follows the clock rather than naming times (as Vixie cron reads it).
+    /// True if it begins with `*`: then it follows the clock (as in Vixie cron).
     pub(super) is_star: bool,
 }
 
@@ -37,7 +37,7 @@ impl Field {
         u32::try_from(number).is_ok_and(|number| self.numbers & (1 << number) != 0)
     }
 
-    /// The allowed numbers from `lowest` on, in their order.
+    /// Returns the allowed numbers since `lowest`, in order.
     pub(super) fn from(self, lowest: i8) -> impl Iterator<Item = i8> {
         (lowest..60).filter(move |number| self.allows(*number))
     }
@@ -47,13 +47,13 @@ impl Kind {
     /// Reads a list of `*`, numbers, names and ranges, each with an optional step.
     ///
     /// # Errors
-    /// What is wrong, with the field's name and what it allows.
+    /// The problem, with the field's name and the allowed values.
     pub(super) fn read(&self, text: &str) -> Result<Field, String> {
         let mut numbers = 0_u64;
         for part in text.split(',') {
             numbers |= self.part(part)?;
         }
-        // Sunday by its other number.
+        // Sunday is stored as 0.
         if self.highest == 7 && numbers & (1 << 7) != 0 {
             numbers = (numbers | 1) & !(1 << 7);
         }
@@ -70,7 +70,7 @@ impl Kind {
             Some((first, last)) => (self.number(first, part)?, self.number(last, part)?),
             None => {
                 let first = self.number(range, part)?;
-                // `5/15` is `5-59/15`, as most programs read it.
+                // `5/15` is `5-59/15`, as in most programs.
                 (first, if step.is_some() { self.highest } else { first })
             }
         };

@@ -1,4 +1,4 @@
-//! When a schedule's runs are due. No clock is read here: times come in, due times go out, the same on every machine.
+//! Due times of schedules. No clock is read here: results depend only on the given times, and are the same on every machine.
 
 mod cron;
 mod field;
@@ -17,25 +17,25 @@ use std::time::Duration;
 /// The times at which runs are due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Timing {
-    /// At `starting` and every `every` after it, in real time: no time zone and no daylight saving time moves it.
+    /// `starting` and every multiple of `every` after it, in real time: independent of time zones and daylight saving time.
     Every {
-        /// At least a second.
+        /// The interval, at least a second.
         every: Duration,
         /// The first due time.
         starting: UnixMillis,
     },
-    /// When the clock of a time zone fits an expression.
+    /// The times at which the clock of a time zone matches an expression.
     Cron(Cron),
 }
 
-/// The first part of the past in which due times are searched; each further part is twice as long.
+/// Length of the first part of the past in which due times are searched; each further part is twice as long.
 const FIRST_PART: Duration = Duration::from_secs(3600);
 
 impl Timing {
-    /// `starting` is RFC 3339; absent: the epoch, so that runs fall on whole multiples of `every`.
+    /// Creates an interval. `starting` is RFC 3339; absent: the epoch, so that runs are at multiples of `every`.
     ///
     /// # Errors
-    /// A `starting` that is no time.
+    /// A `starting` that is not a time.
     pub fn every(every: Duration, starting: Option<&str>) -> Result<Self, String> {
         let starting = match starting {
             None => UnixMillis::default(),
@@ -48,10 +48,10 @@ impl Timing {
         Ok(Self::Every { every, starting })
     }
 
-    /// A cron expression in a time zone; [`Cron`] states the rules.
+    /// Creates a cron expression in a time zone; see [`Cron`] for the rules.
     ///
     /// # Errors
-    /// The field that is wrong (`cron` or `timezone`), and what is wrong and allowed there.
+    /// The field that is wrong (`cron` or `timezone`), the problem, and the allowed values.
     pub fn cron(expression: &str, timezone: &str) -> Result<Self, (&'static str, String)> {
         Cron::new(expression, timezone).map(Self::Cron)
     }
@@ -66,8 +66,8 @@ impl Timing {
         due.map(UnixMillis::new)
     }
 
-    /// Returns the latest due times from `from` to `to`, both included, the oldest first, at most `max`. Costs time by `max`, not by the
-    /// distance.
+    /// Returns the latest due times from `from` to `to`, both included, the oldest first, at most `max`. The cost depends on `max`, not on
+    /// the distance.
     #[must_use]
     pub fn latest(&self, from: UnixMillis, to: UnixMillis, max: usize) -> Vec<UnixMillis> {
         let mut part = FIRST_PART;
@@ -86,7 +86,7 @@ impl Timing {
         }
     }
 
-    /// The zone in which its times are best shown: the expression's, `UTC` for real time.
+    /// Returns the time zone for showing its times: that of the expression, or `UTC`.
     #[must_use]
     pub fn timezone(&self) -> &str {
         match self {
@@ -95,7 +95,7 @@ impl Timing {
         }
     }
 
-    /// Returns a due time as RFC 3339 on the clock of [`Timing::timezone`], with its offset; empty for a time that no calendar has.
+    /// Returns a due time as RFC 3339 in the time zone of [`Timing::timezone`], with its offset; empty for a time outside of the calendar.
     #[must_use]
     pub fn on_its_clock(&self, time: UnixMillis) -> String {
         let Ok(time) = Timestamp::from_millisecond(time.get()) else { return String::new() };
@@ -106,7 +106,7 @@ impl Timing {
     }
 }
 
-/// Equal texts are equal timings: the store keeps a schedule's place by it. Also what people read in listings.
+/// The text for listings. The store also uses it to recognize a timing: equal texts are equal timings.
 impl fmt::Display for Timing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

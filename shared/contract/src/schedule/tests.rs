@@ -17,7 +17,7 @@ fn cron(expression: &str, timezone: &str) -> Timing {
     Timing::cron(expression, timezone).unwrap_or_else(|(field, message)| panic!("{expression} {timezone}: {field} {message}"))
 }
 
-/// The due times after a time, on the clock of the zone.
+/// Returns the due times after a time, in local time.
 fn due(timing: &Timing, after: &str, count: usize) -> Vec<String> {
     let mut at = millis(after);
     let mut found = Vec::new();
@@ -52,7 +52,7 @@ fn a_time_that_the_spring_change_skips_is_due_once_at_the_first_moment_after_the
 #[test]
 fn a_time_that_the_autumn_change_repeats_is_due_once_the_first_time() {
     expect("30 2 * * *", "Europe/Stockholm", "2026-10-24T12:00:00Z", &["2026-10-25T02:30:00+02:00", "2026-10-26T02:30:00+01:00"]);
-    // Asked between the two, the second is not due either.
+    // After the first of the two, the second is not due.
     expect("30 2 * * *", "Europe/Stockholm", "2026-10-25T00:45:00Z", &["2026-10-26T02:30:00+01:00"]);
     expect("30 1 * * *", "America/New_York", "2026-11-01T04:00:00Z", &["2026-11-01T01:30:00-04:00", "2026-11-02T01:30:00-05:00"]);
     // Half an hour is repeated: 01:30 to 02:00.
@@ -99,7 +99,7 @@ fn fields_are_read_as_cron_reads_them() {
         ("10/20 * * * *", "2026-11-24T13:30:00+00:00"),
         ("7-59/20 13 * * *", "2026-11-24T13:27:00+00:00"),
         ("1,13 13,14 24 11 *", "2026-11-24T13:13:00+00:00"),
-        // Either day suffices when both are given; a star among them asks for both.
+        // If both days are given, one must match; with a star in one of them, both must.
         ("0 0 13 * FRI", "2026-11-27T00:00:00+00:00"),
         ("0 0 */2 * WED", "2026-11-25T00:00:00+00:00"),
         ("  0   0  1 * * ", "2026-12-01T00:00:00+00:00"),
@@ -142,7 +142,7 @@ fn an_error_names_the_field_and_the_allowed_values() {
         assert_eq!(wrong, field, "{expression} {timezone}");
         assert!(message.contains(text), "{expression} {timezone}: {message}");
     }
-    // A day of the week suffices by itself, so this happens.
+    // The day of the week alone matches, so it has due times.
     assert!(Timing::cron("0 0 30 2 MON", "UTC").is_ok());
 }
 
@@ -177,7 +177,7 @@ fn the_latest_due_times_come_oldest_first_and_are_found_from_far_away() {
     assert_eq!(cron("0 0 29 2 *", "UTC").latest(from, to, 2).len(), 2);
 }
 
-/// What the rules say, minute by minute of real time.
+/// An independent implementation of the rules, minute by minute of real time.
 struct Minutes {
     zone: TimeZone,
     minutes: Vec<i8>,
@@ -191,7 +191,7 @@ impl Minutes {
         self.minutes.contains(&wall.minute()) && self.hours.contains(&wall.hour()) && self.weekdays.contains(&wall.weekday())
     }
 
-    /// The due times of a stretch that begins and ends far from any change.
+    /// Returns the due times of a period that begins and ends far from any change.
     fn between(&self, from: UnixMillis, to: UnixMillis) -> Vec<UnixMillis> {
         let mut found = Vec::new();
         let mut shown: Option<jiff::civil::DateTime> = None;
@@ -219,7 +219,7 @@ fn list(numbers: &[i8]) -> String {
     numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
-/// Zones, each with the first day of a week in which its clock is changed, and one whose clock never is.
+/// Time zones, each with the first day of a week in which its clock changes, and one without changes.
 const WEEKS: [(&str, &str); 11] = [
     ("Europe/Stockholm", "2026-03-26"),
     ("Europe/Stockholm", "2026-10-22"),

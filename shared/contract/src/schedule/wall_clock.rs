@@ -1,4 +1,4 @@
-//! From the wall clock of a time zone to real time and back, over the changes of daylight saving time.
+//! Conversion between the local time of a time zone and real time, across the changes of daylight saving time.
 
 use super::cron::Cron;
 use jiff::Timestamp;
@@ -6,16 +6,16 @@ use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 
 impl Cron {
-    /// The first due time after `millis`, in milliseconds of Unix time; `None` past the year 9999.
+    /// Returns the first due time after `millis`, in milliseconds of Unix time; `None` after the year 9999.
     pub(super) fn next_after(&self, millis: i64) -> Option<i64> {
         let after = Timestamp::from_millisecond(millis.max(Timestamp::MIN.as_millisecond())).ok()?;
         let due = if self.is_interval() { self.next_by_real_time(after) } else { self.next_by_the_wall(after) };
         due.map(Timestamp::as_millisecond)
     }
 
-    /// Between two changes of the clock the wall runs like real time, so each such stretch is searched by itself.
+    /// Between two changes, local time runs like real time, so each such period is searched separately.
     fn next_by_real_time(&self, after: Timestamp) -> Option<Timestamp> {
-        // A stretch begins at its change, which may be due itself.
+        // A period begins at its change, which may itself be due.
         let mut begin = after.checked_add(jiff::SignedDuration::from_millis(1)).ok()?;
         loop {
             let offset = self.zone.to_offset(begin);
@@ -28,8 +28,8 @@ impl Cron {
         }
     }
 
-    /// Later times on the wall are never earlier in real time, once those in a gap are moved to its end and repeated ones are
-    /// taken the first time: so the first one that is late enough is the answer.
+    /// Later local times are never earlier in real time, if those in a gap are moved to its end and repeated ones are used the first time.
+    /// So the first one that is late enough is the result.
     fn next_by_the_wall(&self, after: Timestamp) -> Option<Timestamp> {
         let mut wall = self.zone.to_datetime(after);
         loop {
@@ -43,12 +43,12 @@ impl Cron {
     }
 }
 
-/// When the wall shows this time: the first time when it does so twice, the first moment after the gap when it never does.
+/// Returns the real time of a local time: the first one if it is repeated, the first moment after the gap if it is skipped.
 fn real_time(zone: &TimeZone, wall: DateTime) -> Option<Timestamp> {
     match zone.to_ambiguous_timestamp(wall).offset() {
         AmbiguousOffset::Unambiguous { offset } | AmbiguousOffset::Fold { before: offset, .. } => offset.to_timestamp(wall).ok(),
         AmbiguousOffset::Gap { after, .. } => {
-            // By the offset that comes after it, a skipped time lies before the change.
+            // With the offset after the change, a skipped time is before the change.
             let before_the_change = after.to_timestamp(wall).ok()?;
             zone.following(before_the_change).next().map(|change| change.timestamp())
         }

@@ -1,68 +1,69 @@
-//! A schema as a graph: which of its parts may be evaluated because of which other one, and against which value.
+//! The graph of a schema: for each part, the other parts that its evaluation may evaluate, and against which value.
 //!
-//! Where the drafts differ the graph has the edges of all of them, and where a reference may have several targets, all of those: it never
-//! has fewer edges than the validator follows.
+//! Where the drafts differ, the graph has the edges of all drafts, and where a reference may have several targets, the edges to all of
+//! them: it never has fewer edges than the validator follows.
 
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use std::collections::HashMap;
 
-/// The schema itself.
+/// The number of the schema itself.
 pub(super) const ROOT: usize = 0;
 
-/// Times that the validator may have compiled one target of references, and once more for each part that looks for what is unevaluated.
+/// Number of times that the validator may have compiled one target of references; plus one for each part that searches for unevaluated
+/// values.
 const COPIES: usize = 2;
 
-/// A schema as a graph. Parts that nothing refers to are not in it.
+/// The graph of a schema. Parts that nothing refers to are not in it.
 #[derive(Debug)]
 pub(super) struct Graph {
     pub(super) nodes: Vec<Node>,
-    /// Times that the validator may have compiled one target of references.
+    /// Number of times that the validator may have compiled one target of references.
     pub(super) copies: usize,
 }
 
-/// One part of a schema. Numbers are those of other parts.
+/// A part of a schema. Other parts are given by their numbers.
 #[derive(Debug, Default)]
 pub(super) struct Node {
     /// JSON Pointer (RFC 6901) of the part.
     pub(super) pointer: String,
-    /// Targets of references.
+    /// The targets of references.
     pub(super) references: Vec<usize>,
-    /// Of `allOf`, `dependentSchemas`, `then`, `else`: each is evaluated once.
+    /// Parts of `allOf`, `dependentSchemas`, `then`, `else`: each is evaluated once.
     pub(super) all: Vec<usize>,
-    /// Of `anyOf` and `oneOf`: each is evaluated, and again for its problems.
+    /// Parts of `anyOf` and `oneOf`: each is evaluated, and again for its problems.
     pub(super) any: Vec<usize>,
-    /// Of `not` and `if`: evaluated, without problems.
+    /// Parts of `not` and `if`: evaluated, without problems.
     pub(super) tests: Vec<usize>,
-    /// Of `properties`.
+    /// Parts of `properties`.
     pub(super) properties: HashMap<String, usize>,
-    /// Of `patternProperties`; each is taken to match every name.
+    /// Parts of `patternProperties`; each is assumed to match every name.
     pub(super) patterns: Vec<usize>,
-    /// Of `additionalProperties`.
+    /// The part of `additionalProperties`.
     pub(super) additional: Option<usize>,
-    /// Of `unevaluatedProperties`; every member is taken to be unevaluated.
+    /// The part of `unevaluatedProperties`; every member is assumed to be unevaluated.
     pub(super) unevaluated_properties: Option<usize>,
-    /// Of `propertyNames`.
+    /// The part of `propertyNames`.
     pub(super) names: Option<usize>,
-    /// Of `prefixItems`, or of `items` as a list.
+    /// Parts of `prefixItems`, or of `items` as a list.
     pub(super) prefix: Vec<usize>,
-    /// Of `items` and `additionalItems`.
+    /// Parts of `items` and `additionalItems`.
     pub(super) items: Vec<usize>,
-    /// Of `contains`.
+    /// The part of `contains`.
     pub(super) contains: Option<usize>,
-    /// Of `unevaluatedItems`; every item is taken to be unevaluated.
+    /// The part of `unevaluatedItems`; every item is assumed to be unevaluated.
     pub(super) unevaluated_items: Option<usize>,
-    /// It has a reference whose target is not in this document, such as to the meta-schema.
+    /// True if it has a reference whose target is not in this document, such as the meta-schema.
     pub(super) leads_outside: bool,
 }
 
 impl Node {
-    /// Parts that are evaluated against the same value.
+    /// Returns the parts that are evaluated against the same value.
     pub(super) fn in_place(&self) -> impl Iterator<Item = usize> + '_ {
         [&self.references, &self.all, &self.any, &self.tests].into_iter().flatten().copied()
     }
 
-    /// Parts that are evaluated against members of the value or names of them.
+    /// Returns the parts that are evaluated against members of the value, or against their names.
     pub(super) fn below(&self) -> impl Iterator<Item = usize> + '_ {
         let lists = [&self.patterns, &self.prefix, &self.items].into_iter().flatten();
         let single = [self.additional, self.unevaluated_properties, self.names, self.contains, self.unevaluated_items];
@@ -84,10 +85,10 @@ impl Graph {
     }
 }
 
-/// Everything in a document that a reference can name.
+/// The parts of a document that a reference can name.
 #[derive(Default)]
 struct Names<'s> {
-    /// Objects with `$id`: the last segment of it, which a relative reference keeps when it is resolved.
+    /// Objects with `$id`, and the last segment of it, which a relative reference keeps when it is resolved.
     resources: Vec<(&'s str, &'s Value, String)>,
     /// Objects with an anchor of any kind.
     anchors: Vec<(&'s str, &'s Value, String)>,
@@ -126,7 +127,7 @@ impl<'s> Names<'s> {
 struct Builder<'s> {
     document: &'s Value,
     named: Names<'s>,
-    /// By the address of the part in the document.
+    /// The numbers of parts, by their address in memory.
     known: HashMap<*const Value, usize>,
     nodes: Vec<Node>,
     todo: Vec<(usize, &'s Value, String)>,
@@ -180,16 +181,16 @@ impl<'s> Builder<'s> {
     }
 
     fn members(&mut self, value: &'s Value, place: &str) -> Vec<(String, usize)> {
-        // A list of names, as `dependencies` has, is no schema.
+        // A list of names, as in `dependencies`, is not a schema.
         let members = value.as_object().into_iter().flatten().filter(|(_, member)| !member.is_array());
         members.map(|(name, member)| (name.clone(), self.part(member, below(place, name)))).collect()
     }
 
-    /// The parts that a reference may mean; none: it leads out of the document.
+    /// Returns the parts that a reference may mean; empty: it leads out of the document.
     fn targets(&mut self, reference: &'s Value) -> Vec<usize> {
         let Some(reference) = reference.as_str() else { return Vec::new() };
         let (resource, fragment) = reference.split_once('#').unwrap_or((reference, ""));
-        // Within its resource, whichever that is: the document's root or any object with `$id`.
+        // The targets within every possible resource: the document's root or any object with `$id`.
         let mut resources: Vec<(&'s Value, String)> = Vec::new();
         if resource.is_empty() {
             resources.push((self.document, String::new()));

@@ -13,18 +13,18 @@ use jsonschema::{PatternOptions, ValidationOptions, Validator};
 use serde::Serialize;
 use serde_json::Value;
 
-/// Problems that are reported of one body.
+/// Maximum problems that are reported of one body.
 const MAX_PROBLEMS: usize = 50;
-/// Characters of the text of a problem.
+/// Maximum characters of the text of a problem.
 const MAX_DETAIL_CHARS: usize = 500;
-/// Evaluations of parts of a schema that are spent to find whether a body is valid: some 0.1 s.
+/// Maximum evaluations of parts of a schema for checking a body: about 0.1 s.
 const MAX_VALIDITY_WORK: usize = 1_000_000;
-/// The same for each value of the body, so that a large body may take as long as one that is read does anyhow.
+/// Additional evaluations for each value of the body, so that the check of a large body may take as long as reading it.
 const MAX_VALIDITY_WORK_OF_VALUE: usize = 10;
-/// Evaluations that are spent to find everything that is wrong: some 0.05 s, and each may take half a kilobyte of memory.
+/// Maximum evaluations for finding all problems: about 0.05 s, and each may take half a kilobyte of memory.
 const MAX_PROBLEMS_WORK: usize = 100_000;
 
-/// A JSON Schema (draft 2020-12 unless its `$schema` says another), compiled once a version.
+/// A JSON Schema (draft 2020-12 unless its `$schema` is another), compiled once for each version.
 #[derive(Debug)]
 pub struct BodySchema {
     validator: Validator,
@@ -32,27 +32,27 @@ pub struct BodySchema {
     shape: Shape,
 }
 
-/// One place where a body does not fit.
+/// A place where a body is not valid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SchemaProblem {
     /// JSON Pointer (RFC 6901) of the value; empty: the whole body.
     pub pointer: String,
-    /// What does not fit.
+    /// The problem.
     pub detail: String,
 }
 
-/// The reason for which a body is refused; the Display is for the caller.
+/// The reason for which a body is refused; its Display is for the caller.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SchemaError {
-    /// It does not fit at these places; at least one, at most 50. Of a large body it may be the first alone.
+    /// It is not valid at these places; at least one, at most 50. For a large body it may be only the first.
     #[error("the body does not fit the schema")]
     Problems(Vec<SchemaProblem>),
-    /// It does not fit; all the places would be too much work to find.
+    /// It is not valid; finding all places would take too much work.
     #[error(
         "the body does not fit the schema; where, is not listed, since the schema makes too much work of this body: send a smaller body to see the places"
     )]
     Unlisted,
-    /// It would be too much work to find out if the body fits.
+    /// Checking the body would take too much work.
     #[error(
         "the schema makes too much work of this body, since it holds the same values against its parts again and again. Send a smaller or less deeply nested body, or change the schema: alternatives that are told apart by a `const` member, and one reference to the part that recurs"
     )]
@@ -63,7 +63,7 @@ impl BodySchema {
     /// Compiles a schema. References to other documents are refused, and patterns are matched in linear time.
     ///
     /// # Errors
-    /// What is wrong with the schema, and where.
+    /// The problem of the schema, and its place.
     pub fn compile(schema: &Value) -> Result<Self, String> {
         Self::compile_with(jsonschema::options(), schema)
     }
@@ -80,20 +80,20 @@ impl BodySchema {
         Ok(Self { validator, graph, shape })
     }
 
-    /// Returns whether this schema may make the validator evaluate one value often: the work is counted before it is done then, for each body.
+    /// Returns true if this schema may make the validator evaluate one value often: then the work is counted before the check of each body.
     #[must_use]
     pub fn is_counted(&self) -> bool {
         self.shape.is_counted
     }
 
-    /// The part by which recursion branches, as a JSON Pointer (RFC 6901) into the schema: it leads back to itself by two ways for the same
-    /// member, so that the work may double with each level of a body.
+    /// Returns the part at which recursion branches, as a JSON Pointer (RFC 6901) into the schema: it leads back to itself in two ways for
+    /// the same member, so the work may double with each level of a body.
     #[must_use]
     pub fn branching_recursion(&self) -> Option<&str> {
         self.shape.branching.as_deref()
     }
 
-    /// Holds a body against the schema.
+    /// Validates a body.
     ///
     /// # Errors
     /// [`SchemaError`].
@@ -106,14 +106,14 @@ impl BodySchema {
         if self.validator.is_valid(body) {
             return Ok(());
         }
-        // The validator finds all of them at once, with what each alternative has against the body.
+        // The validator finds all of them at once, including the problems of each alternative.
         if let Err(TooMuch) = work(MAX_PROBLEMS_WORK).problems(body) {
             return Err(self.first_problem(body).map_or(SchemaError::Unlisted, |problem| SchemaError::Problems(vec![problem])));
         }
         Err(SchemaError::Problems(self.validator.iter_errors(body).take(MAX_PROBLEMS).map(problem).collect()))
     }
 
-    /// The first one, where it can be found without all that alternatives have against their values.
+    /// Returns the first problem, if it can be found without the problems of alternatives.
     fn first_problem(&self, body: &Value) -> Option<SchemaProblem> {
         if self.graph.nodes.iter().any(|node| !node.any.is_empty() || node.leads_outside) {
             return None;

@@ -1,19 +1,19 @@
-//! A look at a schema before any body comes: whether one value can be evaluated often because of it.
+//! Analysis of a schema before any body is received: whether one value may be evaluated often.
 
 use super::graph::{Graph, Node, ROOT};
 use std::collections::{HashMap, HashSet};
 
-/// A schema by which one value is evaluated more often than this is counted for each body.
+/// Maximum evaluations of one value for which the work is not counted for each body.
 const MAX_EVALUATIONS: usize = 100;
 
-/// The findings of a look at a schema.
+/// The results of the analysis.
 #[derive(Debug)]
 pub(super) struct Shape {
     /// For each part, true if its evaluation can evaluate the same part again.
     pub(super) recursive: Vec<bool>,
     /// True if one value may be evaluated more than [`MAX_EVALUATIONS`] times.
     pub(super) is_counted: bool,
-    /// The part by which recursion branches: it leads back to itself by two ways for the same member. A JSON Pointer.
+    /// The part at which recursion branches: it leads back to itself in two ways for the same member. A JSON Pointer.
     pub(super) branching: Option<String>,
 }
 
@@ -37,9 +37,9 @@ struct Look<'g> {
 }
 
 impl Look<'_> {
-    /// Goes from the root to the parts below, with the number of times that a value can come there.
+    /// Visits the parts from the root, with the number of times that a value can reach them.
     fn run(&mut self) {
-        // Groups are numbered so that those that are led to have the lower numbers.
+        // Groups are numbered so that the groups that others lead to have the lower numbers.
         let mut starts: Vec<HashSet<usize>> = vec![HashSet::new(); self.groups.count];
         let mut times = vec![1usize; self.groups.count];
         starts[self.groups.of[ROOT]].insert(ROOT);
@@ -56,7 +56,7 @@ impl Look<'_> {
                     let is_back = |target: &&usize| self.groups.of[**target] == group && self.recursive[start];
                     if targets.iter().filter(is_back).count() > 1 {
                         self.is_counted = true;
-                        // The part itself rather than what refers to it.
+                        // The part itself rather than a reference to it.
                         let is_more_than_reference =
                             |node: &&Node| node.in_place().count() != node.references.len() || node.references.is_empty();
                         let part = parts.iter().map(|part| &self.graph.nodes[*part]).find(is_more_than_reference);
@@ -79,13 +79,13 @@ impl Look<'_> {
         }
     }
 
-    /// The parts that are evaluated against a value with this one, as often as they are; `None`: too many.
+    /// Returns the parts that are evaluated against a value together with this one, as often as they are evaluated; `None`: too many.
     fn in_place(&self, start: usize) -> Option<Vec<usize>> {
         let (mut parts, mut at) = (vec![start], 0);
         while let Some(part) = parts.get(at) {
             parts.extend(self.graph.nodes[*part].in_place());
             at += 1;
-            // A cycle through the same value ends here, too.
+            // A cycle through the same value also ends here.
             if parts.len() > MAX_EVALUATIONS {
                 return None;
             }
@@ -93,7 +93,7 @@ impl Look<'_> {
         Some(parts)
     }
 
-    /// The parts that one member or item is evaluated against, for each kind of member.
+    /// Returns the parts that one member or item is evaluated against, for each kind of member.
     fn by_member(&self, parts: &[usize]) -> Vec<Vec<usize>> {
         let nodes: Vec<&Node> = parts.iter().map(|part| &self.graph.nodes[*part]).collect();
         let names: HashSet<&str> = nodes.iter().flat_map(|node| node.properties.keys().map(String::as_str)).collect();
@@ -118,7 +118,7 @@ impl Look<'_> {
     }
 }
 
-/// Which parts lead to one another (strongly connected components).
+/// The strongly connected components of the parts.
 struct Groups {
     of: Vec<usize>,
     sizes: Vec<usize>,
@@ -135,8 +135,8 @@ fn edges(node: &Node) -> Vec<usize> {
     node.in_place().chain(node.below()).collect()
 }
 
-/// R. Tarjan, "Depth-first search and linear graph algorithms", SIAM Journal on Computing 1(2), 1972; without recursion, for a schema may
-/// be a long chain.
+/// Finds them by R. Tarjan, "Depth-first search and linear graph algorithms", SIAM Journal on Computing 1(2), 1972; without recursion,
+/// since a schema may be a long chain.
 fn groups(graph: &Graph) -> Groups {
     const NONE: usize = usize::MAX;
     let count = graph.nodes.len();

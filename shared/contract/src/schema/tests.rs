@@ -13,7 +13,7 @@ fn problems(schema: &BodySchema, body: &Value) -> Vec<SchemaProblem> {
     }
 }
 
-/// `{"a":{"a": ... }}`, of so many levels.
+/// Returns `{"a":{"a": ... }}` with so many levels.
 fn nested(levels: usize) -> Value {
     (0..levels).fold(json!({}), |inner, _| json!({ "a": inner }))
 }
@@ -51,7 +51,7 @@ fn a_number_is_held_against_a_schema_by_its_digits_and_a_huge_exponent_costs_not
         pointers(r#"{"n":10.000000000000000000001,"m":0.015,"i":3.5,"e":1.5,"c":1.5,"u":[1,1.0]}"#),
         ["/c", "/e", "/i", "/m", "/n", "/u"]
     );
-    // Written out they have up to a thousand million digits: no memory and no patience would be enough for this test.
+    // Written out, they have up to a thousand million digits, which would take too much memory and time.
     for number in ["1e400", "1e999999999", "-1e999999999", "1e-999999999", "1e99999999999999999999", "0e999999999"] {
         let _ = pointers(&format!(r#"{{"n":{number},"m":{number},"i":{number},"e":{number},"c":{number},"u":[{number},{number}]}}"#));
     }
@@ -66,13 +66,13 @@ fn a_schema_that_is_none_is_refused_with_the_place() {
     assert!(BodySchema::compile(&json!({"$ref": "file:///etc/passwd"})).is_err());
 }
 
-/// Two alternatives that lead to the same part for the same member.
+/// Returns two alternatives that lead to the same part for the same member.
 fn branching() -> Value {
     let alternative = |required: &str| json!({"properties": {"a": {"$ref": "#/$defs/n"}}, "required": [required]});
     json!({"$defs": {"n": {"anyOf": [alternative("x"), alternative("y")]}}, "$ref": "#/$defs/n"})
 }
 
-/// Each part evaluates the next one twice.
+/// Returns parts, each of which evaluates the next one twice.
 fn doubling(levels: usize) -> Value {
     let part = |at: usize| {
         let next = json!({"$ref": format!("#/$defs/p{}", at + 1)});
@@ -87,7 +87,7 @@ fn a_body_that_branching_recursion_makes_much_of_is_refused_within_its_bound() {
     let schema = BodySchema::compile(&branching()).unwrap();
     assert!(schema.is_counted());
     assert_eq!(schema.branching_recursion(), Some("/$defs/n"));
-    // 127 bytes. It was 13 s and 4 GB.
+    // A body of 127 bytes took 13 s and 4 GB.
     let begun = std::time::Instant::now();
     assert_eq!(schema.check(&nested(21)), Err(SchemaError::Unlisted));
     assert!(begun.elapsed().as_secs() < 2, "{:?}", begun.elapsed());
@@ -154,7 +154,7 @@ fn schemas_of_trees_and_of_documents_are_ordinary_or_accept_what_is_real() {
     assert!(BodySchema::compile(&json!({"$ref": "https://json-schema.org/draft/2020-12/schema"})).unwrap().check(&document).is_ok());
 }
 
-/// Counts how often the validator comes to a part of a schema.
+/// Counts the evaluations of a part of a schema.
 struct Count(Arc<AtomicUsize>);
 
 impl<'i> Keyword<'i> for Count {
@@ -169,7 +169,7 @@ impl<'i> Keyword<'i> for Count {
     }
 }
 
-/// Schemas of few names, so that parts meet; each part counts its evaluations.
+/// Returns schemas with few names, so that parts collide; each part counts its evaluations.
 fn schemas() -> impl Strategy<Value = Value> {
     const REFERENCES: &[&str] = &["#/$defs/d", "#/$defs/e", "#", "#meta", "inner", "inner#/properties/a"];
     let leaf = prop_oneof![
@@ -226,7 +226,7 @@ fn bodies() -> impl Strategy<Value = Value> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
-    /// The validator itself tells how often it comes to a part.
+    /// The evaluations are counted in the validator itself.
     #[test]
     fn the_count_is_never_below_what_the_validator_does(schema in schemas(), body in bodies()) {
         const ALLOWED: usize = 20_000;

@@ -1,16 +1,16 @@
-//! How much work it is to hold a value against a schema, found before it is done: the validator cannot be interrupted.
+//! The work of validating a value, computed before the validation: the validator cannot be interrupted.
 //!
-//! The count follows the validator: which parts it evaluates against which values, and which results it remembers. It takes no account of
-//! what the results are, so nothing that the validator may skip is skipped here.
+//! The count follows the validator: the parts that it evaluates against each value, and the results that it remembers. It does not depend
+//! on results, so evaluations that the validator may skip are counted.
 
 use super::graph::{Graph, Node, ROOT};
 use serde_json::Value;
 use std::collections::HashMap;
 
-/// Evaluations that a reference out of the document is taken to cost, for each value below the one it is evaluated against.
+/// Assumed evaluations of a reference out of the document, for each value below the one that it is evaluated against.
 const OUTSIDE: usize = 100;
 
-/// The work is more than what was allowed.
+/// The work exceeds the limit.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TooMuch;
 
@@ -20,19 +20,19 @@ pub(super) struct Work<'g> {
     /// For each part, true if its own evaluation can evaluate it again.
     recursive: &'g [bool],
     left: usize,
-    /// Recursive parts that are being evaluated, and the values: they are not entered again.
+    /// Recursive parts in evaluation, with their values: they are not entered again.
     active: Vec<(usize, *const Value)>,
-    /// Recursive parts and the objects and lists for which it is known whether they are valid.
+    /// Recursive parts, and the objects and lists for which their validity is known.
     known: HashMap<(usize, *const Value), usize>,
     marking: Vec<(usize, *const Value)>,
 }
 
-/// The question to which an evaluation is the answer.
+/// The purpose of an evaluation.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Find {
-    /// Is the value valid?
+    /// Checks if the value is valid.
     Validity,
-    /// Which problems does it have?
+    /// Finds its problems.
     Problems,
 }
 
@@ -41,14 +41,14 @@ impl<'g> Work<'g> {
         Self { graph, recursive, left: allowed, active: Vec::new(), known: HashMap::new(), marking: Vec::new() }
     }
 
-    /// Evaluations to find whether the value is valid.
+    /// Returns the evaluations for checking if the value is valid.
     pub(super) fn validity(mut self, value: &Value) -> Result<usize, TooMuch> {
         let allowed = self.left;
         self.part(ROOT, value, Find::Validity)?;
         Ok(allowed - self.left)
     }
 
-    /// Evaluations to find everything that is wrong with it.
+    /// Returns the evaluations for finding all problems.
     pub(super) fn problems(mut self, value: &Value) -> Result<usize, TooMuch> {
         let allowed = self.left;
         self.part(ROOT, value, Find::Problems)?;
@@ -133,14 +133,14 @@ impl<'g> Work<'g> {
         node.unevaluated_items.map_or(Ok(()), |part| self.part(part, item, find))
     }
 
-    /// The validator does not enter a recursive target again while it is in it, and remembers whether an object or a list is valid.
+    /// The validator does not enter a recursive target again within itself, and remembers if an object or a list is valid.
     fn reference(&mut self, target: usize, value: &Value, find: Find) -> Result<(), TooMuch> {
         if !self.recursive[target] {
             return self.part(target, value, find);
         }
         let key = (target, std::ptr::from_ref(value));
         self.spend(1)?;
-        // The validator compiles the first reference to a target apart from the later ones, and guards and remembers it apart.
+        // The validator compiles the first reference to a target separately from the later ones, and guards and remembers it separately.
         if self.active.iter().filter(|active| **active == key).count() >= self.graph.copies {
             return Ok(());
         }
@@ -157,7 +157,7 @@ impl<'g> Work<'g> {
         result
     }
 
-    /// To find what is unevaluated, the validator evaluates the parts for the same value again, and what they have of such parts.
+    /// To find unevaluated values, the validator evaluates the parts for the same value again, and their own parts of that kind.
     fn mark(&mut self, at: usize, value: &Value) -> Result<(), TooMuch> {
         let key = (at, std::ptr::from_ref(value));
         if self.marking.contains(&key) {
@@ -186,7 +186,7 @@ impl<'g> Work<'g> {
     }
 }
 
-/// Values in a value, itself included; no more than `most` are counted.
+/// Returns the number of values in a value, including itself, up to `most`.
 pub(super) fn size(value: &Value, most: usize) -> usize {
     let mut count = 1;
     let mut add = |part: &Value| {

@@ -1,8 +1,8 @@
-//! CSV as an array of rows, and rows as CSV.
+//! Conversion between CSV and arrays of rows.
 //!
-//! With a header, a row is an object by the names of the header. A column without a name is `column_3` by its number, a name that
-//! was there before gets its number (`price_3`), and so do fields beyond the header. Fields that a row lacks are not there. Without a header
-//! a row is an array. All values are strings.
+//! With a header, a row is an object with the names of the header. A column without a name is `column_3` by its number; a repeated name
+//! gets its number (`price_3`), and so do fields beyond the header. Fields that a row lacks are absent. Without a header a row is an array.
+//! All values are strings.
 
 use super::place::{Misfit, Place, Step};
 use super::push;
@@ -10,7 +10,7 @@ use crate::{Text, Value, reserve, tick};
 use forebay_contract::body::{CsvError, CsvFields, CsvFormat};
 use std::collections::{HashMap, HashSet};
 
-/// The rows of a CSV text.
+/// Returns the rows of a CSV text.
 ///
 /// # Errors
 /// A quote that is never closed.
@@ -66,27 +66,28 @@ fn row(names: &mut Vec<Text>, record: Vec<String>) -> Value {
     Value::object_sharing(names.iter().cloned().zip(record.into_iter().map(Value::string)))
 }
 
-/// How rows are written.
+/// The options of writing rows.
 #[derive(Debug, Clone)]
 pub(crate) struct CsvWrite {
-    /// An ASCII character.
+    /// The separator, an ASCII character.
     pub separator: char,
     pub header: Header,
 }
 
-/// The columns, and whether their names stand in the first record.
+/// The columns, and whether the first record has their names.
 #[derive(Debug, Clone)]
 pub(crate) enum Header {
-    /// All names that the rows have, in the order in which they first come.
+    /// All names of the rows, in the order of their first occurrence.
     Found { is_written: bool },
-    /// These, in this order; what rows have beside them is left out.
+    /// These columns, in this order; other members of rows are left out.
     Named { names: Vec<String>, is_written: bool },
 }
 
-/// The CSV text of an array of rows: objects with a header, or arrays, which have none. Records end with CRLF.
+/// Returns the CSV text of an array of rows: objects with a header, or arrays without. Records end with CRLF.
 ///
 /// # Errors
-/// No array, a row that is neither, rows of both kinds, and a value that is no text, number, boolean or null.
+/// A value that is not an array, a row that is neither an object nor an array, rows of both kinds, and a value that is not a text, number,
+/// boolean or null.
 pub(crate) fn write_csv(value: &Value, options: &CsvWrite) -> Result<String, Misfit> {
     let mut place = Place::default();
     let rows = value.as_array().ok_or_else(|| place.misfit(format!("CSV takes an array of rows, not {value}")))?;
@@ -175,7 +176,7 @@ impl Writer {
         if !is_first {
             push(&mut self.out, self.separator.encode_utf8(&mut [0; 4]));
         }
-        // Without quotes a first line `sep=;` would be read as one that names the separator.
+        // Without quotes, a first line `sep=;` would be read as the declaration of the separator.
         let names_separator = self.out.is_empty() && text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("sep="));
         if !names_separator && !text.contains(['"', '\r', '\n', self.separator]) {
             push(&mut self.out, text);
@@ -189,7 +190,7 @@ impl Writer {
         push(&mut self.out, "\"");
     }
 
-    /// A record of one empty field would be an empty line, which readers pass over.
+    /// Ends a record. A record of one empty field would be an empty line, which readers skip.
     fn end_record(&mut self, is_empty: bool) {
         push(&mut self.out, if is_empty { "\"\"\r\n" } else { "\r\n" });
     }

@@ -1,4 +1,4 @@
-//! Form fields (`application/x-www-form-urlencoded`) as an object, and back.
+//! Conversion between form fields (`application/x-www-form-urlencoded`) and objects.
 
 use super::place::{Misfit, Place, Step};
 use super::{Grouped, push};
@@ -6,13 +6,13 @@ use crate::{Value, reserve, tick};
 use forebay_contract::body::{BodyError, Charset, FormFields};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// What the WHATWG URL Standard leaves as it is in a form, beside letters and digits.
+/// Characters that the WHATWG URL Standard does not encode in a form, besides letters and digits.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'*').remove(b'-').remove(b'.').remove(b'_');
 
-/// Form fields as texts; a repeated field is an array of its values in order.
+/// Reads form fields as texts; a repeated field is an array of its values in order.
 ///
 /// # Errors
-/// As [`FormFields`]: bytes that are not of the charset, and one that is not known.
+/// Those of [`FormFields`]: bytes that are not valid in the charset, and an unknown charset.
 pub(crate) fn read_form(bytes: &[u8], charset: Option<Charset>) -> Result<Value, BodyError> {
     let mut fields = Grouped::default();
     for field in FormFields::new(bytes, charset)? {
@@ -24,10 +24,10 @@ pub(crate) fn read_form(bytes: &[u8], charset: Option<Charset>) -> Result<Value,
     Ok(Value::object(fields.into_members()))
 }
 
-/// The form of an object: an array repeats its field, and null leaves it out.
+/// Writes an object as a form: an array repeats its field, and null leaves it out.
 ///
 /// # Errors
-/// No object, or a value that is no text, number, boolean or null.
+/// A value that is not an object, or a member that is not a text, number, boolean or null.
 pub(crate) fn write_form(value: &Value) -> Result<String, Misfit> {
     let mut place = Place::default();
     let members = value.entries().ok_or_else(|| place.misfit(format!("a form takes an object of fields, not {value}")))?;

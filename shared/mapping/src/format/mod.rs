@@ -1,7 +1,6 @@
-//! Values from texts in the formats that partners send, and texts from values: for bodies in and out, and for mappings.
+//! Conversion between values and texts in the formats of partners, for bodies and mappings.
 //!
-//! Everything here answers to the meter of a mapping, so it runs within [`metered`](crate::metered) where the text or the
-//! value comes from outside.
+//! All functions call the meter of a mapping, so they run within [`metered`](crate::metered) if the text or the value comes from outside.
 
 mod csv;
 mod form;
@@ -22,7 +21,7 @@ pub(crate) use xml_write::{XmlWrite, write_xml};
 
 use crate::{Value, reserve, tick};
 
-/// Appends to a text that is being built, and asks the meter before it grows.
+/// Appends to a text; the meter is asked before the text grows.
 fn push(out: &mut String, part: &str) {
     tick(1 + part.len() / 64);
     if out.len() + part.len() > out.capacity() {
@@ -31,19 +30,19 @@ fn push(out: &mut String, part: &str) {
     out.push_str(part);
 }
 
-/// Values by name in the order in which the names first came; several of the same name become an array.
+/// Values by name, in the order of the first occurrence of a name; several values of one name become an array.
 #[derive(Default)]
 struct Grouped {
     groups: Vec<(String, Vec<Value>)>,
-    /// Filled only once there are many.
+    /// Filled only if there are many names.
     places: std::collections::HashMap<String, usize>,
 }
 
-/// Up to so many names are searched one by one.
+/// Maximum names that are searched one by one.
 const FEW_NAMES: usize = 16;
 
 impl Grouped {
-    /// Adds a value, and gives the place of its name.
+    /// Adds a value, and returns the index of its name.
     fn add(&mut self, name: &str, value: Value) -> usize {
         if let Some(place) = self.place_of(name) {
             self.groups[place].1.push(value);
@@ -68,7 +67,7 @@ impl Grouped {
         self.places.get(name).copied()
     }
 
-    /// The names with their values: one as it is, several as an array.
+    /// Returns the names with their values: a single value unchanged, several as an array.
     fn into_members(self) -> impl Iterator<Item = (String, Value)> {
         self.groups.into_iter().map(|(name, mut values)| match values.len() {
             1 => (name, values.remove(0)),

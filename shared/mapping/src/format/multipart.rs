@@ -1,7 +1,7 @@
-//! `multipart/form-data` as an object of fields, and back.
+//! Conversion between `multipart/form-data` and objects of fields.
 //!
-//! A field is a string. A file is `{ filename, contentType, size, text }`, or with `base64` in the place of `text` where its
-//! Content-Type is no text or its bytes are not of its charset; so is a field whose Content-Type is no text, with a filename of null.
+//! A field is a string. A file is `{ filename, contentType, size, text }`, or has `base64` instead of `text` if its Content-Type is not a
+//! text or its bytes are not valid in its charset. A field whose Content-Type is not a text has the same form, with a filename of null.
 //! Repeated names are arrays.
 
 use super::Grouped;
@@ -11,10 +11,10 @@ use data_encoding::{BASE64, HEXLOWER};
 use forebay_contract::body::{BodyError, Charset, Part, Parts, multipart_charset};
 use sha2::{Digest, Sha256};
 
-/// The fields and files of a body. `charset` is that of parts which name none.
+/// Returns the fields and files of a body. `charset` is that of parts which have none.
 ///
 /// # Errors
-/// Framing that is broken, an encoding that is not known, and a field whose bytes are not of its charset.
+/// Invalid framing, an unknown encoding, and a field whose bytes are not valid in its charset.
 pub(crate) fn read_multipart(body: &[u8], boundary: &str, charset: Option<Charset>) -> Result<Value, BodyError> {
     let charset = if charset.is_some() { charset } else { multipart_charset(body, boundary)? };
     let mut fields = Grouped::default();
@@ -46,7 +46,7 @@ fn value_of(part: &Part<'_>, charset: Option<Charset>) -> Result<Value, BodyErro
     })
 }
 
-/// The parts of an object, without the boundary: each is written once the boundary is known.
+/// Returns the parts of an object, without the boundary, which is chosen after them.
 fn parts_of(value: &Value) -> Result<Vec<(String, Vec<u8>)>, Misfit> {
     let mut place = Place::default();
     let members = value.entries().ok_or_else(|| place.misfit(format!("multipart/form-data takes an object of fields, not {value}")))?;
@@ -69,7 +69,7 @@ fn parts_of(value: &Value) -> Result<Vec<(String, Vec<u8>)>, Misfit> {
     Ok(parts)
 }
 
-/// The headers and the content of one part.
+/// Returns the headers and the content of one part.
 fn part(name: &str, value: &Value, place: &Place<'_>) -> Result<(String, Vec<u8>), Misfit> {
     let mut headers = format!("Content-Disposition: form-data; name=\"{}\"", quoted(name));
     if let Some(text) = value.scalar_text() {
@@ -103,16 +103,16 @@ fn part(name: &str, value: &Value, place: &Place<'_>) -> Result<(String, Vec<u8>
     Ok((headers, content))
 }
 
-/// As browsers write it (WHATWG HTML, multipart/form-data encoding algorithm).
+/// Quotes a name as browsers do (WHATWG HTML, multipart/form-data encoding algorithm).
 fn quoted(text: &str) -> String {
     text.replace('"', "%22").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-/// The body of an object of fields, and its boundary: the one that is given, else one made of the content, so that another attempt
-/// sends the same bytes.
+/// Returns the body of an object of fields, and its boundary: the given one, or one derived from the content, so that another attempt sends
+/// the same bytes.
 ///
 /// # Errors
-/// No object, a value that is neither field nor file, and a given boundary that stands in the content.
+/// A value that is not an object, a member that is neither field nor file, and a given boundary that occurs in the content.
 pub(crate) fn write_multipart(value: &Value, boundary: Option<&str>) -> Result<(Vec<u8>, String), Misfit> {
     let parts = parts_of(value)?;
     let boundary = match boundary {
@@ -134,7 +134,7 @@ pub(crate) fn write_multipart(value: &Value, boundary: Option<&str>) -> Result<(
     Ok((body, boundary))
 }
 
-/// Nobody can put a digest of a content into that content.
+/// Derives the boundary from a digest of the content: no content can contain its own digest.
 fn boundary_for(parts: &[(String, Vec<u8>)]) -> String {
     let mut digest = Sha256::new();
     for (headers, content) in parts {

@@ -1,16 +1,16 @@
-//! Where in a value something did not fit the format that it is written in.
+//! Places in values that cannot be written in a format.
 
 use std::fmt;
 
-/// Maximum steps of a path that are shown.
+/// Maximum steps of a path in a message.
 const SHOWN_STEPS: usize = 20;
 
 /// A value that cannot be written in a format.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) struct Misfit {
-    /// Such as `Order.Line[3].@id`; empty for the value itself.
+    /// The place, such as `Order.Line[3].@id`; empty: the value itself.
     pub place: String,
-    /// What is wrong there.
+    /// The problem.
     pub problem: String,
 }
 
@@ -20,7 +20,7 @@ impl fmt::Display for Misfit {
     }
 }
 
-/// The way from a value to the part that is being written.
+/// The path from a value to the part that is being written.
 #[derive(Debug, Default)]
 pub(super) struct Place<'v>(Vec<Step<'v>>);
 

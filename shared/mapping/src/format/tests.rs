@@ -1,4 +1,4 @@
-//! Round trips: by examples of the XML rule, and by property for all formats.
+//! Round trips: examples of the XML rule, and properties of all formats.
 
 use super::*;
 use crate::to_json;
@@ -58,7 +58,7 @@ fn what_mappings_make_is_written_with_some_freedom() {
     assert_eq!(write_xml(&value, &options).unwrap(), expected);
 }
 
-/// What a document says, without what the rule drops.
+/// The content of a document, without the parts that the rule drops.
 #[derive(Default)]
 struct Said {
     lines: Vec<String>,
@@ -97,7 +97,7 @@ impl XmlEvents for Said {
     }
 }
 
-/// Text as it stands in a document; never blank only, which the rule drops between children.
+/// Returns text of a document that is not blank, since the rule drops blank text between children.
 fn text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         "[a-z]{1,4}",

@@ -4,32 +4,33 @@
 //! - An element with text only is a string; an empty one (`<a/>`, `<a></a>`) is null.
 //! - An element with attributes or children is an object. An attribute is the member `@name`; text beside attributes or children is
 //!   `#text`; a child is a member with its name. Several children of one name are an array.
-//! - Where the members, read in their order, do not tell the order of the document (`a b a`, text around children), `#order` does:
-//!   the names of the children and texts one by one, `["a", "b", "a"]`. So the shape of the other members never depends on it.
+//! - If the members in their order do not determine the order of the document (`a b a`, text around children), `#order` has the names of
+//!   the children and texts one by one, `["a", "b", "a"]`. So the form of the other members never depends on the order.
 //! - Names keep their prefixes, and `xmlns` is an attribute like others. All values are strings: XML has no numbers.
-//! - Blank text between children is dropped; in an element that has other text beside its children, it is kept. CDATA is text.
-//!   Comments, processing instructions and the declaration are dropped.
+//! - Blank text between children is dropped; in an element with other text besides its children, it is kept. CDATA is text. Comments,
+//!   processing instructions and the XML declaration are dropped.
 //!
-//! Reading what was written gives the same value, and writing what was read the same document but for what is dropped.
-//! Written, numbers and booleans are their text, a null attribute is left out, an empty array is no element, `#cdata` is a CDATA
-//! section, names in `#order` that have no value left are passed over, and values that it does not name follow at the end.
+//! Reading a written document returns the same value, and writing a read value returns the same document except for dropped parts. When
+//! writing, numbers and booleans become text, a null attribute is left out, an empty array is no element, `#cdata` is a CDATA section,
+//! names in `#order` without a remaining value are skipped, and values that `#order` does not list follow at the end.
 
 use super::{Grouped, push};
 use crate::{Value, tick};
 use forebay_contract::body::{XmlError, XmlEvents, read_xml};
 use std::borrow::Cow;
 
-/// The value of an XML document.
+/// Returns the value of an XML document.
 ///
 /// # Errors
-/// What is not well-formed, a DOCTYPE with declarations, or elements deeper than [`MAX_XML_DEPTH`](forebay_contract::body::MAX_XML_DEPTH).
+/// Text that is not well-formed, a DOCTYPE with declarations, or elements deeper than
+/// [`MAX_XML_DEPTH`](forebay_contract::body::MAX_XML_DEPTH).
 pub(crate) fn xml_value(text: &str) -> Result<Value, XmlError> {
     let mut tree = Tree { open: Vec::new(), root: Value::NULL };
     read_xml(text, &mut tree)?;
     Ok(tree.root)
 }
 
-/// The elements that are open, outermost first.
+/// The open elements, the outermost first.
 struct Tree {
     open: Vec<Element>,
     root: Value,
@@ -45,7 +46,7 @@ struct Element {
 }
 
 enum Piece {
-    /// A child, by the place of its name in the group of children.
+    /// A child, by the index of its name in the group of children.
     Child(usize),
     Text(String),
 }
@@ -65,7 +66,7 @@ impl XmlEvents for Tree {
 
     fn text(&mut self, text: &str) {
         let Some(element) = self.open.last_mut() else { return };
-        // References and CDATA sections come as pieces of their own.
+        // References and CDATA sections arrive as separate pieces.
         if let Some(Piece::Text(before)) = element.sequence.last_mut() {
             push(before, text);
         } else if !text.is_empty() {
@@ -106,13 +107,13 @@ impl Element {
         }
         let places: Vec<usize> =
             self.sequence.iter().filter_map(|piece| if let Piece::Child(place) = piece { Some(*place) } else { None }).collect();
-        // Places are counted by first appearance, so names stand together exactly when they never go down.
+        // Indexes follow the first occurrence, so equal names are adjacent exactly if indexes never decrease.
         let order = (!places.is_sorted()).then(|| order_of(&self.children, &places));
         members(self.attributes, self.children, order)
     }
 }
 
-/// As [`Element::into_value`], with `#text` as one of the names.
+/// Returns the value of an element with text, where `#text` is one of the names; otherwise the same as [`Element::into_value`].
 fn mixed_value(attributes: Vec<(String, Value)>, children: Grouped, sequence: Vec<Piece>) -> Value {
     let mut values: Vec<_> = children.groups.into_iter().map(|(name, values)| (name, values.into_iter())).collect();
     let mut all = Grouped::default();

@@ -1,4 +1,4 @@
-//! A value as XML, by the rule of [`super::xml`].
+//! Writes a value as XML, by the rule of [`super::xml`].
 
 use super::place::{Misfit, Place, Step};
 use super::push;
@@ -9,19 +9,19 @@ use std::collections::HashMap;
 /// Bytes of a text that are written at a time.
 const PART_BYTES: usize = 32 * 1024;
 
-/// How a document is written.
+/// The options of writing a document.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct XmlWrite {
     /// The name of the charset in the declaration; without one there is no declaration.
     pub declared_charset: Option<String>,
-    /// Blanks for a level, where an element has children and no text; without one all is in one line.
+    /// Blanks per level in elements with children and without text; without it everything is on one line.
     pub indent: Option<usize>,
 }
 
-/// The document that `value` is.
+/// Writes `value` as a document.
 ///
 /// # Errors
-/// Not an object with one member, a name that is none in XML, a character that XML has not, and values that have no place.
+/// A value that is not an object with one member, a name or a character that XML does not allow, and values without a place.
 pub(crate) fn write_xml(value: &Value, options: &XmlWrite) -> Result<String, Misfit> {
     let mut writer = Writer { out: String::new(), place: Place::default(), indent: options.indent };
     if let Some(charset) = &options.declared_charset {
@@ -100,7 +100,7 @@ impl<'v> Writer<'v> {
         Ok(())
     }
 
-    /// The children and texts of an element one by one, in the order in which they are written.
+    /// Returns the children and texts of an element, in the order of writing.
     fn content_of(&self, value: &'v Value) -> Result<Vec<Piece<'v>>, Misfit> {
         let mut pieces = Vec::new();
         let mut taken: HashMap<&str, usize> = HashMap::new();
@@ -148,7 +148,7 @@ impl<'v> Writer<'v> {
                     let text = self.text_of(piece.value)?;
                     self.check(&text)?;
                     push(&mut self.out, "<![CDATA[");
-                    // The end of a section cannot stand in one: it is divided between two.
+                    // A section cannot contain its own end, which is split between two sections.
                     push(&mut self.out, &text.replace("]]>", "]]]]><![CDATA[>"));
                     push(&mut self.out, "]]>");
                 }
@@ -189,11 +189,12 @@ impl<'v> Writer<'v> {
         }
     }
 
-    /// What a reader would change (line ends, and all blanks but spaces in an attribute) is written as references.
+    /// Escapes a text. Characters that a reader would change (line ends, and blanks other than spaces in an attribute) are written as
+    /// references.
     fn escaped(&mut self, text: &str, is_attribute: bool) -> Result<(), Misfit> {
         let mut rest = text;
         while !rest.is_empty() {
-            // A long text is written in parts, between which the meter is looked at.
+            // A long text is written in parts, between which the meter is asked.
             let (part, after) = rest.split_at(rest.floor_char_boundary(PART_BYTES));
             self.escaped_part(part, is_attribute)?;
             rest = after;
@@ -232,12 +233,12 @@ fn is_special(name: &str) -> bool {
 struct Piece<'v> {
     name: &'v str,
     value: &'v Value,
-    /// Where the member is an array.
+    /// The index, if the member is an array.
     index: Option<usize>,
 }
 
 impl<'v> Piece<'v> {
-    /// The value of this index, of a member that may be an array or not.
+    /// Returns the value at this index of a member, which may be an array or a single value.
     fn of(name: &'v str, member: &'v Value, index: usize) -> Option<Self> {
         match member.as_array() {
             Some(items) => items.get(index).map(|value| Self { name, value, index: Some(index) }),

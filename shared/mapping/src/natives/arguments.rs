@@ -1,4 +1,4 @@
-//! What functions take: values of the kind that they ask for, and options by name.
+//! Arguments of functions: values of certain kinds, and options by name.
 
 use std::fmt::Display;
 
@@ -8,12 +8,12 @@ use jaq_core::{Cv, Error, ValR, ValXs};
 use crate::program::Metered;
 use crate::value::{Value, described};
 
-/// An error of `function` that says `problem`.
+/// Returns an error of `function` with the text `problem`.
 pub(super) fn failed(function: &str, problem: impl Display) -> Error<Value> {
     Error::str(format_args!("{function}: {problem}"))
 }
 
-/// An error for a value that is none of what the function takes.
+/// Returns an error for a value that the function does not accept.
 pub(super) fn misfit(function: &str, takes: &str, got: &Value) -> Error<Value> {
     Error::str(format_args!("{function} takes {takes}, not {}", described(got)))
 }
@@ -22,25 +22,25 @@ pub(super) fn text<'v>(function: &str, what: &str, value: &'v Value) -> Result<&
     value.as_str().ok_or_else(|| misfit(function, what, value))
 }
 
-/// A function of its input only.
+/// Calls a function of its input only.
 pub(super) fn nullary<'a>(cv: Cv<'a, Metered>, function: impl Fn(&Value) -> ValR<Value>) -> ValXs<'a, Value> {
     bome(function(&cv.1))
 }
 
-/// A function of its input and one argument.
+/// Calls a function of its input and one argument.
 pub(super) fn unary<'a>(mut cv: Cv<'a, Metered>, function: impl Fn(&Value, &Value) -> ValR<Value>) -> ValXs<'a, Value> {
     let argument = cv.0.pop_var();
     bome(function(&cv.1, &argument))
 }
 
-/// A function of its input and two arguments.
+/// Calls a function of its input and two arguments.
 pub(super) fn binary<'a>(mut cv: Cv<'a, Metered>, function: impl Fn(&Value, &Value, &Value) -> ValR<Value>) -> ValXs<'a, Value> {
     let second = cv.0.pop_var();
     let first = cv.0.pop_var();
     bome(function(&cv.1, &first, &second))
 }
 
-/// The options of a function: an object whose names are known. Null is no options.
+/// The options of a function: an object with known names. Null means no options.
 pub(super) struct Options<'v> {
     function: &'static str,
     value: &'v Value,
@@ -60,7 +60,7 @@ impl<'v> Options<'v> {
         Ok(Self { function, value })
     }
 
-    /// The value of an option that is there and not null.
+    /// Returns the value of an option that is present and not null.
     pub(super) fn get(&self, name: &str) -> Option<&'v Value> {
         self.value.get(name).filter(|value| !value.is_null())
     }
@@ -79,7 +79,7 @@ impl<'v> Options<'v> {
         self.get(name).map(text).transpose()
     }
 
-    /// A whole number of this range.
+    /// Returns a whole number in this range.
     pub(super) fn whole(&self, name: &str, range: std::ops::RangeInclusive<i64>) -> Result<Option<i64>, Error<Value>> {
         let takes = format!("a whole number from {} to {}", range.start(), range.end());
         let whole = |value: &Value| value.as_i64().filter(|number| range.contains(number)).ok_or_else(|| self.misfit(name, &takes, value));

@@ -16,7 +16,7 @@ use crate::meter::tick;
 use crate::program::Metered;
 use crate::value::{Value, described};
 
-/// Bytes that are digested between two looks at the meter.
+/// Bytes that are digested between two checks of the meter.
 const CHUNK_BYTES: usize = 64 * 1024;
 
 pub(super) fn functions() -> Vec<Function> {
@@ -37,7 +37,7 @@ pub(super) fn functions() -> Vec<Function> {
     ]
 }
 
-/// How a digest is written; null is hexadecimal.
+/// Reads the encoding of a digest; null is hexadecimal.
 fn encoding(function: &str, name: &Value) -> Result<Encoding, Error<Value>> {
     match (name.is_null(), name.as_str()) {
         (true, _) | (_, Some("hex")) => Ok(HEXLOWER),
@@ -78,7 +78,7 @@ fn hmac(value: &Value, algorithm: &Value, key: &Value, name: &Value) -> ValR<Val
 
 fn tag<M: Mac + hmac::digest::KeyInit>(key: &[u8], message: &[u8]) -> Vec<u8> {
     tick(key.len() / 64);
-    // A key of any length will do for an HMAC.
+    // HMAC accepts a key of any length.
     let Ok(mut mac) = <M as Mac>::new_from_slice(key) else { return Vec::new() };
     for chunk in message.chunks(CHUNK_BYTES) {
         tick(1 + chunk.len() / 64);
@@ -87,7 +87,7 @@ fn tag<M: Mac + hmac::digest::KeyInit>(key: &[u8], message: &[u8]) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
-/// The same id for the same namespace and name, always (RFC 9562, section 5.5).
+/// Returns an id that is always the same for the same namespace and name (RFC 9562, section 5.5).
 fn uuid_v5(namespace: &Value, name: &Value) -> ValR<Value> {
     let takes = "\"dns\", \"url\", \"oid\", \"x500\" or a UUID as the namespace";
     let namespace = match text("uuid_v5", takes, namespace)? {

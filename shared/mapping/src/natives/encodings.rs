@@ -1,6 +1,6 @@
 //! Texts and bytes in Base64, hexadecimal, URLs and charsets.
 //!
-//! Bytes are the UTF-8 of a string, or what `.body` and the files of a form are: an object with `base64`.
+//! Bytes are the UTF-8 of a string, or an object with `base64`, the form of `.body` and of files in forms.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ use super::arguments::{failed, misfit, nullary, text, unary};
 use crate::meter::{foresee, reserve};
 use crate::value::{Value, described};
 
-/// All but the unreserved characters of RFC 3986.
+/// All characters except the unreserved ones of RFC 3986.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 pub(super) fn functions() -> Vec<Function> {
@@ -40,7 +40,7 @@ pub(super) fn functions() -> Vec<Function> {
     ]
 }
 
-/// The bytes that a value is.
+/// Returns the bytes of a value.
 pub(super) fn bytes_of<'v>(function: &str, value: &'v Value) -> Result<Cow<'v, [u8]>, Error<Value>> {
     if let Some(text) = value.as_str() {
         foresee(text.len());
@@ -52,7 +52,7 @@ pub(super) fn bytes_of<'v>(function: &str, value: &'v Value) -> Result<Cow<'v, [
     }
 }
 
-/// With or without padding; line breaks, which mail puts in, are passed over.
+/// Decodes Base64 with or without padding; line breaks, as in emails, are skipped.
 fn base64_bytes(function: &str, base64: &str) -> Result<Vec<u8>, Error<Value>> {
     foresee(base64.len());
     reserve(2 * base64.len());
@@ -74,7 +74,7 @@ pub(super) fn charset(function: &str, name: &Value) -> Result<Charset, Error<Val
     Charset::named(text(function, "the name of a charset", name)?).map_err(|error| failed(function, error))
 }
 
-/// The Base64 of a text in a charset.
+/// Returns the Base64 of a text in a charset.
 fn to_charset(function: &str, value: &Value, name: &Value) -> ValR<Value> {
     let text = text(function, "a string", value)?;
     let charset = charset(function, name)?;
@@ -85,7 +85,7 @@ fn to_charset(function: &str, value: &Value, name: &Value) -> ValR<Value> {
     encoded(&BASE64, &bytes)
 }
 
-/// The text that Base64, or an object with it, is in a charset.
+/// Decodes Base64, or an object with it, as text in a charset.
 fn from_charset(function: &str, value: &Value, name: &Value) -> ValR<Value> {
     let charset = charset(function, name)?;
     let base64 = value.as_str().or_else(|| value.get("base64").and_then(Value::as_str));
@@ -109,7 +109,7 @@ fn from_base64url(value: &Value) -> ValR<Value> {
     utf8("from_base64url", bytes)
 }
 
-/// With or without padding (RFC 4648, section 6).
+/// Decodes Base32 with or without padding (RFC 4648, section 6).
 fn base32_text(value: &Value) -> ValR<Value> {
     let base32 = text("@base32d", "a string", value)?.trim_end_matches('=');
     foresee(base32.len());
@@ -133,7 +133,7 @@ fn url_encode(value: &Value) -> ValR<Value> {
     Ok(Value::string(utf8_percent_encode(&text, ENCODED).to_string()))
 }
 
-/// A `+` stays one: it is a blank in forms only, see `from_form`.
+/// Decodes percent-encoding. A `+` is unchanged: it is a blank only in forms, see `from_form`.
 fn url_decode(value: &Value) -> ValR<Value> {
     let text = text("url_decode", "a string", value)?;
     foresee(text.len());
@@ -141,7 +141,7 @@ fn url_decode(value: &Value) -> ValR<Value> {
     utf8("url_decode", percent_decode_str(text).collect())
 }
 
-/// As [`url_decode`], of what is encoded throughout: a `%` that begins no byte is an error.
+/// Decodes percent-encoding as [`url_decode`] does, but a `%` that begins no byte is an error.
 fn uri_text(value: &Value) -> ValR<Value> {
     let written = text("@urid", "a string", value)?;
     foresee(written.len());
@@ -153,7 +153,7 @@ fn uri_text(value: &Value) -> ValR<Value> {
     utf8("@urid", percent_decode_str(written).collect())
 }
 
-/// The text of code points. jaq takes negative ones for bytes, of which no text can be made, and jq writes U+FFFD for what is none.
+/// Returns the text of code points. jaq treats negative ones as bytes, which may not be text, and jq writes U+FFFD for invalid ones.
 fn implode(value: &Value) -> ValR<Value> {
     let points = value.as_array().ok_or_else(|| misfit("implode", "an array of code points", value))?;
     foresee(4 * points.len());

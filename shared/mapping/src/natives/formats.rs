@@ -1,4 +1,4 @@
-//! XML, CSV and forms from texts, and as texts.
+//! Conversion between texts and values in XML, CSV and forms.
 
 use forebay_contract::body::CsvFormat;
 use jaq_core::native::v;
@@ -36,7 +36,7 @@ fn from_xml(value: &Value) -> ValR<Value> {
     xml_value(xml).map_err(|error| failed("from_xml", error))
 }
 
-/// `indent`: blanks for a level; `declaration`: whether to begin with `<?xml ...?>`.
+/// `indent`: blanks per level; `declaration`: whether to begin with `<?xml ...?>`.
 fn to_xml(value: &Value, options: &Value) -> ValR<Value> {
     let options = Options::new("to_xml", &["indent", "declaration"], options)?;
     let indent = options.whole("indent", 0..=16)?.map(|blanks| blanks as usize);
@@ -44,7 +44,7 @@ fn to_xml(value: &Value, options: &Value) -> ValR<Value> {
     written("to_xml", write_xml(value, &XmlWrite { declared_charset, indent }))
 }
 
-/// `separator`: one character; `header`: false where the first record is a row like others.
+/// `separator`: one character; `header`: false if the first record is an ordinary row.
 fn from_csv(value: &Value, options: &Value) -> ValR<Value> {
     let options = Options::new("from_csv", &["separator", "header"], options)?;
     let separator = separator("from_csv", &options)?.map(|separator| separator as u8);
@@ -54,7 +54,7 @@ fn from_csv(value: &Value, options: &Value) -> ValR<Value> {
     read_csv(csv.trim_start_matches('\u{feff}'), CsvFormat { separator, has_header }).map_err(|error| failed("from_csv", error))
 }
 
-/// `charset`: that of the bytes which the percent-encoding stands for.
+/// `charset`: that of the percent-encoded bytes.
 fn from_form(value: &Value, options: &Value) -> ValR<Value> {
     let options = Options::new("from_form", &["charset"], options)?;
     let charset = options.get("charset").map(|name| charset("from_form", name)).transpose()?;
@@ -63,7 +63,7 @@ fn from_form(value: &Value, options: &Value) -> ValR<Value> {
     read_form(form.as_bytes(), charset).map_err(|error| failed("from_form", error))
 }
 
-/// `separator`: one character; `header`: whether the names are written; `columns`: which, in this order.
+/// `separator`: one character; `header`: whether the names are written; `columns`: the columns, in this order.
 fn to_csv(value: &Value, options: &Value) -> ValR<Value> {
     let options = Options::new("to_csv", &["separator", "header", "columns"], options)?;
     let separator = separator("to_csv", &options)?.unwrap_or(',');

@@ -1,4 +1,4 @@
-//! The functions that Forebay has on top of jq's, for the work of integrations. All are pure but `uuid`; all answer to the meter.
+//! The functions that Forebay adds to those of jq. All are pure except `uuid`; all call the meter.
 
 mod arguments;
 mod digests;
@@ -15,10 +15,10 @@ use super::program::Metered;
 
 type Function = Filter<RunPtr<Metered>>;
 
-/// Natives whose result is another each time, with their number of arguments.
+/// Natives with a different result each time, with their number of arguments.
 pub(super) const NOT_DETERMINISTIC: &[(&str, usize)] = &[("uuid", 0), ("now", 0)];
 
-/// Name, arguments and code of each.
+/// Returns name, arguments and code of each.
 pub(super) fn functions() -> impl Iterator<Item = Function> {
     let functions =
         [formats::functions(), encodings::functions(), digests::functions(), numbers::functions(), tables::functions(), times::functions()];

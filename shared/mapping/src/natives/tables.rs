@@ -1,4 +1,4 @@
-//! What the functions on tables in tables.jq are built on.
+//! Natives of the table functions in tables.jq.
 
 use std::collections::HashMap;
 
@@ -17,15 +17,15 @@ pub(super) fn functions() -> Vec<Function> {
     ]
 }
 
-/// A text that is the same for all values that are equal.
+/// Returns a text that is the same for all equal values.
 fn key_of(value: &Value) -> Vec<u8> {
     let mut key = Vec::new();
     write_key(value, &mut key);
     key
 }
 
-/// Of an array of `{ key, row }` an array of `{ key, rows }`, in the order in which the keys first come. Keys are the same when they
-/// are equal: `1` and `1.0` are one key, which is shown as it first came.
+/// Converts an array of `{ key, row }` to an array of `{ key, rows }`, in the order of the first occurrence of keys. Equal keys count as
+/// one: `1` and `1.0` are the same key, which is shown in its first form.
 fn grouped_rows(value: &Value) -> ValR<Value> {
     let pairs = value.as_array().ok_or_else(|| misfit("grouped_rows", "an array", value))?;
     let mut groups: Vec<(Value, Vec<Value>)> = Vec::new();

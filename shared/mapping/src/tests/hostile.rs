@@ -1,4 +1,4 @@
-//! Programs that try to stop the process, and a few that do not.
+//! Programs that try to stop the process, and some harmless ones.
 
 use super::*;
 use crate::{metered, tick};
@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use std::time::Instant;
 
-/// Longest that a run may go on past its deadline, in a debug build.
+/// Maximum time that a run may continue after its deadline, in a debug build.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// Runs it as a slow thread does, with less time, and gives the error that it must end in.
+/// Runs a program as a slow thread does, with less time, and returns its error.
 fn stopped(program: &str, memory: usize, stack: usize) -> MappingError {
     let source = program.to_string();
     let limits = Limits { time: Duration::from_millis(700), memory, stack, ..Limits::default() };

@@ -1,4 +1,4 @@
-//! Bodies and values that try to make a reader or a writer of a format hang, recurse or take all memory.
+//! Bodies and values that try to make a reader or a writer of a format hang, recurse or use all memory.
 
 use super::*;
 use crate::body::read_body;
@@ -94,7 +94,7 @@ fn survive(limits: &Limits, stack: usize) {
     }
 }
 
-/// Content-Type, body, and what the error says; empty where the body is only large.
+/// Returns Content-Type, body, and the error text; empty if the body is only large.
 fn bodies() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let attributes: String = (0..200_000).map(|n| format!(" a{n}=''")).collect();
     let part = "--X\r\nContent-Disposition: form-data; name=a\r\n\r\n\r\n";

@@ -1,9 +1,9 @@
-//! Sources that try to stop the compiler, or make what is compiled stop the interpreter.
+//! Sources that try to stop the compiler, or whose compiled form tries to stop the interpreter.
 
 use super::*;
 use std::time::Duration;
 
-/// Compiles, and where it compiles runs on a small stack; neither may stop the process, nor take long.
+/// Compiles a source, and runs it on a small stack if it compiles; neither may stop the process, or take long.
 fn try_it(name: &str, source: String) {
     let (mapping, took) = timed(|| Mapping::compile(&source));
     assert!(took < Duration::from_secs(5), "{name} took {took:?} to compile");

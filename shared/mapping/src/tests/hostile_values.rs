@@ -1,5 +1,5 @@
-//! Programs that make values, paths or closures which could stop the process when they are printed, compared, sorted or dropped.
-//! They may end as they like, but they must end, in time, and by the meter or an error of their own.
+//! Programs that create values, paths or closures which could stop the process when they are printed, compared, sorted or dropped. They may
+//! end in any way, but in time, and by the meter or with their own error.
 
 use super::*;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The functions on top of jq's: formats, times, numbers, digests, encodings, tables.
+//! The functions in addition to those of jq: formats, times, numbers, digests, encodings, tables.
 
 use super::*;
 
@@ -230,7 +230,7 @@ fn a_program_that_can_give_another_result_each_time_says_so() {
     assert!(!Template::compile("a/${ .id }/${ uuid }", Encoding::None).unwrap().is_deterministic());
 }
 
-/// The examples of docs/data.md: lines of tables that end in a program and what it gives.
+/// The examples of docs/data.md: lines of tables that end in a program and its output.
 #[test]
 fn what_the_documentation_shows_is_what_programs_give() {
     let text = include_str!("../../../../docs/data.md");

@@ -1,4 +1,4 @@
-//! What programs give, and what is said when they give nothing.
+//! Outputs of programs, and error texts if there is none.
 
 use super::*;
 
@@ -262,13 +262,13 @@ fn what_touches_the_process_or_the_machine_does_not_exist() {
     ] {
         compile_error(program);
     }
-    // A program may define what it likes.
+    // A program may define any name.
     assert_eq!(run("def env: 1; def input: 2; env + input", "null").as_deref(), Ok("3"));
 }
 
 #[test]
 fn a_program_keeps_only_what_it_uses() {
-    // What the compiling thread allocates this thread frees, so look at the freeing.
+    // The compiling thread allocates and this thread frees the memory, so the freed memory is measured.
     let freed = |program: &str| {
         let mapping = compiled(program);
         let before = forebay_fairness::thread_held();

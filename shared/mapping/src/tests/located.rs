@@ -1,6 +1,6 @@
 use super::*;
 
-/// Column, snippet and value of the error's place, all on line 1.
+/// Returns column, snippet and value of the error's place; all programs have one line.
 fn place(program: &str, input: &str) -> (usize, String, Option<String>) {
     let (program, input) = (program.to_owned(), input.to_owned());
     on_a_mapping_thread(move || {

@@ -28,7 +28,7 @@ fn on_a_stack_of<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Sen
     std::thread::Builder::new().stack_size(bytes).spawn(work).unwrap().join().unwrap()
 }
 
-/// The result of `work`, and the processor time that this thread spent on it.
+/// Returns the result of `work`, and the processor time that this thread spent on it.
 fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     let before = thread_time();
     let result = work();

@@ -1,4 +1,4 @@
-//! Templates: where expressions end, and what is inserted.
+//! Templates: the ends of expressions, and inserted values.
 
 use proptest::prelude::*;
 
@@ -72,12 +72,12 @@ proptest! {
     #[test]
     fn escaped_text_renders_as_itself(text in "[ -~äö$\\{\\}\"\\\\#\n]{0,40}") {
         let escaped = text.replace("${", "$${");
-        // A dollar before an escaped one would itself be taken for the escape's beginning.
+        // A dollar before an escaped one would itself count as the beginning of the escape.
         prop_assume!(!text.contains("$${"));
         prop_assert_eq!(render(&escaped, Encoding::None, "null").unwrap(), text);
     }
 
-    /// A string literal of any text stands in an expression, whatever braces and quotes are in it.
+    /// An expression may contain a string literal of any text, whatever braces and quotes it has.
     #[test]
     fn any_string_literal_stands_in_an_expression(text in "[ -~äö$\\{\\}\"\\\\#\n]{0,40}", before in "[a-z ]{0,5}", after in "[a-z\\} ]{0,5}") {
         let literal = serde_json::to_string(&text).unwrap();
@@ -85,13 +85,13 @@ proptest! {
         prop_assert_eq!(render(&template, Encoding::None, "null").unwrap(), format!("{before}{text}{after}"));
     }
 
-    /// Nothing makes the compiler of templates panic.
+    /// The compiler of templates does not panic on any text.
     #[test]
     fn any_text_compiles_or_is_refused(text in "[ -~$\\{\\}\"\\\\#\n]{0,60}") {
         let _ = Template::compile(&text, Encoding::None);
     }
 
-    /// What is inserted into a path stays one segment.
+    /// A value that is inserted into a path stays one segment.
     #[test]
     fn an_inserted_segment_stays_one(text in "\\PC{1,20}") {
         prop_assume!(text != "." && text != "..");

@@ -1,4 +1,4 @@
-//! Values: JSON in and out, order, and what they share.
+//! Values: JSON in and out, order, and sharing.
 
 use proptest::prelude::*;
 use serde_json::Value as Json;
@@ -113,7 +113,7 @@ fn a_value_as_deep_as_allowed_is_within_the_stack() {
     let small = mapping.clone();
     let work = move || mapping.run(&Value::NULL, &Limits::default()).map(|value| to_json(&value));
     assert_eq!(on_a_mapping_thread(work), Ok(b"7".to_vec()));
-    // On the small stack of a first try it may be too much, and is to be run again then.
+    // On the small stack of a short attempt it may exceed the limit, and is then run again.
     let work = move || small.run(&Value::NULL, &Limits { time: Limits::default().time, ..Limits::inline() });
     assert!(on_a_stack_of(2 * 1024 * 1024, work).err().is_none_or(|error| error.is_limit()));
     let text = format!("{}{}", "[".repeat(1024), "]".repeat(1024));
@@ -142,7 +142,7 @@ fn values_are_built_and_read() {
     is_shared(&compiled("."));
 }
 
-/// Of jaq's and ours, each with inputs of which bytes could be made that are no text.
+/// All functions of jaq and ours, with inputs from which they could make bytes that are not text.
 #[test]
 fn no_function_writes_replacement_characters_for_bytes_that_are_no_text() {
     let inputs = [r#""%ff""#, r#""/w==""#, r#""_w""#, r#""ff""#, r#""ö😀""#, r#"["%ff"]"#, "[-1]", "[-246]", "[55296]", "[1114112]"];
@@ -204,7 +204,7 @@ proptest! {
     #[test]
     fn what_looks_like_json_is_read_as_serde_reads_it(text in "[\\[\\]{}:,\"0-9eE.+\\-atrufalsn\\\\ ]{0,12}") {
         let theirs = serde_json::from_str::<Json>(&text);
-        // A number too large for a float is refused there, and kept here.
+        // A number that is too large for a float is refused there, and accepted here.
         let differs = theirs.as_ref().is_err_and(|error| error.to_string().contains("out of range"));
         prop_assert!(differs || parse_json(text.as_bytes()).is_ok() == theirs.is_ok());
     }
@@ -219,7 +219,7 @@ proptest! {
     }
 }
 
-/// Numbers as the nearest floats: an integral float is written as an integer.
+/// Returns numbers as the nearest floats: an integral float is written as an integer.
 fn as_floats(json: &Json) -> Json {
     match json {
         Json::Number(number) => Json::from(number.as_f64().unwrap()),

@@ -10,7 +10,7 @@ use super::convert::float_of;
 use super::{Array, MEMBER_BYTES, Members, Num, Object, Repr, Text, Value};
 use crate::meter::{reserve, tick};
 
-/// Maximum bits of an integer: about 4000 decimal digits. Beyond, an operation fails, for its cost would grow with the square.
+/// Maximum bits of an integer: about 4000 decimal digits. Larger results fail, since the cost grows quadratically.
 const MAX_INTEGER_BITS: u64 = 13_312;
 
 type Result = ValR<Value>;
@@ -47,12 +47,12 @@ impl Add for Value {
     }
 }
 
-/// How many of the `length` parts of `shared` are copied before it can be changed.
+/// Returns how many of the `length` parts of `shared` are copied before it can be changed.
 fn copied<T>(shared: &Arc<T>, length: usize) -> usize {
     if Arc::strong_count(shared) == 1 { 0 } else { length }
 }
 
-/// Appends in place where nothing else holds the left text, so that building a text piece by piece stays linear.
+/// Appends in place if nothing else holds the left text, so that building a text piece by piece is linear.
 fn joined(mut left: Text, right: &str) -> Text {
     if let Some(text) = left.alone() {
         if text.len() + right.len() > text.capacity() {
@@ -105,19 +105,19 @@ impl Mul for Value {
     }
 }
 
-/// `text` repeated; null for no times, as in jq.
+/// Returns `text` repeated; null for zero times, as in jq.
 fn repeated(text: &str, times: &Num) -> Value {
     let times = float_of(times);
     if times.is_nan() || times <= 0.0 {
         return Value::NULL;
     }
-    // A float above the largest integer becomes the largest; a part of a time counts as one, as in jq.
+    // A float above the largest integer becomes the largest; a fraction counts as one, as in jq.
     let times = (times as usize).max(1);
     reserve(text.len().saturating_mul(times));
     Value::string(text.repeat(times))
 }
 
-/// Deep merge: where both have an object, the two are merged.
+/// Merges deeply: if both values of a member are objects, they are merged.
 fn merged(mut left: Arc<Object>, right: Arc<Object>) -> Arc<Object> {
     reserve((right.members.len() + copied(&left, left.members.len())) * MEMBER_BYTES);
     let object = Arc::make_mut(&mut left);
@@ -158,7 +158,7 @@ impl Div for Value {
         match (self.repr, right.repr) {
             (Repr::Num(left), Repr::Num(right)) => {
                 if float_of(&right) == 0.0 && float_of(&left) != 0.0 && !super::order::is_nan(&left) {
-                    // jq refuses it; jaq gives an infinity, which JSON cannot hold. `0 / 0` stays, as the way to write nan.
+                    // jq refuses it; jaq returns an infinity, which JSON does not have. `0 / 0` stays, as the way to write nan.
                     return misfit_because(Repr::Num(left), Math::Div, Repr::Num(right), "the divisor is zero");
                 }
                 number(left / right)
@@ -207,7 +207,7 @@ impl Neg for Value {
     }
 }
 
-/// Bits of an integer, at least 1; 0 for a number with a fraction.
+/// Returns the bits of an integer, at least 1; 0 for a number with a fraction.
 fn bits(number: &Num) -> u64 {
     match number {
         Num::Int(_) => 64,
@@ -239,7 +239,7 @@ fn misfit_because(left: Repr, operator: Math, right: Repr, reason: &str) -> Resu
     )))
 }
 
-/// The kind of `value` and a short form of it, for messages.
+/// Returns the kind of `value` and a short form of it, for messages.
 pub(crate) fn described(value: &Value) -> String {
     match value.repr {
         Repr::Null => "null".to_string(),

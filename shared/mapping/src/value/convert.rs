@@ -1,4 +1,4 @@
-//! From and to other types.
+//! Conversion between values and other types.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use serde_json::{Number, Value as Json};
 
 use super::{Num, Repr, Value, shortened};
 
-/// Maximum digits of an integer, and most characters of a decimal number, that are read: more has a cost that grows with the square.
+/// Maximum digits of an integer, and maximum characters of a decimal number, that are read: the cost grows quadratically.
 pub(super) const MAX_NUMBER_CHARACTERS: usize = 4000;
 
 impl From<bool> for Value {
@@ -74,8 +74,8 @@ impl From<Range<Value>> for Value {
     }
 }
 
-/// Nesting is kept, numbers are read from their text. Deeper than [`MAX_DEPTH`](crate::MAX_DEPTH) cannot come from
-/// `serde_json`, which stops at 128.
+/// Nesting is kept, and numbers are read from their text. `serde_json` stops at 128 levels, so it cannot be deeper than
+/// [`MAX_DEPTH`](crate::MAX_DEPTH).
 impl From<&Json> for Value {
     fn from(json: &Json) -> Self {
         match json {
@@ -83,7 +83,7 @@ impl From<&Json> for Value {
             Json::Bool(truth) => Value::from(*truth),
             Json::Number(number) => {
                 let text = number.as_str();
-                // One with more digits than are calculated with is kept as it is written.
+                // A number with more digits than arithmetic supports is stored as written.
                 number_from_text(text).unwrap_or_else(|| Value::new(Repr::Num(Num::Dec(Arc::new(text.to_owned())))))
             }
             Json::String(text) => Value::string(text.clone()),
@@ -99,7 +99,7 @@ impl From<Json> for Value {
     }
 }
 
-/// Numbers are those that [`to_json`](crate::to_json) writes, digit by digit; nan becomes null.
+/// Numbers are written as by [`to_json`](crate::to_json), digit by digit; nan becomes null.
 impl From<&Value> for Json {
     fn from(value: &Value) -> Self {
         match &value.repr {
@@ -115,25 +115,26 @@ impl From<&Value> for Json {
 
 fn json_number(number: &Num) -> Json {
     let Some(text) = super::write::number_text(number) else { return Json::Null };
-    // The text is a JSON number as it stands; read as one it would get another exponent (`1e+5` for `1E5`), and `-0` would be 0.
+    // The text is a JSON number; parsing it would change its exponent (`1e+5` for `1E5`) and make `-0` 0.
     Json::Number(Number::from_string_unchecked(text.into_owned()))
 }
 
-/// The float nearest to `number`.
+/// Returns the float nearest to `number`.
 pub(crate) fn float_of(number: &Num) -> f64 {
     match number {
         Num::Int(integer) => *integer as f64,
-        // The text of an integer is always a float's; it becomes infinite where it is too large.
+        // The text of an integer always parses as a float, which is infinite if it is too large.
         Num::BigInt(integer) => integer.to_string().parse().unwrap_or(f64::NAN),
         Num::Float(float) => *float,
         Num::Dec(text) => text.parse().unwrap_or(f64::NAN),
     }
 }
 
-/// A number written as in JSON; leading zeros, a leading `+` and a bare point (`.5`, `5.`) are allowed. `None` where it is no number.
+/// Reads a number in the form of JSON; leading zeros, a leading `+` and a bare point (`.5`, `5.`) are allowed. `None` if it is not a
+/// number.
 ///
-/// An integer is exact. A decimal keeps its digits, so that `19.90` stays `19.90`, and so does what no float can hold (`1e400`) and
-/// the negative zero: only what is calculated with them is rounded.
+/// An integer is exact. A decimal keeps its digits, so that `19.90` stays `19.90`; so do numbers beyond any float (`1e400`) and the
+/// negative zero: only results of arithmetic are rounded.
 pub(crate) fn number_from_text(text: &str) -> Option<Value> {
     if text.len() > MAX_NUMBER_CHARACTERS {
         return None;
@@ -183,13 +184,13 @@ fn split_digits(text: &str) -> (&str, &str) {
 }
 
 impl Value {
-    /// A number without a fraction that fits in a machine word, whichever way it is written (`3`, `3.0`, `3e0`).
+    /// Returns a number without a fraction that fits into a machine word, in any notation (`3`, `3.0`, `3e0`).
     pub(crate) fn whole_number(&self) -> Option<isize> {
         match &self.repr {
             Repr::Num(number @ (Num::Int(_) | Num::BigInt(_))) => number.as_isize(),
             Repr::Num(number) => {
                 let float = float_of(number);
-                // Above 2^53 a float is not sure of its last digit, so it is not taken for an integer.
+                // Above 2^53 the last digit of a float is not exact, so it does not count as an integer.
                 (float.fract() == 0.0 && float.abs() <= 9_007_199_254_740_992.0).then_some(float as isize)
             }
             _ => None,
@@ -197,7 +198,7 @@ impl Value {
     }
 }
 
-/// A short form, for messages; it is cut after a hundred characters or so.
+/// Writes a short form, for messages; it is cut after about a hundred characters.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&shortened(self))

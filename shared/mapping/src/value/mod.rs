@@ -1,9 +1,9 @@
-//! The value that mappings read and make.
+//! The value that mappings read and create.
 //!
-//! It is JSON and nothing else: object keys are strings, strings are UTF-8. Clones are cheap and share; the context of an execution
-//! is built once, and each mapping reads it. The arithmetic of numbers is jaq's (exact integers of any size that matters, decimals
-//! kept as they were written until something is calculated with them); what surrounds it is our own, because each operation must
-//! answer to the meter, and because an array or object must know how deep it is.
+//! It is exactly JSON: object keys are strings, strings are UTF-8. Clones are cheap and share their content: the context of an execution is
+//! created once, and each mapping reads it. The arithmetic of numbers is that of jaq (exact integers of any practical size, decimals
+//! unchanged until they are used in arithmetic). The rest is our own, since each operation must call the meter, and since an array or
+//! object must know its depth.
 
 mod arithmetic;
 mod convert;
@@ -38,8 +38,8 @@ pub(super) type Members = jaq_json::Map<Text, Value>;
 #[derive(Clone, Default)]
 pub struct Value {
     pub(super) repr: Repr,
-    /// How many steps of a path led here while jaq is collecting a path, plus one; 0 otherwise. jaq keeps a path in a list that is
-    /// dropped recursively, so its length must be bounded, and the value is the only thing of ours that goes along with it.
+    /// Number of steps of a path so far while jaq collects a path, plus one; 0 otherwise. jaq stores a path in a list that is dropped
+    /// recursively, so its length must be bounded, and the value is our only object that accompanies it.
     pub(super) steps: u32,
 }
 
@@ -54,7 +54,7 @@ pub(super) enum Repr {
     Obj(Arc<Object>),
 }
 
-/// Bytes that a member of an object takes, about.
+/// Approximate bytes of a member of an object.
 const MEMBER_BYTES: usize = 56;
 
 #[derive(Clone)]
@@ -66,7 +66,7 @@ pub(super) struct Array {
 
 #[derive(Clone)]
 pub(super) struct Object {
-    /// As for an array.
+    /// See the depth of an array.
     pub(super) depth: u32,
     pub(super) members: Members,
 }
@@ -79,22 +79,22 @@ impl Value {
         Value { repr, steps: 0 }
     }
 
-    /// A string.
+    /// Creates a string.
     pub fn string(text: impl Into<String>) -> Self {
         Value::new(Repr::Str(Text::new(text)))
     }
 
-    /// An array of `items`.
+    /// Creates an array of `items`.
     pub fn array(items: impl IntoIterator<Item = Value>) -> Self {
         items.into_iter().collect()
     }
 
-    /// An object of `members`, in their order; of two with the same name, the last holds.
+    /// Creates an object of `members`, in their order; of two with the same name, the last counts.
     pub fn object<K: Into<String>>(members: impl IntoIterator<Item = (K, Value)>) -> Self {
         Value::from_members(members.into_iter().map(|(name, value)| (Text::new(name), value)).collect())
     }
 
-    /// As [`Value::object`], of names that other objects share.
+    /// Creates an object whose names are shared with other objects.
     pub(crate) fn object_sharing(members: impl IntoIterator<Item = (Text, Value)>) -> Self {
         Value::from_members(members.into_iter().collect())
     }
@@ -114,7 +114,7 @@ impl Value {
         matches!(self.repr, Repr::Null)
     }
 
-    /// The truth of a boolean.
+    /// Returns the value of a boolean.
     pub fn as_bool(&self) -> Option<bool> {
         match self.repr {
             Repr::Bool(truth) => Some(truth),
@@ -122,12 +122,12 @@ impl Value {
         }
     }
 
-    /// True for every value but `null` and `false`: how jq's `if` and `select` see it.
+    /// True for every value except `null` and `false`, as in `if` and `select` of jq.
     pub fn is_truthy(&self) -> bool {
         !matches!(self.repr, Repr::Null | Repr::Bool(false))
     }
 
-    /// The text of a string.
+    /// Returns the text of a string.
     pub fn as_str(&self) -> Option<&str> {
         match &self.repr {
             Repr::Str(text) => Some(text),
@@ -135,7 +135,7 @@ impl Value {
         }
     }
 
-    /// What a string, number or boolean is as text; `None` for the others.
+    /// Returns a string, number or boolean as text; `None` for other kinds.
     pub(crate) fn scalar_text(&self) -> Option<Cow<'_, str>> {
         match &self.repr {
             Repr::Str(text) => Some(Cow::Borrowed(text)),
@@ -144,17 +144,17 @@ impl Value {
         }
     }
 
-    /// A number without a fraction that fits in 64 bits.
+    /// Returns a number without a fraction that fits into 64 bits.
     pub fn as_i64(&self) -> Option<i64> {
         self.whole_number().and_then(|number| i64::try_from(number).ok())
     }
 
-    /// True for a number that was calculated, or read as a float: its last digits are not sure.
+    /// True for a number that was computed, or read as a float: its last digits may be inexact.
     pub(super) fn is_float(&self) -> bool {
         matches!(self.repr, Repr::Num(Num::Float(_)))
     }
 
-    /// A number, rounded to the nearest that 64 bits of floating point hold.
+    /// Returns a number, rounded to the nearest 64-bit float.
     pub fn as_f64(&self) -> Option<f64> {
         match &self.repr {
             Repr::Num(number) => Some(convert::float_of(number)),
@@ -162,7 +162,7 @@ impl Value {
         }
     }
 
-    /// The items of an array.
+    /// Returns the items of an array.
     pub fn as_array(&self) -> Option<&[Value]> {
         match &self.repr {
             Repr::Arr(array) => Some(&array.items),
@@ -170,7 +170,7 @@ impl Value {
         }
     }
 
-    /// The member `name` of an object.
+    /// Returns the member `name` of an object.
     pub fn get(&self, name: &str) -> Option<&Value> {
         match &self.repr {
             Repr::Obj(object) => object.members.get(name),
@@ -178,7 +178,7 @@ impl Value {
         }
     }
 
-    /// The members of an object, in order; `None` when this is no object.
+    /// Returns the members of an object, in order; `None` if it is not an object.
     pub fn entries(&self) -> Option<impl ExactSizeIterator<Item = (&str, &Value)>> {
         match &self.repr {
             Repr::Obj(object) => Some(object.members.iter().map(|(name, value)| (&**name, value))),
@@ -186,7 +186,7 @@ impl Value {
         }
     }
 
-    /// `null`, `boolean`, `number`, `string`, `array` or `object`.
+    /// Returns `null`, `boolean`, `number`, `string`, `array` or `object`.
     pub fn kind(&self) -> &'static str {
         match self.repr {
             Repr::Null => "null",
@@ -198,8 +198,8 @@ impl Value {
         }
     }
 
-    /// Levels of arrays and objects: 0 for a scalar. Never less than the true depth; it may be more after something deep was taken
-    /// out.
+    /// Returns the levels of arrays and objects: 0 for a scalar. It is an upper bound: it may exceed the true depth after a deep part was
+    /// removed.
     pub(super) fn depth(&self) -> u32 {
         match &self.repr {
             Repr::Arr(array) => array.depth,
@@ -208,7 +208,7 @@ impl Value {
         }
     }
 
-    /// This value, one step of a path further than `from`.
+    /// Returns this value, one step of a path further than `from`.
     #[inline]
     pub(super) fn stepped(mut self, from: u32) -> Self {
         if from > 0 {
@@ -221,13 +221,13 @@ impl Value {
     }
 }
 
-/// The depth of an array or object of `children`. Gives up the run, by the meter, where that is too much.
+/// Returns the depth of an array or object of `children`. Stops the run, by the meter, if that is too deep.
 pub(super) fn depth_over<'v>(children: impl Iterator<Item = &'v Value> + Clone) -> u32 {
     let depth = children.clone().map(Value::depth).max().unwrap_or(0) + 1;
     if depth <= MAX_DEPTH { depth } else { exact_depth_over(children) }
 }
 
-/// The kept depths are upper bounds: before giving up, count.
+/// The stored depths are upper bounds: they are counted exactly before the run is stopped.
 #[cold]
 fn exact_depth_over<'v>(children: impl Iterator<Item = &'v Value>) -> u32 {
     let depth = children.map(|child| exact_depth(child, 1)).max().unwrap_or(0) + 1;
@@ -252,7 +252,7 @@ fn exact_depth(value: &Value, level: u32) -> u32 {
 impl FromIterator<Value> for Value {
     fn from_iter<I: IntoIterator<Item = Value>>(values: I) -> Self {
         let values = values.into_iter();
-        // The lower bound comes from iterators of our own or of jaq; it is a hint, not a promise, so it is not reserved blindly.
+        // The lower bound comes from our iterators or those of jaq; it is a hint, so it is not reserved without a limit.
         let mut items: Vec<Value> = Vec::with_capacity(values.size_hint().0.min(64));
         let mut depth = 0;
         for value in values {

@@ -1,6 +1,6 @@
 //! Equality and order: jq's order over all values (null, false, true, numbers, strings, arrays, objects).
 //!
-//! jaq's would walk a value without ever asking the meter, and a value of 60 shared levels has 2^60 leaves.
+//! The order of jaq would visit a value without the meter, and a value of 60 shared levels has 2^60 leaves.
 
 use std::cmp::Ordering;
 
@@ -34,7 +34,7 @@ impl PartialEq for Value {
     }
 }
 
-/// `nan == nan` is false, as in jq; Rust asks for `Eq` where it asks for `Ord`, and nothing here builds on it.
+/// `nan == nan` is false, as in jq; Rust requires `Eq` for `Ord`, but nothing depends on it.
 impl Eq for Value {}
 
 impl PartialOrd for Value {
@@ -75,8 +75,9 @@ pub(crate) fn is_nan(number: &Num) -> bool {
     matches!(number, Num::Float(float) if float.is_nan())
 }
 
-/// By value, to the last digit: `1.0` and `1.00` are equal, `0.1` and the float of `0.05 + 0.05` too, and two long decimals that one
-/// float stands for are not. nan is less than every other number and, unlike in jq, not less than itself: a sort needs a total order.
+/// Compares by value, to the last digit: `1.0` and `1.00` are equal, and so are `0.1` and the float of `0.05 + 0.05`; two long decimals
+/// with the same nearest float are not. nan is less than every other number and, unlike in jq, not less than itself: a sort needs a total
+/// order.
 fn compare_numbers(left: &Num, right: &Num) -> Ordering {
     if let (Num::Int(left), Num::Int(right)) = (left, right) {
         return left.cmp(right);
@@ -87,13 +88,13 @@ fn compare_numbers(left: &Num, right: &Num) -> Ordering {
         (false, true) => Ordering::Greater,
         (false, false) => {
             let nearest = float_of(left).partial_cmp(&float_of(right)).unwrap_or(Ordering::Equal);
-            // Rounding to a float keeps the order, so that only what is rounded to the same one is compared digit by digit.
+            // Rounding to a float keeps the order, so only numbers with the same nearest float are compared digit by digit.
             nearest.then_with(|| compare_digits(left, right))
         }
     }
 }
 
-/// Of numbers that are the same when rounded to a float.
+/// Compares numbers with the same nearest float.
 fn compare_digits(left: &Num, right: &Num) -> Ordering {
     match (left, right) {
         (Num::Float(_), Num::Float(_)) => Ordering::Equal,
@@ -103,11 +104,11 @@ fn compare_digits(left: &Num, right: &Num) -> Ordering {
     }
 }
 
-/// The digits of a number as it is written, less the zeros at both ends.
+/// The digits of a number as written, without the zeros at both ends.
 struct Digits {
     is_negative: bool,
     digits: Vec<u8>,
-    /// How many digits stand before the point, or fewer than none: the number is `0.digits` times ten to the power of it.
+    /// Number of digits before the point, or a negative number: the number is `0.digits` times ten to the power of it.
     point: i64,
 }
 
@@ -116,7 +117,7 @@ impl Digits {
         let text = number_text(number).unwrap_or_default();
         tick(text.len() / BYTES_PER_TICK);
         let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((&text, "0"));
-        // More than 18 digits are no exponent that another number of practice has.
+        // An exponent of more than 18 digits is beyond every practical number.
         let limit = if exponent.starts_with('-') { i64::MIN / 2 } else { i64::MAX / 2 };
         let exponent = exponent.parse::<i64>().unwrap_or(limit).clamp(i64::MIN / 2, i64::MAX / 2);
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -149,8 +150,8 @@ impl Digits {
     }
 }
 
-/// Appends `value` to `out` in a form that is the same for all values that are equal (`1.0` and `1.00`, objects with their members in
-/// another order), for a look-up in a table.
+/// Appends `value` to `out` in a form that is the same for all equal values (`1.0` and `1.00`, objects with their members in another
+/// order), for a look-up in a table.
 pub(crate) fn write_key(value: &Value, out: &mut Vec<u8>) {
     tick(1);
     match &value.repr {
@@ -182,12 +183,12 @@ pub(crate) fn write_key(value: &Value, out: &mut Vec<u8>) {
         Repr::Null | Repr::Bool(_) | Repr::Num(_) => out.extend_from_slice(&to_json(value)),
     }
     if out.len() * 2 > out.capacity() && out.capacity() > 1 << 16 {
-        // A doubling is near: ask before it happens.
+        // The text is about to double: ask the meter before.
         reserve(out.capacity() * 2);
     }
 }
 
-/// First by the sorted names, then by the values in the order of the names.
+/// Compares first the sorted names, then the values in the order of the names.
 fn compare_objects(left: &Members, right: &Members) -> Ordering {
     let (left, right) = (sorted(left), sorted(right));
     let names = left.iter().map(|(name, _)| *name).cmp(right.iter().map(|(name, _)| *name));

@@ -1,7 +1,7 @@
-//! What jaq asks of a value: indexing, iteration, slices, updates.
+//! The operations of jaq on a value: indexing, iteration, slices, updates.
 //!
-//! Where jaq and jq differ, this follows jq: null may be updated (`null | .a.b = 1`), an array is padded with nulls (`[] | .[3] = 1`),
-//! removing a member keeps the order of the others, and an object's keys are strings.
+//! If jaq and jq differ, it follows jq: null may be updated (`null | .a.b = 1`), an array is padded with nulls (`[] | .[3] = 1`), removing
+//! a member keeps the order of the others, and an object's keys are strings.
 
 use std::sync::Arc;
 
@@ -134,7 +134,7 @@ impl jaq_core::ValT for Value {
     }
 }
 
-/// The items of an array one by one: moved out where nothing else holds the array, so that they can be changed in place.
+/// The items of an array one by one: moved if nothing else holds the array, so that they can be changed in place.
 pub(super) enum Items {
     Own(std::vec::IntoIter<Value>),
     Shared { array: Arc<Array>, next: usize },
@@ -172,7 +172,7 @@ impl Iterator for Items {
     }
 }
 
-/// The members of an object one by one, as [`Items`].
+/// The members of an object one by one, as in [`Items`].
 pub(super) enum Pairs {
     Own(<Members as IntoIterator>::IntoIter),
     Shared { object: Arc<Object>, next: usize },
@@ -210,7 +210,7 @@ impl Iterator for Pairs {
     }
 }
 
-/// Where `index` points in something of `length`; negative counts from the end. `None` before the start, and for nan.
+/// Returns the position of `index` in a sequence of `length`; a negative one counts from the end. `None` before the start, and for nan.
 pub(super) fn position(index: f64, length: usize) -> Option<usize> {
     if index.is_nan() {
         None
@@ -221,7 +221,7 @@ pub(super) fn position(index: f64, length: usize) -> Option<usize> {
     }
 }
 
-/// Start and end of a slice, within the length; the start is never after the end.
+/// Returns start and end of a slice, within the length; the start is never after the end.
 pub(crate) fn bounds(range: Range<&Value>, length: impl FnOnce() -> usize) -> Result<(usize, usize), Error<Value>> {
     let bound = |bound: Option<&Value>| match bound {
         None => Ok(None),
@@ -238,7 +238,7 @@ pub(crate) fn bounds(range: Range<&Value>, length: impl FnOnce() -> usize) -> Re
     Ok((start, end.max(start)))
 }
 
-/// As [`bounds`], in characters, given back in bytes.
+/// Returns start and end of a slice in characters, converted to bytes.
 pub(super) fn character_bounds(text: &str, range: Range<&Value>) -> Result<(usize, usize), Error<Value>> {
     tick(text.len() / 64);
     let (start, end) = bounds(range, || if text.is_ascii() { text.len() } else { text.chars().count() })?;
@@ -251,7 +251,7 @@ pub(super) fn character_bounds(text: &str, range: Range<&Value>) -> Result<(usiz
     Ok((start_byte, end_byte))
 }
 
-/// Where `part` begins in `items`.
+/// Returns the positions of `part` in `items`.
 pub(crate) fn positions_of(items: &[Value], part: &[Value]) -> Value {
     if part.is_empty() {
         return Value::NULL;
@@ -287,7 +287,7 @@ impl jaq_std::ValT for Value {
         matches!(self.repr, Repr::Str(_))
     }
 
-    /// Whoever asks is about to work on all of it, and most make a copy.
+    /// The caller is about to use all of it, and usually makes a copy.
     fn as_bytes(&self) -> Option<&[u8]> {
         let text = self.as_str()?;
         if text.len() > 256 {
@@ -300,7 +300,7 @@ impl jaq_std::ValT for Value {
         Self::from_utf8_bytes(part.to_vec())
     }
 
-    /// Called with UTF-8 only: the natives of jaq that make other bytes are left out of the library, and a test runs all that are not.
+    /// Called with UTF-8 only: natives of jaq that create other bytes are left out of the library, and a test runs all others.
     fn from_utf8_bytes(bytes: impl AsRef<[u8]> + Send + 'static) -> Self {
         Value::string(String::from_utf8_lossy(bytes.as_ref()))
     }

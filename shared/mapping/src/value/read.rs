@@ -1,4 +1,4 @@
-//! JSON text to values: RFC 8259, strictly, with a bound on depth.
+//! Reads JSON text as values: RFC 8259, strictly, with a limit of depth.
 
 use super::convert::{MAX_NUMBER_CHARACTERS, number_from_text};
 use super::write::CHUNK_BYTES;
@@ -6,21 +6,21 @@ use super::{Members, Text, Value};
 use crate::limits::MAX_DEPTH;
 use crate::meter::{reserve, tick};
 
-/// Why a text is not JSON that can be read.
+/// The reason for which a text is not JSON.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message} at byte {offset}")]
 pub struct ParseError {
-    /// Where, in bytes from the start.
+    /// The place, in bytes from the start.
     pub offset: usize,
-    /// What was wrong there.
+    /// The problem.
     pub message: String,
 }
 
 /// Reads one JSON value from UTF-8 `text`.
 ///
 /// # Errors
-/// Not JSON, not UTF-8, deeper than [`MAX_DEPTH`], or a number of more than 4000 characters. Of two members with the same name the
-/// last holds. A byte order mark at the start is allowed for.
+/// Text that is not JSON or not UTF-8, is deeper than [`MAX_DEPTH`], or has a number of more than 4000 characters. Of two members with the
+/// same name the last counts. A byte order mark at the start is skipped.
 pub fn parse_json(text: &[u8]) -> Result<Value, ParseError> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let text = std::str::from_utf8(text)
@@ -28,7 +28,7 @@ pub fn parse_json(text: &[u8]) -> Result<Value, ParseError> {
     parse_text(text)
 }
 
-/// As [`parse_json`].
+/// Reads one JSON value, see [`parse_json`].
 pub(crate) fn parse_text(text: &str) -> Result<Value, ParseError> {
     let mut reader = Reader { text, at: 0 };
     reader.skip_space();
@@ -42,7 +42,7 @@ pub(crate) fn parse_text(text: &str) -> Result<Value, ParseError> {
 
 struct Reader<'t> {
     text: &'t str,
-    /// Offset of the next byte; always on a character's boundary when a text is cut out.
+    /// Offset of the next byte; always at the boundary of a character when a text is cut out.
     at: usize,
 }
 
@@ -129,7 +129,7 @@ impl<'t> Reader<'t> {
             match bytes.get(self.at) {
                 Some(b'"') => {
                     self.at += 1;
-                    // The usual case has no escapes, and is allocated once.
+                    // A text without escapes, the common case, is allocated once.
                     return Ok(if out.is_empty() { plain.to_string() } else { out + plain });
                 }
                 Some(b'\\') => {
@@ -165,7 +165,7 @@ impl<'t> Reader<'t> {
         Ok(character)
     }
 
-    /// After `\u`. jq makes U+FFFD of half a surrogate pair; here nothing is changed without a word.
+    /// Reads the code after `\u`. jq writes U+FFFD for half a surrogate pair; here it is an error.
     fn unicode(&mut self) -> Result<char> {
         let start = self.at - 2;
         let first = self.hex()?;
@@ -236,7 +236,7 @@ impl<'t> Reader<'t> {
             self.at += 1;
             return Ok(Value::from_members(Members::default()));
         }
-        // Collected first, for a map that grows hashes its names again and again.
+        // Collected first, since a map that grows would hash its names repeatedly.
         let mut pairs = Vec::with_capacity(8);
         loop {
             if self.peek() != Some(b'"') {

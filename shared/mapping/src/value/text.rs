@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// A string, and the name of a member. It hashes and compares as its text does, so that a member is found by any `&str`.
+/// A string, or the name of a member. It hashes and compares like its text, so that a member can be found by any `&str`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Text(Arc<String>);
 
@@ -13,7 +13,7 @@ impl Text {
         Text(Arc::new(text.into()))
     }
 
-    /// The text itself, to be changed in place, where nothing else holds it.
+    /// Returns the text for a change in place, if nothing else holds it.
     pub(crate) fn alone(&mut self) -> Option<&mut String> {
         Arc::get_mut(&mut self.0)
     }

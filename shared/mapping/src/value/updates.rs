@@ -1,6 +1,6 @@
-//! Updates along a path: `|=`, `=`, `+=` and `del` come here, one level of a value at a time.
+//! Updates along a path: `|=`, `=`, `+=` and `del`, one level of a value at a time.
 //!
-//! What `f` gives first takes the place of what was there; where it gives nothing, the place itself goes.
+//! The first output of `f` replaces the value; if there is none, the place is removed.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::{Array, MEMBER_BYTES, Members, Object, Repr, Text, Value, depth_over,
 use crate::limits::MAX_DEPTH;
 use crate::meter::{reserve, tick};
 
-/// Each item or member.
+/// Updates each item or member.
 pub(super) fn all<'a, I: Iterator<Item = ValX<'a, Value>>>(value: Value, opt: Opt, f: impl Fn(Value) -> I) -> ValX<'a, Value> {
     match value.repr {
         Repr::Arr(array) => Items::of(array).flat_map(f).collect(),
@@ -32,7 +32,7 @@ pub(super) fn all<'a, I: Iterator<Item = ValX<'a, Value>>>(value: Value, opt: Op
     }
 }
 
-/// The item or member at `index`. Null becomes what has such an index.
+/// Updates the item or member at `index`. Null becomes an array or object with such an index.
 pub(super) fn one<'a, I: Iterator<Item = ValX<'a, Value>>>(
     value: Value,
     index: &Value,
@@ -52,7 +52,7 @@ pub(super) fn one<'a, I: Iterator<Item = ValX<'a, Value>>>(
     }
 }
 
-/// A slice.
+/// Updates a slice.
 pub(super) fn part<'a, I: Iterator<Item = ValX<'a, Value>>>(
     value: Value,
     range: Range<&Value>,

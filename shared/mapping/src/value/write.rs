@@ -1,4 +1,4 @@
-//! Values as JSON text.
+//! Writes values as JSON text.
 
 use std::borrow::Cow;
 
@@ -6,24 +6,23 @@ use super::order::is_nan;
 use super::{Num, Repr, Value};
 use crate::meter::{reserve, tick};
 
-/// Longest text of a value in a message, in bytes, about.
+/// Maximum bytes of a value in a message, approximately.
 const SHORTENED_BYTES: usize = 120;
 
-/// Bytes of a string that are written, or read, between two looks at the meter.
+/// Bytes of a string that are written, or read, between two checks of the meter.
 pub(super) const CHUNK_BYTES: usize = 4096;
 
-/// `value` as compact JSON in UTF-8.
+/// Returns `value` as compact JSON in UTF-8.
 ///
-/// It is always valid JSON: nan is written as `null` and the infinities as the largest float, as jq does. A float without a fraction
-/// is written as an integer up to 1e17, as in jq: `10 / 2` is `5`. A number with which nothing was calculated has the digits that it
-/// was read with.
+/// It is always valid JSON: nan is written as `null` and the infinities as the largest float, as in jq. A float without a fraction is
+/// written as an integer up to 1e17, as in jq: `10 / 2` is `5`. A number that was not used in arithmetic keeps its digits.
 pub fn to_json(value: &Value) -> Vec<u8> {
     let mut out = Vec::with_capacity(128);
     write(value, &mut out, usize::MAX);
     out
 }
 
-/// What `tostring` gives: a string as it is, everything else as JSON.
+/// Returns the result of `tostring`: a string unchanged, everything else as JSON.
 pub(crate) fn text_of(value: &Value) -> String {
     match value.as_str() {
         Some(text) => text.to_string(),
@@ -31,7 +30,7 @@ pub(crate) fn text_of(value: &Value) -> String {
     }
 }
 
-/// The beginning of `value` as JSON, for messages: a value may be large, and a shared value enormous.
+/// Returns the beginning of `value` as JSON, for messages: a value may be large, and a shared value enormous.
 pub(crate) fn shortened(value: &Value) -> String {
     let mut out = Vec::new();
     if write(value, &mut out, SHORTENED_BYTES) {
@@ -42,7 +41,7 @@ pub(crate) fn shortened(value: &Value) -> String {
     format!("{}...", &text[..end])
 }
 
-/// Writes `value`, and stops soon after `most` bytes. False when it was cut off.
+/// Writes `value`, and stops soon after `most` bytes. Returns false if it was cut.
 fn write(value: &Value, out: &mut Vec<u8>, most: usize) -> bool {
     tick(1);
     match &value.repr {
@@ -81,7 +80,7 @@ fn write(value: &Value, out: &mut Vec<u8>, most: usize) -> bool {
         }
     }
     if out.len() * 2 > out.capacity() && out.capacity() > 1 << 16 {
-        // A doubling is near: ask before it happens.
+        // The text is about to double: ask the meter before.
         reserve(out.capacity() * 2);
     }
     true
@@ -140,7 +139,7 @@ fn write_number(number: &Num, out: &mut Vec<u8>) {
     }
 }
 
-/// `number` as it is written in JSON; `None` for nan, which is written as null.
+/// Returns `number` in the form of JSON; `None` for nan, which is written as null.
 pub(super) fn number_text(number: &Num) -> Option<Cow<'_, str>> {
     Some(match number {
         Num::Dec(text) => Cow::Borrowed(text),
@@ -158,12 +157,12 @@ pub(super) fn number_text(number: &Num) -> Option<Cow<'_, str>> {
     })
 }
 
-/// `float` as JSON can hold it; `None` for nan.
+/// Returns `float` as JSON can represent it; `None` for nan.
 fn finite(float: f64) -> Option<f64> {
     if float.is_nan() { None } else { Some(float.clamp(f64::MIN, f64::MAX)) }
 }
 
-/// Bytes of `value` as JSON, without the text being made; it answers to the meter and stops past `most`.
+/// Returns the bytes of `value` as JSON, without creating the text; it calls the meter and stops beyond `most`.
 pub(crate) fn json_size(value: &Value, most: usize) -> usize {
     tick(1);
     match &value.repr {

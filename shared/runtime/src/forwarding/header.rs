@@ -64,7 +64,7 @@ fn hop(node: &str) -> Hop {
     bare().or_else(in_brackets).or_else(with_port).map_or(Hop::Hidden, |address| Hop::Address(address.to_canonical()))
 }
 
-/// Nothing, or `:` and a port, which may be obfuscated.
+/// Returns true for no text, and for `:` and a port, which may be obfuscated.
 fn is_port(text: &str) -> bool {
     let Some(port) = text.strip_prefix(':') else { return text.is_empty() };
     !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
@@ -92,7 +92,7 @@ impl Scanner<'_> {
                     // `by` and extensions.
                     _ => {}
                 }
-                // With two values it is not known which one counts.
+                // Of two values, none counts.
                 if seen.contains(&name) {
                     return None;
                 }

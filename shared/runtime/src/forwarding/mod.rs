@@ -1,7 +1,8 @@
 //! The client of a request behind proxies: its address, and the scheme and host that it used.
 //!
 //! Anybody can write `Forwarded` and `X-Forwarded-*`. They count only as far as each hop that has added to them is a proxy of
-//! [`TrustedProxies`], read from the hop that is connected to this process towards the client. The first hop that is not trusted is the client.
+//! [`TrustedProxies`], read from the hop that is connected to this process towards the client. The first hop that is not trusted is the
+//! client.
 
 mod header;
 #[cfg(test)]
@@ -51,11 +52,11 @@ impl TrustedProxies {
         self.0.iter().any(|network| network.contains(&address))
     }
 
-    /// The client of a request. `peer`: the other end of the connection; `is_tls`: whether that is encrypted; `values`: the values of a header
-    /// of the request, by its name in lower case, in their order.
+    /// The client of a request. `peer`: the other end of the connection; `is_tls`: whether that is encrypted; `values`: the values of a
+    /// header of the request, by its name in lower case, in their order.
     ///
-    /// Where `Forwarded` and `X-Forwarded-For` both are there and disagree, one of them was written by the client and not by the proxy, which
-    /// one cannot be known: then the proxy itself counts as the client.
+    /// Where `Forwarded` and `X-Forwarded-For` both are there and disagree, one of them was written by the client and not by the proxy,
+    /// which one cannot be known: then the proxy itself counts as the client.
     pub fn client<'h>(&self, peer: Option<IpAddr>, is_tls: bool, values: impl Fn(&'static str) -> Vec<&'h [u8]>) -> Client {
         let address = peer.map(|peer| peer.to_canonical());
         let direct = Client { address, is_https: is_tls, host: None };
@@ -87,8 +88,8 @@ impl TrustedProxies {
         Client { address: Some(address), is_https: is_https(&proto, is_tls), host: nearest.and_then(|element| element.host.clone()) }
     }
 
-    /// Goes from the connected proxy towards the client, past every hop that is trusted: the client's address, and the index of the last hop
-    /// that was read. `hops`: the nearest to this process first.
+    /// Goes from the connected proxy towards the client, past every hop that is trusted: the client's address, and the index of the last
+    /// hop that was read. `hops`: the nearest to this process first.
     fn walk(&self, peer: IpAddr, hops: impl Iterator<Item = Hop>) -> (IpAddr, Option<usize>) {
         let (mut current, mut read) = (peer, None);
         for (index, hop) in hops.take(MAX_HOPS).enumerate() {

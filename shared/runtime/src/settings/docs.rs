@@ -1,4 +1,4 @@
-//! The table of settings: one line a setting, from which flags, `--help` and the reader's defaults all come.
+//! The table of settings: one line for each, which gives the flags, `--help` and the defaults of the reader.
 
 use std::fmt;
 
@@ -7,11 +7,11 @@ use self::SettingDefault::{Computed, Text, Unset};
 /// The default of a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SettingDefault {
-    /// This text, read exactly as if it had been given.
+    /// This text, read as if it had been given.
     Text(&'static str),
-    /// Worked out when the process starts; the text says from what.
+    /// Computed when the process starts; the text names the source.
     Computed(&'static str),
-    /// Nothing: the feature is off.
+    /// None: the feature is off.
     Unset,
 }
 
@@ -38,7 +38,7 @@ pub struct SettingDoc {
     pub default: SettingDefault,
     /// One line of help, without a full stop at its end.
     pub help: &'static str,
-    /// The value must not be shown, neither in an error nor by `--help` from the environment.
+    /// True if neither an error nor `--help` may show the value.
     pub secret: bool,
     /// The setting that names a file with the value; `None`: the setting is no secret.
     pub file: Option<FileSource>,
@@ -61,7 +61,7 @@ impl SettingDoc {
         [Some(self.env), self.file.map(|file| file.env), self.former.map(|former| former.env)].into_iter().flatten()
     }
 
-    /// Returns the same setting under its former name, to speak of a value that was given by that name.
+    /// Returns the same setting under its former name, for messages about a value that was given by that name.
     pub(super) fn under(&self, former: FormerName) -> Self {
         Self { env: former.env, flag: former.flag, ..*self }
     }
@@ -86,7 +86,7 @@ const fn setting(
     SettingDoc { env, flag, value_name, default, help, secret: false, file: None, former: None }
 }
 
-/// Not to be shown; `env` and `flag` name a file that holds it.
+/// A secret; `env` and `flag` name a file that holds it.
 const fn secret(doc: SettingDoc, env: &'static str, flag: &'static str) -> SettingDoc {
     SettingDoc { secret: true, file: Some(FileSource { env, flag }), ..doc }
 }
@@ -107,7 +107,7 @@ macro_rules! settings_table {
 
 #[rustfmt::skip]
 settings_table! {
-    // URLs are secret here because they may carry a password, which a broken URL does not show where to cut.
+    // URLs are secrets here because they may carry a password, and in a broken URL the place of the password is not known.
     AMQP_URL = secret(setting("FOREBAY_AMQP_URL", "amqp-url", "URL", Text("amqp://guest:guest@127.0.0.1:5672/%2f"), "RabbitMQ to use, amqp:// or amqps://, with several hosts divided by commas where it is a cluster; SSL_CERT_FILE names authorities to trust that the machine does not"), "FOREBAY_AMQP_URL_FILE", "amqp-url-file");
     DATABASE_URL = secret(setting("FOREBAY_DATABASE_URL", "database-url", "URL", Text("postgres://postgres@127.0.0.1:5432/forebay"), "PostgreSQL database to use; ?sslmode=verify-full and sslrootcert, sslcert, sslkey as for psql"), "FOREBAY_DATABASE_URL_FILE", "database-url-file");
     HTTP_LISTEN = setting("FOREBAY_HTTP_LISTEN", "http-listen", "IP:PORT", Text("127.0.0.1:8080"), "address of the ingress; port 0 takes any free port");

@@ -10,26 +10,29 @@ mod names;
 mod reader;
 mod redacted_url;
 mod size;
+mod trace_url;
 
 use std::net::SocketAddr;
+use std::num::{NonZeroU8, NonZeroU16};
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use docs::{FileSource, FormerName, SETTINGS, SettingDefault, SettingDoc};
 pub use error::{SettingProblem, SettingsError};
-pub use forebay_contract::Secret;
+pub use forebay_contract::{BrokerUrls, EncryptionKeys, PrivateAddresses, Secret};
+pub use log_filter::LogFilter;
 pub use names::{UnknownVariable, unknown_variables};
-pub use redacted_url::RedactedUrl;
+pub use redacted_url::{HttpUrl, RedactedUrl};
 pub use size::{format_bytes, parse_bytes};
+pub use trace_url::TraceUrl;
 
 use crate::forwarding::TrustedProxies;
+use forebay_contract::PrivateAddressesError;
+use forebay_contract::definition::MAX_BODY_BYTES;
 use reader::Reader;
 
-pub use reader::DeprecatedName;
+pub use reader::{DeprecatedName, environment};
 
-/// The broker refuses a message over 16 MiB (RabbitMQ 4.x); 128 KiB below it are kept free, the most that a header
-/// frame may have, so that a body at the limit is never refused because of what travels with it.
-pub const BODY_BYTES_LIMIT: u64 = (16 << 20) - (128 << 10);
 /// Lower bound of [`Settings::worker_memory`], in bytes: one execution may take as much.
 const MIN_MEMORY: u64 = 64 << 20;
 
@@ -39,12 +42,12 @@ pub const MAX_EXECUTION_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 const AN_HOUR: Duration = Duration::from_secs(3600);
 const TEN_YEARS: Duration = Duration::from_secs(3650 * 86_400);
 
-/// All settings of a process, valid as they are.
+/// All settings of a process, as valid types.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Settings {
-    /// RabbitMQ, one node or several; read by [`forebay_contract::read_broker_urls`].
-    pub amqp_url: RedactedUrl,
+    /// RabbitMQ, one node or several.
+    pub amqp_url: BrokerUrls,
     /// PostgreSQL; scheme `postgres` or `postgresql`.
     pub database_url: RedactedUrl,
     /// The address of the ingress; port 0 is any free port.
@@ -52,30 +55,29 @@ pub struct Settings {
     /// The address of the console and its API.
     pub console_listen: SocketAddr,
     /// The URL by which people reach the console; `None`: its address.
-    pub console_url: Option<RedactedUrl>,
+    pub console_url: Option<HttpUrl>,
     /// The URL by which callers reach the ingress; `None`: its address.
-    pub ingress_url: Option<RedactedUrl>,
+    pub ingress_url: Option<HttpUrl>,
     /// The URL by which the console reaches the ingress; `None`: that of callers.
-    pub ingress_internal_url: Option<RedactedUrl>,
-    /// The URL that shows a trace, with `{trace}` for its id.
-    pub trace_url: Option<String>,
+    pub ingress_internal_url: Option<HttpUrl>,
+    /// The URL that shows a trace.
+    pub trace_url: Option<TraceUrl>,
     /// Single sign-on to the console.
     pub oidc: Option<Oidc>,
     /// The address of the management port: health and metrics.
     pub management_listen: SocketAddr,
-    /// Stands before every queue name; `[A-Za-z0-9._-]{0,64}`.
+    /// Prefix of every queue name; `[A-Za-z0-9._-]{0,64}`.
     pub queue_prefix: String,
-    /// Encrypts what is stored secretly: one key, or several with commas between them, of which the first encrypts.
-    pub secret_key: Option<Secret>,
-    /// Proxies whose headers say who calls.
+    /// The keys that encrypt stored secrets.
+    pub secret_key: Option<EncryptionKeys>,
+    /// Proxies whose headers name the caller.
     pub trusted_proxies: TrustedProxies,
-    /// Callers of an ingress without a valid key cannot tell names that do not exist from names that need a key.
+    /// True if callers of an ingress without a valid key get the same answer for names that do not exist and names that need a key.
     pub hides_names: bool,
-    /// Private addresses that steps may reach: `deny`, `allow` or a list of networks. On a machine of one's own, which listens on
-    /// loopback only, all of them; else none.
-    pub private_addresses: String,
+    /// Private addresses that steps and alerts may reach.
+    pub private_addresses: PrivateAddresses,
     /// Executions of the shared queues that a worker runs at the same time, calls and work each; 1 to 10000.
-    pub worker_concurrency: usize,
+    pub worker_concurrency: u16,
     /// Bytes that a worker may hold before executions that hold many of them wait for others to end.
     pub worker_memory: usize,
     /// True if a worker reads messages without a proof of the installation.
@@ -83,9 +85,9 @@ pub struct Settings {
     /// Name of this process among the others; 1 to 128 visible ASCII characters.
     pub worker_name: String,
     /// Number of shared queues of each kind; 1 to 64.
-    pub shared_queue_count: u16,
+    pub shared_queue_count: NonZeroU16,
     /// Broker channels that publish; 1 to 32.
-    pub publisher_channels: usize,
+    pub publisher_channels: NonZeroU8,
     /// Admitted and unanswered calls of one ingress process; 1 to 1000000.
     pub max_in_flight: usize,
     /// Messages in one queue.
@@ -94,7 +96,7 @@ pub struct Settings {
     pub queue_max_bytes: u64,
     /// Timeout of the broker's confirm.
     pub confirm_timeout: Duration,
-    /// Upper bound of any definition's `body.max_bytes`; at most [`BODY_BYTES_LIMIT`].
+    /// Upper bound of any definition's `body.max_bytes`; at most [`MAX_BODY_BYTES`].
     pub max_body_bytes: usize,
     /// Integrations of one tenant; 1 to 1000000.
     pub max_integrations: usize,
@@ -108,7 +110,7 @@ pub struct Settings {
     pub header_timeout: Duration,
     /// Time for a caller to send a request's body.
     pub body_timeout: Duration,
-    /// Time to finish what is running after a signal to stop.
+    /// Time to finish running work after a signal to stop.
     pub drain_timeout: Duration,
     /// Time that an ingress goes on accepting calls after a signal to stop, as a part of the drain timeout; `None`: the default of what
     /// the process runs.
@@ -119,12 +121,12 @@ pub struct Settings {
     pub tls: Option<TlsFiles>,
     /// Threads that serve HTTP; 1 to 1024.
     pub http_workers: usize,
-    /// Filter of the log, in the form of `tracing_subscriber::EnvFilter`; known to parse.
-    pub log: String,
+    /// Filter of the log.
+    pub log: LogFilter,
     /// Form of the log.
     pub log_format: LogFormat,
-    /// Collector that gets traces over OTLP HTTP; scheme `http` or `https`.
-    pub otlp_endpoint: Option<RedactedUrl>,
+    /// Collector that gets traces over OTLP HTTP.
+    pub otlp_endpoint: Option<HttpUrl>,
     /// Service name in traces, instead of the one a process gives itself.
     pub otel_service_name: Option<String>,
     /// Time that the history of executions is kept.
@@ -137,7 +139,7 @@ pub struct Settings {
     pub deprecated_names: Vec<DeprecatedName>,
 }
 
-/// PEM files for TLS. They are opened by whoever listens, not when the settings are read.
+/// PEM files for TLS. The server opens them when it starts to listen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {
     /// The certificate chain.
@@ -149,11 +151,11 @@ pub struct TlsFiles {
 /// A provider of OpenID Connect.
 #[derive(Debug, Clone)]
 pub struct Oidc {
-    /// Its issuer; scheme `http` or `https`.
-    pub issuer: RedactedUrl,
-    /// The id of the console there.
+    /// Its issuer.
+    pub issuer: HttpUrl,
+    /// The id of the console at the provider.
     pub client_id: String,
-    /// The console's secret there.
+    /// The secret of the console at the provider.
     pub client_secret: Option<Secret>,
     /// The name that people read.
     pub name: String,
@@ -168,16 +170,8 @@ pub enum LogFormat {
     Json,
 }
 
-/// The environment as a source. A value that is not UTF-8 is taken with replacement characters, so that it is refused
-/// by its setting and not mistaken for absent.
-#[must_use]
-pub fn environment(name: &str) -> Option<String> {
-    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
-}
-
 impl Settings {
-    /// Reads every setting from `source`, which is asked by the name of the environment variable. An empty value
-    /// counts as not given.
+    /// Reads every setting from `source`, by the name of its environment variable. An empty value counts as not given.
     ///
     /// # Errors
     /// All settings that cannot be used, at once.
@@ -192,20 +186,20 @@ impl Settings {
     }
 }
 
-/// Reads first and builds afterwards, so that the problems of all settings are found.
+/// Reads all settings before it builds, so that the problems of all settings are found.
 fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
-    let amqp_url = reader.broker_urls(&docs::AMQP_URL);
-    let database_url = reader.url(&docs::DATABASE_URL, &["postgres", "postgresql"]);
+    let amqp_url = reader.value(&docs::AMQP_URL, str::parse);
+    let database_url = reader.value(&docs::DATABASE_URL, |text| RedactedUrl::parse(text, &["postgres", "postgresql"]));
     let http_listen = reader.address(&docs::HTTP_LISTEN);
     let console_listen = reader.address(&docs::CONSOLE_LISTEN);
-    let console_url = reader.url(&docs::CONSOLE_URL, &["http", "https"]);
-    let ingress_url = reader.url(&docs::INGRESS_URL, &["http", "https"]);
-    let ingress_internal_url = reader.url(&docs::INGRESS_INTERNAL_URL, &["http", "https"]);
-    let trace_url = reader.value(&docs::TRACE_URL, names::trace_url);
+    let console_url = reader.value(&docs::CONSOLE_URL, HttpUrl::parse);
+    let ingress_url = reader.value(&docs::INGRESS_URL, HttpUrl::parse);
+    let ingress_internal_url = reader.value(&docs::INGRESS_INTERNAL_URL, HttpUrl::parse);
+    let trace_url = reader.value(&docs::TRACE_URL, TraceUrl::parse);
     let oidc = read_oidc(reader);
     let management_listen = reader.address(&docs::MANAGEMENT_LISTEN);
     let queue_prefix = reader.value(&docs::QUEUE_PREFIX, names::queue_prefix).unwrap_or_default();
-    let secret_key = reader.value(&docs::SECRET_KEY, |text| Ok(Secret::new(text)));
+    let secret_key = reader.value(&docs::SECRET_KEY, str::parse);
     let trusted_proxies = reader.value(&docs::TRUSTED_PROXIES, TrustedProxies::parse);
     let hides_names = reader.value(&docs::UNKNOWN_NAMES, |text| match text {
         "tell" => Ok(false),
@@ -220,13 +214,13 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
         _ => Err("write refuse or accept".to_owned()),
     });
     let worker_name = reader.value(&docs::WORKER_NAME, names::worker_name);
-    let shared_queue_count = reader.number(&docs::SHARED_QUEUES, 1..=64);
-    let publisher_channels = reader.number(&docs::PUBLISHER_CHANNELS, 1..=32);
+    let shared_queue_count = reader.count(&docs::SHARED_QUEUES, 64);
+    let publisher_channels = reader.count(&docs::PUBLISHER_CHANNELS, 32);
     let max_in_flight = reader.number(&docs::MAX_IN_FLIGHT, 1..=1_000_000);
     let queue_max_length = reader.number(&docs::QUEUE_MAX_LENGTH, 1..=1_000_000_000);
     let queue_max_bytes = reader.bytes(&docs::QUEUE_MAX_BYTES, 1..=1 << 50);
     let confirm_timeout = reader.duration(&docs::CONFIRM_TIMEOUT, AN_HOUR);
-    let max_body_bytes = reader.bytes(&docs::MAX_BODY_BYTES, 1..=BODY_BYTES_LIMIT);
+    let max_body_bytes = reader.bytes(&docs::MAX_BODY_BYTES, 1..=MAX_BODY_BYTES as u64);
     let max_integrations = reader.number(&docs::MAX_INTEGRATIONS, 1..=1_000_000);
     let max_keys = reader.number(&docs::MAX_KEYS, 1..=1_000_000);
     let max_connections = reader.number(&docs::MAX_CONNECTIONS, 1..=1_000_000);
@@ -238,15 +232,16 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Settings> {
     let execution_timeout = reader.duration(&docs::EXECUTION_TIMEOUT, MAX_EXECUTION_TIMEOUT);
     let tls = read_tls(reader);
     let http_workers = reader.number(&docs::HTTP_WORKERS, 1..=1024);
-    let log = reader.value(&docs::LOG, log_filter::check);
+    let log = reader.value(&docs::LOG, LogFilter::parse);
     let log_format = reader.value(&docs::LOG_FORMAT, |text| match text {
         "text" => Ok(LogFormat::Text),
         "json" => Ok(LogFormat::Json),
         _ => Err("write text or json".to_owned()),
     });
-    let otlp_endpoint = reader.url(&docs::OTLP_ENDPOINT, &["http", "https"]);
+    let otlp_endpoint = reader.value(&docs::OTLP_ENDPOINT, HttpUrl::parse);
     let otel_service_name = reader.any(&docs::OTEL_SERVICE_NAME);
-    let private_addresses = reader.any(&docs::PRIVATE_ADDRESSES);
+    let private_addresses =
+        reader.value(&docs::PRIVATE_ADDRESSES, |text| text.parse().map_err(|error: PrivateAddressesError| error.to_string()));
     let retention = reader.duration(&docs::RETENTION, TEN_YEARS);
     let audit_retention = reader.duration(&docs::AUDIT_RETENTION, TEN_YEARS);
     let alert_interval = reader.duration(&docs::ALERT_INTERVAL, AN_HOUR);
@@ -317,7 +312,7 @@ fn read_tls(reader: &mut Reader<'_>) -> Option<TlsFiles> {
 
 fn read_oidc(reader: &mut Reader<'_>) -> Option<Oidc> {
     let has_issuer = reader.given(&docs::OIDC_ISSUER).is_some();
-    let issuer = reader.url(&docs::OIDC_ISSUER, &["http", "https"]);
+    let issuer = reader.value(&docs::OIDC_ISSUER, HttpUrl::parse);
     let client_id = reader.given(&docs::OIDC_CLIENT_ID);
     let client_secret = reader.value(&docs::OIDC_CLIENT_SECRET, |text| Ok(Secret::new(text)));
     let name = reader.any(&docs::OIDC_NAME).unwrap_or_default();
@@ -327,7 +322,7 @@ fn read_oidc(reader: &mut Reader<'_>) -> Option<Oidc> {
             reader.problem(&docs::OIDC_ISSUER, &issuer.to_string(), "set FOREBAY_OIDC_CLIENT_ID too, or neither of them");
             None
         }
-        // A broken issuer has its own problem already.
+        // The problem of the issuer is in the list already.
         (None, Some(_)) if has_issuer => None,
         (None, Some(client_id)) => {
             reader.problem(&docs::OIDC_CLIENT_ID, &client_id, "set FOREBAY_OIDC_ISSUER too, or neither of them");

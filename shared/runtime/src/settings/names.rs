@@ -1,4 +1,4 @@
-//! Names: of this process, of queues, and of variables that are no setting.
+//! Names of this process, of queues, and of variables that are no setting.
 
 use super::docs::{SETTINGS, SettingDoc};
 
@@ -31,15 +31,6 @@ fn nearest_setting(name: &str) -> Option<&'static str> {
     (distance <= 3).then_some(nearest)
 }
 
-/// The address of a trace, with `{trace}` for its id.
-pub(super) fn trace_url(text: &str) -> Result<String, String> {
-    let is_address = text.starts_with("http://") || text.starts_with("https://");
-    match is_address && text.contains("{trace}") {
-        true => Ok(text.to_owned()),
-        false => Err("write an address with {trace} in it, such as https://jaeger.example/trace/{trace}".to_owned()),
-    }
-}
-
 pub(super) fn queue_prefix(text: &str) -> Result<String, String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if text.len() > 64 || !text.chars().all(allowed) {
@@ -55,9 +46,10 @@ pub(super) fn worker_name(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// `<hostname>-<pid>`. The pid alone repeats across containers, the hostname across processes of one machine.
+/// Returns `<hostname>-<pid>`: the pid alone repeats across containers, the hostname across processes of one machine.
 pub(super) fn default_worker_name() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| super::environment("HOSTNAME")).unwrap_or_default();
+    let host =
+        std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| super::reader::environment("HOSTNAME")).unwrap_or_default();
     let host: String = host.trim().chars().filter(char::is_ascii_graphic).take(100).collect();
     let host = if host.is_empty() { "forebay" } else { &host };
     format!("{host}-{}", std::process::id())

@@ -1,6 +1,7 @@
-//! Reads single settings from a source and remembers what was wrong with each.
+//! Reads single settings from a source and collects the problems.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -8,10 +9,9 @@ use forebay_contract::{format_duration, parse_duration};
 
 use super::docs::{FormerName, SettingDefault, SettingDoc};
 use super::error::SettingProblem;
-use super::redacted_url::RedactedUrl;
 use super::size::{format_bytes, parse_bytes};
 
-/// Bytes of a file that holds a secret.
+/// Maximum bytes of a file that holds a secret.
 const MAX_SECRET_BYTES: usize = 64 * 1024;
 
 pub(super) struct Reader<'a> {
@@ -29,6 +29,13 @@ pub struct DeprecatedName {
     pub env: &'static str,
     /// The flag to use instead, without its dashes.
     pub flag: &'static str,
+}
+
+/// Returns a variable of the environment. A value that is not UTF-8 has replacement characters, so that its setting refuses it and it does
+/// not count as absent.
+#[must_use]
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 
 impl<'a> Reader<'a> {
@@ -49,8 +56,8 @@ impl<'a> Reader<'a> {
         self.problems.push(SettingProblem::new(doc, value, reason));
     }
 
-    /// The given value, or the content of the named file. An empty value counts as not given: compose files and charts write `NAME=` for
-    /// "unset".
+    /// Returns the given value, or the content of the named file. An empty value counts as not given: compose files and charts write
+    /// `NAME=` for "unset".
     pub(super) fn given(&mut self, doc: &SettingDoc) -> Option<String> {
         let value = self.text_by_either_name(doc);
         let Some((file, path)) = doc.file.and_then(|file| Some((file, self.text(file.env)?))) else { return value };
@@ -68,7 +75,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The value of the variable, or of the former one. Both with different values are a problem: one of them is a mistake.
+    /// Returns the value of the variable, or of the former one. Two different values are a problem: one of them is a mistake.
     fn text_by_either_name(&mut self, doc: &SettingDoc) -> Option<String> {
         let value = self.text(doc.env);
         let Some((former, old)) = doc.former.and_then(|former| Some((former, self.text(former.env)?))) else { return value };
@@ -81,7 +88,7 @@ impl<'a> Reader<'a> {
         Some(old)
     }
 
-    /// The setting under the name by which it was given, for a problem of its value.
+    /// Returns the setting under the name by which it was given, for a problem of its value.
     fn as_given(&self, doc: &SettingDoc) -> SettingDoc {
         match doc.former {
             Some(former) if self.text(doc.env).is_none() && self.text(former.env).is_some() => doc.under(former),
@@ -98,7 +105,7 @@ impl<'a> Reader<'a> {
         let problems = self.problems.len();
         let given = self.given(doc);
         if self.problems.len() > problems {
-            // Said already; the default was not meant.
+            // The problem is in the list already, and the default was not meant.
             return None;
         }
         let text = given.or_else(|| match doc.default {
@@ -135,6 +142,18 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Reads a whole number from 1 to `max`.
+    pub(super) fn count<T>(&mut self, doc: &SettingDoc, max: u64) -> Option<T>
+    where
+        T: TryFrom<NonZeroU64>,
+    {
+        self.value(doc, |text| {
+            let meant = || format!("write a whole number from 1 to {max}");
+            let number = text.parse::<NonZeroU64>().ok().filter(|number| number.get() <= max).ok_or_else(meant)?;
+            T::try_from(number).map_err(|_| meant())
+        })
+    }
+
     pub(super) fn bytes<T>(&mut self, doc: &SettingDoc, range: RangeInclusive<u64>) -> Option<T>
     where
         T: TryFrom<u64>,
@@ -149,7 +168,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// A duration above zero and at most `max`.
+    /// Reads a duration above zero and at most `max`.
     pub(super) fn duration(&mut self, doc: &SettingDoc, max: Duration) -> Option<Duration> {
         self.value(doc, |text| {
             let duration = parse_duration(text).map_err(|error| error.to_string())?;
@@ -160,7 +179,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// As [`Reader::duration`], but 0s means none.
+    /// Reads as [`Reader::duration`], but accepts 0s.
     pub(super) fn duration_or_none(&mut self, doc: &SettingDoc, max: Duration) -> Option<Duration> {
         self.value(doc, |text| {
             let duration = parse_duration(text).map_err(|error| error.to_string())?;
@@ -171,25 +190,13 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// The text of a setting, whatever it is.
+    /// Reads any text.
     pub(super) fn any(&mut self, doc: &SettingDoc) -> Option<String> {
         self.value(doc, |text| Ok(text.to_owned()))
     }
-
-    pub(super) fn url(&mut self, doc: &SettingDoc, schemes: &[&str]) -> Option<RedactedUrl> {
-        self.value(doc, |text| RedactedUrl::parse(text, schemes))
-    }
-
-    /// The broker's nodes: read as it will be connected to, so that nothing else is found wrong later.
-    pub(super) fn broker_urls(&mut self, doc: &SettingDoc) -> Option<RedactedUrl> {
-        self.value(doc, |text| {
-            forebay_contract::read_broker_urls(text)?;
-            RedactedUrl::parse(text, &["amqp", "amqps"])
-        })
-    }
 }
 
-/// The text of a file, less the line break at its end. Never part of a problem.
+/// Returns the text of a file without the line break at its end. It is never part of a problem.
 fn read_secret(path: &str) -> Result<String, String> {
     let text = std::fs::read(path).map_err(|error| format!("cannot be read: {error}"))?;
     if text.len() > MAX_SECRET_BYTES {

@@ -1,4 +1,4 @@
-//! URLs that may carry a password, which must not reach a log.
+//! URLs that may carry a password, which must not be in a log.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use std::fmt;
 pub struct RedactedUrl(String);
 
 impl RedactedUrl {
-    /// Takes a URL whose scheme is one of `schemes` and that names something after `://`.
+    /// Reads a URL whose scheme is one of `schemes` and that has a text after `://`.
     ///
     /// # Errors
     /// The expected form, without the text itself: a broken URL cannot be redacted safely.
@@ -29,16 +29,58 @@ impl RedactedUrl {
         Ok(Self(text.to_owned()))
     }
 
-    /// The URL with its password, for the client that connects.
+    /// Returns the URL with its password, for the client that connects.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
+}
 
-    /// The scheme in lower case, such as `amqps`.
+/// A URL of HTTP or HTTPS with a host, which may carry a password: Debug and Display write `***` in its place.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HttpUrl(RedactedUrl);
+
+impl HttpUrl {
+    /// Reads a URL with the scheme `http` or `https` and a host.
+    ///
+    /// # Errors
+    /// The problem and the expected form, without the text itself.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let url = RedactedUrl::parse(text, &["http", "https"])?;
+        match reqwest::Url::parse(text) {
+            Ok(_) => Ok(Self(url)),
+            Err(error) => Err(format!("{error}: write http://HOST:PORT or https://HOST:PORT, with a path where there is one")),
+        }
+    }
+
+    /// Returns the URL as it was given, with its password.
     #[must_use]
-    pub fn scheme(&self) -> String {
-        self.0.split(':').next().unwrap_or_default().to_ascii_lowercase()
+    pub fn expose(&self) -> &str {
+        self.0.expose()
+    }
+
+    /// Returns the URL without a slash at its end, for paths that are added.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        self.0.expose().trim_end_matches('/')
+    }
+
+    /// Returns true if the scheme is `https`.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.0.expose().split(':').next().is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"))
+    }
+}
+
+impl fmt::Display for HttpUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for HttpUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
     }
 }
 
@@ -101,6 +143,18 @@ mod tests {
             assert_eq!(url.to_string(), shown);
             assert_eq!(format!("{url:?}"), shown);
             assert_eq!(url.expose(), text);
+        }
+    }
+
+    #[test]
+    fn a_url_of_http_has_a_host_and_a_port_that_can_be_one() {
+        let url = HttpUrl::parse("HTTPS://me:hunter2@forebay.example/base//").unwrap();
+        assert!(url.is_https() && !HttpUrl::parse("http://h").unwrap().is_https());
+        assert_eq!(url.base(), "HTTPS://me:hunter2@forebay.example/base");
+        assert_eq!(format!("{url} {url:?}"), "HTTPS://me:***@forebay.example/base// HTTPS://me:***@forebay.example/base//");
+        for text in ["http://me:hunter2@h:99999", "http://", "https://me:hunter2@:80", "ftp://me:hunter2@h", "http://[::hunter2"] {
+            let error = HttpUrl::parse(text).unwrap_err();
+            assert!(error.contains("http") && !error.contains("hunter2"), "{text}: {error}");
         }
     }
 

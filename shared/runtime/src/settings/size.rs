@@ -1,4 +1,4 @@
-//! Sizes as people write them: `1048576`, `64KiB`, `512MiB`, `1GiB`, `10MB`.
+//! Sizes in the form that people write: `1048576`, `64KiB`, `512MiB`, `1GiB`, `10MB`.
 
 /// Units with their bytes; the largest first, so that writing picks the shortest exact form.
 const BINARY: [(&str, u64); 4] = [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
@@ -22,7 +22,7 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
     number.checked_mul(*factor).ok_or_else(meant)
 }
 
-/// Writes a size in the form that [`parse_bytes`] reads, with the largest binary unit that is exact.
+/// Returns a size in the form that [`parse_bytes`] reads, with the largest binary unit that is exact.
 #[must_use]
 pub fn format_bytes(bytes: u64) -> String {
     let exact = BINARY.iter().find(|(_, factor)| bytes >= *factor && bytes.is_multiple_of(*factor));

@@ -1,4 +1,4 @@
-//! Spans to a collector: OTLP over HTTP with protobuf, in batches.
+//! The exporter of spans: OTLP over HTTP with protobuf, in batches.
 
 use std::time::Duration;
 
@@ -7,17 +7,17 @@ use opentelemetry_otlp::{SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 
-use super::TelemetryError;
-use crate::settings::RedactedUrl;
+use super::error::TelemetryError;
+use crate::settings::HttpUrl;
 
-/// One request to the collector may take this long.
+/// Timeout of one request to the collector.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-pub(super) fn provider(endpoint: &RedactedUrl, service_name: &str, instance: &str) -> Result<SdkTracerProvider, TelemetryError> {
+pub(super) fn provider(endpoint: &HttpUrl, service_name: &str, instance: &str) -> Result<SdkTracerProvider, TelemetryError> {
     let exporter = SpanExporter::builder()
         .with_http()
         .with_http_client(client(endpoint)?)
-        .with_endpoint(traces_url(endpoint.expose()))
+        .with_endpoint(traces_url(endpoint))
         .build()
         .map_err(TelemetryError::Exporter)?;
     let resource = Resource::builder()
@@ -28,14 +28,14 @@ pub(super) fn provider(endpoint: &RedactedUrl, service_name: &str, instance: &st
     Ok(SdkTracerProvider::builder().with_resource(resource).with_batch_exporter(exporter).build())
 }
 
-/// The batches are sent from a thread of the SDK that has no tokio runtime, hence the blocking client. It must be made
-/// outside of a runtime too, hence the thread.
-fn client(endpoint: &RedactedUrl) -> Result<reqwest::blocking::Client, TelemetryError> {
-    let secure = endpoint.scheme() == "https";
-    // The process has one provider of TLS; whoever is first installs it.
+/// Returns a blocking client, since a thread of the SDK without a tokio runtime sends the batches. It must be built outside of a runtime
+/// too, hence the thread.
+fn client(endpoint: &HttpUrl) -> Result<reqwest::blocking::Client, TelemetryError> {
+    let secure = endpoint.is_https();
+    // The process has one provider of TLS; the first user installs it.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let made = std::thread::spawn(move || {
-        // A redirect turns a POST into a GET in most clients: the traces would be lost, and nobody would know.
+        // A redirect turns a POST into a GET in most clients: the traces would be lost without an error.
         let builder = reqwest::blocking::Client::builder().timeout(REQUEST_TIMEOUT).redirect(reqwest::redirect::Policy::none());
         // Plain HTTP must not need the CA certificates of the system: a minimal container has none.
         let builder = if secure { builder } else { builder.tls_certs_only([]) };
@@ -48,9 +48,9 @@ fn client(endpoint: &RedactedUrl) -> Result<reqwest::blocking::Client, Telemetry
     }
 }
 
-/// The variable names the collector; the specification adds the path of the signal.
-fn traces_url(endpoint: &str) -> String {
-    format!("{}/v1/traces", endpoint.trim_end_matches('/'))
+/// Returns the address for traces: the setting names the collector, and the specification adds the path of the signal.
+fn traces_url(endpoint: &HttpUrl) -> String {
+    format!("{}/v1/traces", endpoint.base())
 }
 
 #[cfg(test)]
@@ -61,7 +61,7 @@ mod tests {
     fn a_collector_that_redirects_gets_no_second_request_and_its_status_is_told() {
         use std::io::{Read, Write};
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let endpoint = HttpUrl::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
         let collector = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
             let read = stream.read(&mut [0; 4096]).unwrap();
@@ -69,7 +69,7 @@ mod tests {
             // Until the client closes the connection.
             (read > 0, stream.read(&mut [0; 4096]).unwrap())
         });
-        let client = client(&RedactedUrl::parse(&endpoint, &["http"]).unwrap()).unwrap();
+        let client = client(&endpoint).unwrap();
         let status = client.post(traces_url(&endpoint)).send().unwrap().status();
         drop(client);
         assert_eq!((status.as_u16(), collector.join().unwrap()), (302, (true, 0)));
@@ -77,7 +77,8 @@ mod tests {
 
     #[test]
     fn the_path_of_the_signal_is_added_to_the_endpoint() {
-        assert_eq!(traces_url("http://c:4318"), "http://c:4318/v1/traces");
-        assert_eq!(traces_url("http://c:4318/otlp/"), "http://c:4318/otlp/v1/traces");
+        let url_of = |endpoint| traces_url(&HttpUrl::parse(endpoint).unwrap());
+        assert_eq!(url_of("http://c:4318"), "http://c:4318/v1/traces");
+        assert_eq!(url_of("http://c:4318/otlp/"), "http://c:4318/otlp/v1/traces");
     }
 }

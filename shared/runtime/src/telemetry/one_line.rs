@@ -1,4 +1,4 @@
-//! One event is one line: a line break in a field must not begin a line that looks like another event.
+//! Events of one line: a line break in a field must not begin a line that looks like another event.
 
 use std::io::{self, Write};
 use tracing_subscriber::fmt::MakeWriter;
@@ -28,8 +28,8 @@ impl Write for Event {
     }
 }
 
-/// The event with every line break and control character within it escaped as in Rust. The one at its end stays, and so does what begins a
-/// colour (ESC), which the formatter itself writes and removes from fields.
+/// Returns the event with every line break and control character within it escaped as in Rust. The line break at its end stays, and so does
+/// the beginning of a colour (ESC), which the formatter itself writes and removes from fields.
 fn one_line(event: &[u8]) -> Vec<u8> {
     let (text, end) = event.strip_suffix(b"\n").map_or((event, &b""[..]), |text| (text, b"\n"));
     let mut line = Vec::with_capacity(event.len());

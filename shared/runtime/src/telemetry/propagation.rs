@@ -10,12 +10,10 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use super::tracing_enabled;
-
 const TRACEPARENT: &str = "traceparent";
 const TRACESTATE: &str = "tracestate";
 
-/// The context of a caller's headers. Absent or malformed ones give an empty context, which starts a new trace.
+/// Returns the context of a caller's headers. Absent or malformed headers give an empty context, which starts a new trace.
 #[must_use]
 pub fn continue_from(traceparent: Option<&str>, tracestate: Option<&str>) -> Context {
     if traceparent.is_none() {
@@ -25,10 +23,9 @@ pub fn continue_from(traceparent: Option<&str>, tracestate: Option<&str>) -> Con
     TraceContextPropagator::new().extract_with_context(&Context::new(), &headers)
 }
 
-/// Makes `parent` the parent of a span that has not been entered yet. Nothing without an exporter or with an empty
-/// context.
+/// Makes `parent` the parent of a span that is exported and has not been entered yet. Does nothing with an empty context.
 pub fn set_parent(span: &Span, parent: &Context) {
-    if !tracing_enabled() || !parent.has_active_span() {
+    if !parent.has_active_span() {
         return;
     }
     if let Err(error) = span.set_parent(parent.clone()) {
@@ -36,26 +33,19 @@ pub fn set_parent(span: &Span, parent: &Context) {
     }
 }
 
-/// Puts `context` around `work`, so that [`current_traceparent`] finds it there and a first span has it as parent.
-/// Needed when there is no exporter; right as well when there is one.
+/// Runs `work` in `context`, so that [`current_traceparent`] finds it and a first span has it as parent, with or without an exporter.
 pub fn in_context<F: Future>(context: Context, work: F) -> WithContext<F> {
     work.with_context(context)
 }
 
-/// `traceparent` and `tracestate` for what goes out now: to the broker, to a remote system. `None` when there is no
-/// trace.
+/// Returns `traceparent` and `tracestate` for a message or request that is sent now; `None`: there is no trace.
 #[must_use]
 pub fn current_traceparent() -> Option<(String, Option<String>)> {
-    if tracing_enabled() {
-        let of_span = traceparent_of(&Span::current().context());
-        if of_span.is_some() {
-            return of_span;
-        }
-    }
-    traceparent_of(&Context::current())
+    // Without an exporter, a span has no context.
+    traceparent_of(&Span::current().context()).or_else(|| traceparent_of(&Context::current()))
 }
 
-/// `traceparent` and `tracestate` of a context; `None` when it holds no trace.
+/// Returns `traceparent` and `tracestate` of a context; `None`: it has no trace.
 #[must_use]
 pub fn traceparent_of(context: &Context) -> Option<(String, Option<String>)> {
     if !context.has_active_span() {

@@ -4,7 +4,7 @@
 use crate::database::pool::Store;
 use crate::error::StoreError;
 use crate::seal::SecretKeys;
-use forebay_contract::Secret;
+use forebay_contract::{EncryptionKeys, Secret};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 use uuid::Uuid;
@@ -50,6 +50,6 @@ impl Store {
 /// The digest differs from the one by which a session or a token is stored.
 fn keys(credential: &Secret) -> Result<SecretKeys, StoreError> {
     let key = Sha256::new().chain_update("forebay flash ").chain_update(credential.expose()).finalize();
-    let text = Secret::new(data_encoding::HEXLOWER.encode(&key));
-    SecretKeys::parse(&text).map_err(|reason| StoreError::Invalid { what: "the credential", reason })
+    let keys: Result<EncryptionKeys, String> = data_encoding::HEXLOWER.encode(&key).parse();
+    keys.map(|keys| SecretKeys::from(&keys)).map_err(|reason| StoreError::Invalid { what: "the credential", reason })
 }

@@ -12,9 +12,8 @@ use crate::database::row::read_name;
 use crate::database::timestamp::Timestamp;
 use crate::error::{StoreError, is_unique_violation};
 use deadpool_postgres::GenericClient;
-use forebay_contract::{Name, UnixMicros};
+use forebay_contract::{Name, Secret, UnixMicros};
 use serde_json::{Value, json};
-use std::fmt;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
@@ -30,7 +29,7 @@ const PASTED: std::ops::RangeInclusive<usize> = 16..=512;
 const MAX_LABEL_LENGTH: usize = 200;
 
 /// A key to create.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct NewKey {
     /// The tenant that it belongs to.
     pub tenant: Name,
@@ -39,7 +38,7 @@ pub struct NewKey {
     /// The integrations that it opens, by name.
     pub integrations: Vec<Name>,
     /// A key that exists elsewhere already; `None`: one is generated.
-    pub value: Option<String>,
+    pub value: Option<Secret>,
     /// The time at which it ends; `None`: when it is deleted.
     pub expires_at: Option<UnixMicros>,
     /// True if it is a signing key: callers do not send it, they sign their calls with it.
@@ -48,33 +47,13 @@ pub struct NewKey {
     pub reads_all_outcomes: bool,
 }
 
-impl fmt::Debug for NewKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let NewKey { tenant, label, integrations, value: _, expires_at, signs, reads_all_outcomes } = self;
-        f.debug_struct("NewKey")
-            .field("tenant", tenant)
-            .field("label", label)
-            .field("integrations", integrations)
-            .field("expires_at", expires_at)
-            .field("signs", signs)
-            .field("reads_all_outcomes", reads_all_outcomes)
-            .finish_non_exhaustive()
-    }
-}
-
 /// A key that was created: the only time that its text is seen.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct CreatedKey {
     /// Its id, to change or delete it.
     pub id: Uuid,
     /// The key that callers send, or sign with.
-    pub key: String,
-}
-
-impl fmt::Debug for CreatedKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CreatedKey").field("id", &self.id).finish_non_exhaustive()
-    }
+    pub key: Secret,
 }
 
 /// One key in a listing.
@@ -134,8 +113,8 @@ impl Store {
         let is_pasted = new.value.is_some();
         check_outcomes(new.signs, new.reads_all_outcomes)?;
         let (key, hint) = match new.value {
-            Some(value) if new.signs => (signing::valid_value(value)?, None),
-            Some(value) => (valid_value(value)?, None),
+            Some(value) if new.signs => (signing::valid_value(value.expose())?, None),
+            Some(value) => (valid_value(value.expose())?, None),
             None => generate(if new.signs { SIGNING_PREFIX } else { PREFIX }).map(|(key, hint)| (key, Some(hint)))?,
         };
         let id = Uuid::new_v4();
@@ -174,7 +153,7 @@ impl Store {
         grants::replace(&transaction, id, &integrations).await?;
         let created = read(&*transaction, id).await?;
         transaction.commit(by, &[audit_event(AuditAction::KeyCreate, &created, None, Some(shown(&created)))]).await?;
-        Ok(CreatedKey { id, key })
+        Ok(CreatedKey { id, key: key.into() })
     }
 
     /// Returns all keys, or those of a tenant, by tenant, label and age.
@@ -204,8 +183,8 @@ impl Store {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn key_of_value(&self, tenant: &Name, value: &str, signs: bool) -> Result<Option<KeyRow>, StoreError> {
-        let operation = "look for a key";
+    pub async fn key_of_value(&self, tenant: &Name, value: &Secret, signs: bool) -> Result<Option<KeyRow>, StoreError> {
+        let (operation, value) = ("look for a key", value.expose());
         let client = self.client(operation).await?;
         if signs {
             let Some(id) = signing::find(&client, self.secret_keys.as_deref(), tenant, value).await? else { return Ok(None) };
@@ -382,7 +361,7 @@ pub(crate) fn generate(prefix: &str) -> Result<(String, String), StoreError> {
     Ok((format!("{prefix}{random}"), hint))
 }
 
-fn valid_value(value: String) -> Result<String, StoreError> {
+fn valid_value(value: &str) -> Result<String, StoreError> {
     let what = "the key";
     if !PASTED.contains(&value.len()) {
         let reason = format!("has {} bytes; it must have {} to {}", value.len(), PASTED.start(), PASTED.end());
@@ -392,7 +371,7 @@ fn valid_value(value: String) -> Result<String, StoreError> {
         let reason = "has a space, a control character or a character beyond ASCII; it must travel in an HTTP header".to_owned();
         return Err(StoreError::Invalid { what, reason });
     }
-    Ok(value)
+    Ok(value.to_owned())
 }
 
 pub(crate) fn valid_label(label: &str) -> Result<String, StoreError> {
@@ -415,22 +394,29 @@ mod tests {
         assert_eq!(key.len(), PREFIX.len() + 52);
         assert!(key.ends_with(&hint));
         assert_ne!(key, generate(PREFIX).unwrap().0);
-        assert!(valid_value(key).is_ok());
+        assert!(valid_value(&key).is_ok());
     }
 
     #[test]
-    fn debug_output_shows_no_key() {
-        let created = CreatedKey { id: Uuid::nil(), key: "hunter2hunter2hunter2".to_owned() };
+    fn debug_output_shows_no_key_token_or_digest() {
+        let created = CreatedKey { id: Uuid::nil(), key: Secret::new("hunter2hunter2hunter2") };
         let tenant: Name = "t".parse().unwrap();
         let new = NewKey {
             tenant,
             label: "l".to_owned(),
             integrations: vec![],
-            value: Some("hunter2hunter2".to_owned()),
+            value: Some(Secret::new("hunter2hunter2")),
             expires_at: None,
             signs: false,
             reads_all_outcomes: false,
         };
         assert!(!format!("{created:?}{new:?}").contains("hunter2"));
+        let token = crate::CreatedToken { id: Uuid::nil(), token: Secret::new("hunter2") };
+        let digest = || Secret::new("hunter2");
+        let grants = crate::Grants::everywhere(crate::Role::Viewer);
+        let user = crate::NewUser { name: "n".to_owned(), full_name: "N".to_owned(), password: Some(digest()), grants };
+        let password = crate::NewPassword { digest: digest(), is_reset: false };
+        let change = crate::UserChange { password: Some(password), ..crate::UserChange::default() };
+        assert!(!format!("{token:?}{user:?}{change:?}").contains("hunter2"));
     }
 }

@@ -25,7 +25,7 @@ pub struct SigningKey {
 }
 
 /// Returns the value of a pasted key, which may be any text: senders choose it.
-pub(crate) fn valid_value(value: String) -> Result<String, StoreError> {
+pub(crate) fn valid_value(value: &str) -> Result<String, StoreError> {
     if !PASTED.contains(&value.len()) {
         let reason = format!("has {} bytes; it must have {} to {}", value.len(), PASTED.start(), PASTED.end());
         return Err(StoreError::Invalid { what: WHAT, reason });
@@ -34,7 +34,7 @@ pub(crate) fn valid_value(value: String) -> Result<String, StoreError> {
         let reason = "begins or ends with a space, or has a control character in it".to_owned();
         return Err(StoreError::Invalid { what: WHAT, reason });
     }
-    Ok(value)
+    Ok(value.to_owned())
 }
 
 pub(crate) fn seal(keys: Option<&SecretKeys>, tenant: &Name, id: Uuid, value: &str) -> Result<Sealed, StoreError> {

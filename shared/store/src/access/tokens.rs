@@ -11,9 +11,8 @@ use crate::database::row::ReadRow;
 use crate::database::word::Stored;
 use crate::database::word::read_word;
 use crate::error::StoreError;
-use forebay_contract::UnixMicros;
+use forebay_contract::{Secret, UnixMicros};
 use serde_json::json;
-use std::fmt;
 use std::time::Duration;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -39,18 +38,12 @@ pub struct NewToken {
 }
 
 /// A token that was created: the only time that its text is seen.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct CreatedToken {
     /// Its id, to delete it.
     pub id: Uuid,
     /// The token that programs send.
-    pub token: String,
-}
-
-impl fmt::Debug for CreatedToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CreatedToken").field("id", &self.id).finish_non_exhaustive()
-    }
+    pub token: Secret,
 }
 
 /// One token in a listing.
@@ -116,7 +109,7 @@ impl Store {
             after: Some(after),
         };
         transaction.commit(by, &[event]).await?;
-        Ok(CreatedToken { id, token })
+        Ok(CreatedToken { id, token: token.into() })
     }
 
     /// Returns all tokens, or those of a person, by owner, label and age.

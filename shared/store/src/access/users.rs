@@ -9,7 +9,7 @@ use crate::database::word::Stored;
 use crate::database::word::read_word;
 use crate::error::{StoreError, is_unique_violation};
 use deadpool_postgres::{GenericClient, Transaction};
-use forebay_contract::UnixMicros;
+use forebay_contract::{Secret, UnixMicros};
 use serde_json::{Value, json};
 use std::net::IpAddr;
 use tokio_postgres::Row;
@@ -43,20 +43,20 @@ pub struct UserRow {
 }
 
 /// A person to create.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct NewUser {
     /// The name for signing in; stored in lower case.
     pub name: String,
     /// Its full name, for people.
     pub full_name: String,
     /// A digest of the password in the PHC form; `None`: signs in by OpenID Connect.
-    pub password: Option<String>,
+    pub password: Option<Secret>,
     /// Its roles.
     pub grants: Grants,
 }
 
 /// The changes of a person; `None` leaves a part as it is.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct UserChange {
     /// Its full name, for people.
     pub full_name: Option<String>,
@@ -69,10 +69,10 @@ pub struct UserChange {
 }
 
 /// A new password of a person.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct NewPassword {
     /// A digest of it in the PHC form.
-    pub digest: String,
+    pub digest: Secret,
     /// True if somebody else has set it, as for an account that others have used: the person's tokens end too.
     pub is_reset: bool,
 }
@@ -152,12 +152,12 @@ impl Store {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn user_to_sign_in(&self, name: &str) -> Result<Option<(UserRow, Option<String>)>, StoreError> {
+    pub async fn user_to_sign_in(&self, name: &str) -> Result<Option<(UserRow, Option<Secret>)>, StoreError> {
         let operation = "read a user";
         let client = self.client(operation).await?;
         let sql = format!("select {USER_COLUMNS}, u.password from users u where u.name = $1");
         let row = client.query_opt(&sql, &[&name.trim().to_lowercase()]).await.map_err(StoreError::during(operation))?;
-        row.map(|row| Ok((user_row(&row)?, row.get("password")))).transpose()
+        row.map(|row| Ok((user_row(&row)?, row.get::<_, Option<String>>(11).map(Secret::from)))).transpose()
     }
 
     /// Returns the person that a provider of OpenID Connect has named, for signing in: the one with this `subject` (issuer and subject,
@@ -236,7 +236,7 @@ async fn insert(transaction: &Transaction<'_>, new: NewUser) -> Result<UserRow, 
     let full_name = valid_full_name(&new.full_name)?;
     let id = Uuid::new_v4();
     let sql = "insert into users (id, name, full_name, password, enabled) values ($1, $2, $3, $4, true)";
-    let inserted = transaction.execute(sql, &[&id, &name, &full_name, &new.password]).await;
+    let inserted = transaction.execute(sql, &[&id, &name, &full_name, &new.password.as_ref().map(Secret::expose)]).await;
     inserted.map_err(|error| match is_unique_violation(&error) {
         true => StoreError::Exists { what: format!("a user with the name {name}") },
         false => failed(error),
@@ -249,7 +249,7 @@ async fn insert(transaction: &Transaction<'_>, new: NewUser) -> Result<UserRow, 
 async fn change_user(transaction: &Transaction<'_>, before: &UserRow, change: UserChange) -> Result<AuditEvent, StoreError> {
     let failed = StoreError::during("change a user");
     let full_name = change.full_name.as_deref().map(valid_full_name).transpose()?;
-    let password = change.password.as_ref().map(|password| password.digest.as_str());
+    let password = change.password.as_ref().map(|password| password.digest.expose());
     let sql = "update users set full_name = coalesce($2, full_name), enabled = coalesce($3, enabled), password = coalesce($4, password),
                    revision = revision + 1, updated_at = now()
                where id = $1";

@@ -63,11 +63,10 @@ fn place(execution: Uuid, kind: &str) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use forebay_contract::Secret;
 
     #[test]
     fn a_payload_opens_in_its_place_only() {
-        let keys = SecretKeys::parse(&Secret::new("0123456789abcdef0123456789abcdef")).unwrap();
+        let keys = SecretKeys::from(&"0123456789abcdef0123456789abcdef".parse().unwrap());
         let (execution, packed) = (Uuid::new_v4(), Packed { encoding: Encoding::Deflate, content: b"hunter2".to_vec() });
         let sealed = || seal(&keys, execution, "retry", Packed { content: packed.content.clone(), ..packed }).unwrap();
         assert!(!sealed().content.windows(7).any(|part| part == b"hunter2"));

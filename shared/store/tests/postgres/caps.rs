@@ -1,6 +1,5 @@
 use crate::database::with_empty_database;
 use crate::samples::{apply, definition, name};
-use forebay_contract::Secret;
 use forebay_contract::connection::Connection;
 use forebay_store::{Caps, NewKey, SecretKeys, Store, StoreError, StoreOptions};
 use futures_util::future::join_all;
@@ -73,7 +72,7 @@ async fn keys_and_connections_that_are_created_at_once_do_not_pass_the_cap() {
         store.delete_key(key.id, None, &"test".into()).await.unwrap();
         assert_eq!(store.list_keys(None).await.unwrap().len(), 2);
 
-        let keys = SecretKeys::parse(&Secret::new("0123456789abcdef0123456789abcdef")).unwrap();
+        let keys = SecretKeys::from(&"0123456789abcdef0123456789abcdef".parse().unwrap());
         let connection = async |number: usize| {
             let document = json!({"tenant": "t", "connection": format!("c{number}"), "amqp": {"url": "amqp://127.0.0.1/"}});
             store.put_connection(&Connection::from_value(&document).unwrap(), &document, &keys, None, &"test".into()).await

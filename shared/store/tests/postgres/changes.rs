@@ -18,7 +18,7 @@ const NEW: &str = "fedcba9876543210fedcba9876543210";
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn keys(text: &str) -> SecretKeys {
-    SecretKeys::parse(&Secret::new(text)).unwrap()
+    SecretKeys::from(&text.parse().unwrap())
 }
 
 async fn with_keys(database: &Database, text: &str) -> Store {
@@ -36,7 +36,7 @@ fn key(value: &str, signs: bool) -> NewKey {
         tenant: name("t"),
         label: value.to_owned(),
         integrations: vec![name("n")],
-        value: Some(value.to_owned()),
+        value: Some(Secret::new(value)),
         expires_at: None,
         signs,
         reads_all_outcomes: false,
@@ -148,8 +148,8 @@ async fn everything_is_encrypted_anew_together_with_one_audit_entry() {
         assert_eq!(store.list_connections(None).await.unwrap(), listed, "neither the revision nor the time changes");
         let store = with_keys(&database, NEW).await;
         assert_eq!(store.connection_document(&name("t"), &name("bus"), &keys(NEW)).await.unwrap(), document);
-        assert!(store.key_of_value(&name("t"), "a-signing-key", true).await.unwrap().is_some());
-        assert!(store.key_of_value(&name("t"), "0123456789abcdef", false).await.unwrap().is_some());
+        assert!(store.key_of_value(&name("t"), &Secret::new("a-signing-key"), true).await.unwrap().is_some());
+        assert!(store.key_of_value(&name("t"), &Secret::new("0123456789abcdef"), false).await.unwrap().is_some());
     })
     .await;
 }
@@ -159,7 +159,7 @@ async fn a_look_up_of_a_key_writes_nothing() {
     with_store(|_, database| async move {
         let store = with_keys(&database, OLD).await;
         let before = rows(&database).await;
-        assert!(store.key_of_value(&name("t"), "0123456789abcdef", false).await.unwrap().is_none());
+        assert!(store.key_of_value(&name("t"), &Secret::new("0123456789abcdef"), false).await.unwrap().is_none());
         assert_eq!(rows(&database).await, before);
     })
     .await;

@@ -4,7 +4,7 @@ use crate::database::{Database, with_store};
 use crate::samples::{Sample, name, request};
 use bytes::Bytes;
 use forebay_contract::outcome::{Checkpoint, ExecutionStatus};
-use forebay_contract::{Secret, StepVariables, VariableLog};
+use forebay_contract::{StepVariables, VariableLog};
 use forebay_store::{
     CheckpointBatch, Filter, Followed, Record, RetryInput, SecretKeys, Store, StoreOptions, StoredRequest, StoredResponse, WatchOptions,
 };
@@ -18,7 +18,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 const MONTH: Duration = Duration::from_secs(30 * 86_400);
 
 async fn store_with_key(database: &Database) -> Store {
-    let keys = SecretKeys::parse(&Secret::new("0123456789abcdef0123456789abcdef")).unwrap();
+    let keys = SecretKeys::from(&"0123456789abcdef0123456789abcdef".parse().unwrap());
     let options = StoreOptions { secret_keys: Some(Arc::new(keys)), ..StoreOptions::default() };
     Store::connect(&database.url(), options).await.unwrap()
 }

@@ -14,7 +14,7 @@ fn new_key(tenant: &str, integrations: &[&str], value: Option<&str>) -> NewKey {
         tenant: name(tenant),
         label: "partner".to_owned(),
         integrations,
-        value: value.map(str::to_owned),
+        value: value.map(Secret::new),
         expires_at: None,
         signs: false,
         reads_all_outcomes: false,
@@ -39,14 +39,14 @@ async fn a_key_is_created_listed_changed_and_deleted() {
         apply(&store, "t/n", "").await;
         apply(&store, "t/m", "").await;
         let created = create(&store, None).await.unwrap();
-        assert!(created.key.starts_with("fbk_"));
+        assert!(created.key.expose().starts_with("fbk_"));
 
         let rows = store.list_keys(Some(&name("t"))).await.unwrap();
         assert_eq!(
             (rows[0].id, rows[0].label.as_str(), rows[0].integrations.as_slice()),
             (created.id, "partner", ["n".to_owned()].as_slice())
         );
-        assert!(created.key.ends_with(rows[0].hint.as_ref().unwrap()));
+        assert!(created.key.expose().ends_with(rows[0].hint.as_ref().unwrap()));
         assert!(store.list_keys(Some(&name("other"))).await.unwrap().is_empty());
 
         store.update_key(created.id, relabelled("new label"), None, &"test".into()).await.unwrap();
@@ -66,7 +66,7 @@ async fn a_key_is_created_listed_changed_and_deleted() {
 async fn a_key_reads_the_outcomes_of_its_own_calls_unless_it_is_set_to_read_all() {
     with_store(|earlier, database| async move {
         apply(&earlier, "t/n", "").await;
-        let keys = std::sync::Arc::new(SecretKeys::parse(&Secret::new(OLD)).unwrap());
+        let keys = std::sync::Arc::new(SecretKeys::from(&OLD.parse().unwrap()));
         let options = StoreOptions { max_connections: 4, secret_keys: Some(keys), ..StoreOptions::default() };
         let store = Store::connect(&database.url(), options).await.unwrap();
         let by = "test".into();
@@ -116,8 +116,8 @@ async fn granting_and_revoking_at_once_lose_neither() {
         assert_eq!(store.key(id).await.unwrap().integrations, ["a", "b", "c"]);
         let error = store.update_key(id, revoke(&["n"]), None, &by).await.unwrap_err().to_string();
         assert!(error.contains("does not open n; it opens a, b, c"), "{error}");
-        assert_eq!(store.key_of_value(&name("t"), "0123456789abcdef", false).await.unwrap().map(|key| key.id), Some(id));
-        assert!(store.key_of_value(&name("t"), "another-value-of-16", false).await.unwrap().is_none());
+        assert_eq!(store.key_of_value(&name("t"), &Secret::new("0123456789abcdef"), false).await.unwrap().map(|key| key.id), Some(id));
+        assert!(store.key_of_value(&name("t"), &Secret::new("another-value-of-16"), false).await.unwrap().is_none());
     })
     .await;
 }
@@ -127,7 +127,7 @@ async fn only_the_digest_of_a_key_is_stored() {
     with_store(|store, database| async move {
         apply(&store, "t/n", "").await;
         let created = create(&store, Some("hunter2hunter2hunter2")).await.unwrap();
-        assert_eq!(created.key, "hunter2hunter2hunter2");
+        assert_eq!(created.key.expose(), "hunter2hunter2hunter2");
         let row = database.client().await.query_one("select digest, k::text from api_keys k", &[]).await.unwrap();
         assert_eq!(row.get::<_, Vec<u8>>(0), key_digest("hunter2hunter2hunter2"));
         assert!(!row.get::<_, String>(1).contains("hunter2"));
@@ -143,7 +143,7 @@ async fn a_pasted_key_cannot_be_guessed_from_its_digest_and_older_digests_still_
         apply(&earlier, "u/n", "").await;
         // As an earlier version, or one without FOREBAY_SECRET_KEY, stores it.
         let old = create(&earlier, Some("an-older-pasted-key")).await.unwrap();
-        let keys = |text: &str| std::sync::Arc::new(SecretKeys::parse(&Secret::new(text)).unwrap());
+        let keys = |text: &str| std::sync::Arc::new(SecretKeys::from(&text.parse().unwrap()));
         let with = async |keys: std::sync::Arc<SecretKeys>| {
             let options = StoreOptions { max_connections: 4, secret_keys: Some(keys), ..StoreOptions::default() };
             Store::connect(&database.url(), options).await.unwrap()
@@ -154,7 +154,7 @@ async fn a_pasted_key_cannot_be_guessed_from_its_digest_and_older_digests_still_
         assert!(!digests.iter().any(|row| row.get::<_, Vec<u8>>(0) == key_digest("hunter2hunter2hunter2")));
         for value in ["an-older-pasted-key", "hunter2hunter2hunter2"] {
             assert!(matches!(create(&store, Some(value)).await, Err(StoreError::KeyExists)), "{value}");
-            assert!(store.key_of_value(&name("t"), value, false).await.unwrap().is_some());
+            assert!(store.key_of_value(&name("t"), &Secret::new(value), false).await.unwrap().is_some());
             store.create_key(new_key("u", &["n"], Some(value)), &"test".into()).await.unwrap();
         }
         let shutdown = CancellationToken::new();

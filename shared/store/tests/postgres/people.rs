@@ -1,6 +1,6 @@
 use crate::database::with_store;
 use crate::samples::{apply, name};
-use forebay_contract::UnixMicros;
+use forebay_contract::{Secret, UnixMicros};
 use forebay_store::{
     AuditAction, AuditEvent, AuditFilter, Grants, KeyChange, NewKey, NewPassword, NewToken, NewUser, Principal, PrincipalKind, Role, Scope,
     Seen, Store, StoreError, UserChange, UserRow, key_digest,
@@ -10,7 +10,7 @@ use std::time::Duration;
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn new_user(name: &str, grants: Grants) -> NewUser {
-    NewUser { name: name.to_owned(), full_name: "Anna A".to_owned(), password: Some("$argon2id$digest".to_owned()), grants }
+    NewUser { name: name.to_owned(), full_name: "Anna A".to_owned(), password: Some(Secret::new("$argon2id$digest")), grants }
 }
 
 async fn first(store: &Store) -> UserRow {
@@ -78,7 +78,7 @@ async fn a_session_ends_by_time_by_idleness_by_sign_out_and_by_a_new_password() 
 
         store.open_session(user.id, &digest, HOUR, HOUR, &principal(), &opened()).await.unwrap();
         let password =
-            UserChange { password: Some(NewPassword { digest: "$argon2id$other".to_owned(), is_reset: false }), ..UserChange::default() };
+            UserChange { password: Some(NewPassword { digest: Secret::new("$argon2id$other"), is_reset: false }), ..UserChange::default() };
         store.update_user(user.id, password, None, &principal()).await.unwrap();
         assert!(!is_open(HOUR).await, "a new password signs everybody out");
     })
@@ -93,16 +93,16 @@ async fn a_token_is_stored_as_a_digest_and_works_until_it_ends() {
         let new = NewToken { user: user.id, label: "CI".to_owned(), role: Role::Operator, scopes, lasts: HOUR };
         let created = store.create_token(new.clone(), &principal()).await.unwrap();
         let stored: String = database.client().await.query_one("select t::text from api_tokens t", &[]).await.unwrap().get(0);
-        assert!(!stored.contains(&created.token), "{stored}");
-        let (token, owner) = store.token(&key_digest(&created.token)).await.unwrap().unwrap();
+        assert!(!stored.contains(created.token.expose()), "{stored}");
+        let (token, owner) = store.token(&key_digest(created.token.expose())).await.unwrap().unwrap();
         assert_eq!((token.id, token.role, owner.id), (created.id, Role::Operator, user.id));
         assert_eq!(token.scopes, new.scopes);
         assert!(store.list_tokens(Some(user.id)).await.unwrap()[0].last_used_at.is_some());
 
         let ended = store.create_token(NewToken { lasts: Duration::ZERO, ..new }, &principal()).await.unwrap();
-        assert!(store.token(&key_digest(&ended.token)).await.unwrap().is_none());
+        assert!(store.token(&key_digest(ended.token.expose())).await.unwrap().is_none());
         store.delete_token(created.id, &principal()).await.unwrap();
-        assert!(store.token(&key_digest(&created.token)).await.unwrap().is_none());
+        assert!(store.token(&key_digest(created.token.expose())).await.unwrap().is_none());
     })
     .await;
 }
@@ -117,7 +117,7 @@ async fn every_change_is_in_the_audit_log_with_before_and_after_and_no_secret() 
             tenant: name("t"),
             label: "ACME".to_owned(),
             integrations: vec![name("n")],
-            value: Some(secret.to_owned()),
+            value: Some(Secret::new(secret)),
             expires_at: None,
             signs: false,
             reads_all_outcomes: false,

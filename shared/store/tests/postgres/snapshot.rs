@@ -58,20 +58,23 @@ async fn a_key_opens_and_closes_at_once() {
             reads_all_outcomes: false,
         };
         let created = store.create_key(new, &"test".into()).await.unwrap();
-        until("the key is seen", || async { snapshot.current().key("t", &created.key).is_some() }).await;
-        let key = snapshot.current().key("t", &created.key).unwrap().clone();
-        assert!(snapshot.current().key("u", &created.key).is_none(), "another tenant's key is none");
+        until("the key is seen", || async { snapshot.current().key("t", created.key.expose()).is_some() }).await;
+        let key = snapshot.current().key("t", created.key.expose()).unwrap().clone();
+        assert!(snapshot.current().key("u", created.key.expose()).is_none(), "another tenant's key is none");
         assert!(key.id == created.id && key.tenant == name("t") && key.integrations.contains(&applied.id));
 
         store
             .update_key(created.id, KeyChange { integrations: Some(vec![name("m")]), ..KeyChange::default() }, None, &"test".into())
             .await
             .unwrap();
-        until("the grant is seen", || async { snapshot.current().key("t", &created.key).unwrap().integrations.contains(&second.id) }).await;
-        assert!(!snapshot.current().key("t", &created.key).unwrap().integrations.contains(&applied.id));
+        until("the grant is seen", || async {
+            snapshot.current().key("t", created.key.expose()).unwrap().integrations.contains(&second.id)
+        })
+        .await;
+        assert!(!snapshot.current().key("t", created.key.expose()).unwrap().integrations.contains(&applied.id));
 
         store.delete_key(created.id, None, &"test".into()).await.unwrap();
-        until("the key is gone", || async { snapshot.current().key("t", &created.key).is_none() }).await;
+        until("the key is gone", || async { snapshot.current().key("t", created.key.expose()).is_none() }).await;
     })
     .await;
 }

@@ -20,7 +20,7 @@ fn token(text: &str) -> SharedToken {
 async fn one_process_fetches_a_token_and_the_others_wait_for_it() {
     with_store(|_, database| async move {
         let open = async |key: &str| {
-            let keys = Some(Arc::new(SecretKeys::parse(&Secret::new(key)).unwrap()));
+            let keys = Some(Arc::new(SecretKeys::from(&key.parse().unwrap())));
             Store::connect(&database.url(), StoreOptions { secret_keys: keys, ..StoreOptions::default() }).await.unwrap()
         };
         let key = "0123456789abcdef0123456789abcdef";

@@ -2,7 +2,6 @@
 
 use crate::database::with_store;
 use crate::samples::{Sample, apply, name};
-use forebay_contract::Secret;
 use forebay_contract::connection::{Connection, ConnectionKind};
 use forebay_contract::outcome::Checkpoint;
 use forebay_store::{CheckpointBatch, EarlierCall, Record, Reservation, Reserve, ReservedCall, SecretKeys, Store, StoreError};
@@ -137,7 +136,7 @@ const OLD: &str = "0123456789abcdef0123456789abcdef";
 const NEW: &str = "fedcba9876543210fedcba9876543210";
 
 fn keys(text: &str) -> SecretKeys {
-    SecretKeys::parse(&Secret::new(text)).unwrap()
+    SecretKeys::from(&text.parse().unwrap())
 }
 
 async fn put(store: &Store, url: &str, keys: &SecretKeys) -> Result<uuid::Uuid, StoreError> {

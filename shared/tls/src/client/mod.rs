@@ -1,4 +1,4 @@
-//! Which servers a client trusts.
+//! The servers that a client trusts.
 
 use crate::pem::{TlsError, certificates, private_key};
 use crate::untrusted::{Problem, Untrusted, sha256_of};
@@ -13,8 +13,8 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, Other
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
-/// The system's certificates, so that a company's own authority works; an image without any gets Mozilla's. Read once: it takes
-/// some milliseconds.
+/// The certificates of the system, so that a company's own authority is trusted; without any, those of Mozilla. Read once: it takes some
+/// milliseconds.
 static AUTHORITIES: LazyLock<Vec<CertificateDer<'static>>> = LazyLock::new(|| {
     let native = rustls_native_certs::load_native_certs().certs;
     let parses = |certificate: &CertificateDer<'static>| RootCertStore::empty().add(certificate.clone()).is_ok();
@@ -22,41 +22,41 @@ static AUTHORITIES: LazyLock<Vec<CertificateDer<'static>>> = LazyLock::new(|| {
     if native.is_empty() { webpki_root_certs::TLS_SERVER_ROOT_CERTS.to_vec() } else { native }
 });
 
-/// Whose signature makes a certificate good.
+/// The authorities whose signature makes a certificate valid.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Trust {
     /// The authorities that this machine trusts, or those of the file that `SSL_CERT_FILE` names.
     #[default]
     Machine,
-    /// Those of a PEM file.
+    /// The authorities of a PEM file.
     File(PathBuf),
 }
 
-/// What is looked at of a server's certificate.
+/// The checks of a server's certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Check {
-    /// Nothing: who listens on the way sees nothing, who stands in it does.
+    /// None: protects against listening, not against a server in between.
     Nothing,
-    /// That an authority signed it, for whatever name.
+    /// An authority signed it, for any name.
     Authority,
-    /// That an authority signed it for the name under which the server was asked for.
+    /// An authority signed it for the requested name.
     AuthorityAndName,
 }
 
-/// Which certificate a server must show.
+/// The certificate that a server must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trusted<'a> {
-    /// One of an authority that this machine trusts, for the server's name.
+    /// A certificate of an authority that this machine trusts, for the server's name.
     ByMachine,
-    /// One of these authorities (DER) and no other, for the server's name.
+    /// A certificate of one of these authorities (DER) and no other, for the server's name.
     ByAuthorities(&'a [Vec<u8>]),
-    /// One of an authority that this machine trusts, or of one of these (DER), for the server's name.
+    /// A certificate of an authority that this machine trusts or of one of these (DER), for the server's name.
     ByMachineOrAuthorities(&'a [Vec<u8>]),
-    /// The certificate with this SHA-256, whatever its name, its dates and its authority are.
+    /// The certificate with this SHA-256, with any name, dates and authority.
     Certificate(&'a [u8; 32]),
 }
 
-/// For a client that checks the server's certificate, by the authorities that this machine trusts.
+/// Returns the configuration of a client that checks the server's certificate by the authorities that this machine trusts.
 #[must_use]
 pub fn client_config() -> ClientConfig {
     let verifier = by_authorities(AUTHORITIES.clone()).map(|by_authorities| Verifier {
@@ -65,13 +65,13 @@ pub fn client_config() -> ClientConfig {
     });
     match verifier {
         Ok(verifier) => verifying(verifier).with_no_client_auth(),
-        // Only without any root: then nothing is trusted.
+        // This fails only without any root: then no server is trusted.
         Err(_) => builder().with_root_certificates(RootCertStore::empty()).with_no_client_auth(),
     }
 }
 
 impl Trusted<'_> {
-    /// For a client that connects to servers with such a certificate.
+    /// Returns the configuration of a client that connects to servers with such a certificate.
     ///
     /// # Errors
     /// [`TlsError::Authorities`].
@@ -103,7 +103,8 @@ fn by_authorities(authorities: Vec<CertificateDer<'static>>) -> Result<Arc<WebPk
 }
 
 impl Check {
-    /// For a client that checks as much, and shows the `identity`, a certificate chain and its key in PEM files, to a server that asks.
+    /// Returns the configuration of a client with these checks. It shows the `identity`, a certificate chain and its key in PEM files, to a
+    /// server that requests it.
     ///
     /// # Errors
     /// [`TlsError`], which names the file.
@@ -140,7 +141,7 @@ fn builder() -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
         .unwrap_or_else(|_| unreachable!("ring knows both versions of TLS"))
 }
 
-/// The authorities of [`client_config`] as PEM (RFC 7468), for clients that want text.
+/// Returns the authorities of [`client_config`] as PEM (RFC 7468), for clients that need text.
 #[must_use]
 pub fn authorities_as_pem() -> String {
     let mut pem = String::new();
@@ -155,14 +156,14 @@ pub fn authorities_as_pem() -> String {
     pem
 }
 
-/// Asks rustls' own verifier, and says in words what it refuses.
+/// Verifies with rustls' own verifier, and explains refusals in plain words.
 #[derive(Debug)]
 struct Verifier {
     wanted: Wanted,
     provider: Arc<CryptoProvider>,
 }
 
-/// What a certificate must be.
+/// The rule for a certificate.
 #[derive(Debug)]
 enum Wanted {
     Anything,
@@ -172,7 +173,7 @@ enum Wanted {
         authorities: Vec<CertificateDer<'static>>,
         check_name: bool,
     },
-    /// By its SHA-256. The handshake proves that the server has its key.
+    /// It has this SHA-256. The handshake proves that the server has its key.
     Certificate([u8; 32]),
 }
 
@@ -200,13 +201,13 @@ impl ServerCertVerifier for Verifier {
             Err(error) => error,
         };
         match &error {
-            // The name is looked at last.
+            // The name is checked last.
             Error::InvalidCertificate(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. })
                 if !check_name =>
             {
                 Ok(ServerCertVerified::assertion())
             }
-            // Its dates were looked at before.
+            // Its dates are valid: they were checked before.
             _ if is_authority_itself(&error) => {
                 if !authorities.iter().any(|authority| authority.as_ref() == end_entity.as_ref()) {
                     return Err(Untrusted::of(Problem::SelfSigned, end_entity).into());
@@ -247,13 +248,13 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// Whether a certificate was refused only because it is one of an authority, as `openssl req -x509` makes them.
+/// Returns true if a certificate was refused only because it is that of an authority, as `openssl req -x509` makes them.
 fn is_authority_itself(error: &Error) -> bool {
     let Error::InvalidCertificate(CertificateError::Other(OtherError(other))) = error else { return false };
     matches!(other.downcast_ref::<webpki::Error>(), Some(webpki::Error::CaUsedAsEndEntity))
 }
 
-/// Whether nobody but itself vouches for it.
+/// Returns true if the certificate is self-signed.
 fn is_self_signed(certificate: &CertificateDer<'_>, server_name: &ServerName<'_>, now: UnixTime) -> bool {
     let Ok(by_itself) = by_authorities(vec![certificate.clone().into_owned()]) else { return false };
     match by_itself.verify_server_cert(certificate, &[], server_name, &[], now) {

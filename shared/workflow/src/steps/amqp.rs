@@ -14,12 +14,12 @@ use forebay_mapping::payload;
 use forebay_mapping::{Encoding, Mapping, Template, Value};
 use serde_json::Map;
 
-/// An `amqp` step, compiled.
+/// A compiled `amqp` step.
 struct AmqpStep {
     connection: Name,
     exchange: Paced<Template>,
     routing_key: Paced<Template>,
-    /// By name, as written.
+    /// Headers by name.
     headers: Vec<(String, Paced<Template>)>,
     content_type: Option<String>,
     body: Option<Paced<Mapping>>,

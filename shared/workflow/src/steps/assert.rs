@@ -1,4 +1,4 @@
-//! The `assert` step: fails for good unless its mapping is true.
+//! The `assert` step: fails, without retries, unless its mapping returns true.
 
 use super::{CompiledKind, Effect, StepFuture, StepKind, StepRun, TrialStep, shortened, within};
 use crate::compile::Compiler;

@@ -31,7 +31,7 @@ impl StepKind for Each {
         Some(Box::new(CompiledEach { items: items?, parallel: self.parallel, steps, output: output? }))
     }
 
-    /// Items run one after the other.
+    /// Items of a trial run one after another.
     fn run_trial(&self, step: TrialStep<'_>, scope: &mut trial::Scope, trial: &mut Trial<'_>) -> Result<trial::Done, Fault> {
         let part = step.part;
         let items = scope.mapping(&format!("{part}.in"), &self.items)?;
@@ -73,7 +73,7 @@ impl CompiledKind for CompiledEach {
 }
 
 impl CompiledEach {
-    /// Runs at most `parallel` items at once. Outputs are in the list's order. After a failure no further item begins.
+    /// Runs at most `parallel` items in parallel. Outputs are in the list's order. After a failure no further item begins.
     async fn each(&self, step: StepRun<'_>, scope: &Scope) -> Result<Done, ExecutionError> {
         let list = step.mapping("in", &self.items, scope).await?;
         let Some(items) = list.as_array() else {

@@ -8,7 +8,7 @@ use forebay_contract::Name;
 use forebay_contract::definition::{LogLevel, LogLine};
 use forebay_mapping::{Encoding, Paced, Template, Value};
 
-/// Longest line, in characters.
+/// Maximum characters of a line.
 const MAX_LINE_LENGTH: usize = 2000;
 
 struct CompiledLine {

@@ -1,7 +1,6 @@
-//! The kinds of steps: each compiles and runs itself, and shows itself in a trial. A kind is a file or a folder of its own, and a line of
-//! [`kind_of`].
+//! The kinds of steps: each compiles and runs itself, also in a trial. A kind has a file or a folder, and a line of [`kind_of`].
 //!
-//! The fields of a kind and their reader are the file of the same name in `shared/contract/src/definition/steps`.
+//! The fields of a kind and their reader are in the file of the same name in `shared/contract/src/definition/steps`.
 
 mod amqp;
 mod assert;
@@ -35,19 +34,19 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A kind of step, as a definition writes it.
+/// A kind of step in definitions.
 pub(crate) trait StepKind {
     /// Compiles the mappings and templates. `path` is that of the kind's field, such as `steps[1].http`. `None`: problems were added.
     fn compile(&self, path: &str, compiler: &mut Compiler) -> Option<Box<dyn CompiledKind>>;
 
-    /// Runs the step in a trial. A step that reaches out of the process is not run: this renders what it would send.
+    /// Runs the step in a trial. A step that uses a remote system is not run: its request is rendered.
     ///
     /// # Errors
     /// The mapping or template that failed.
     fn run_trial(&self, step: TrialStep<'_>, scope: &mut trial::Scope, trial: &mut Trial<'_>) -> Result<trial::Done, Fault>;
 }
 
-/// The kind of a step: the registry.
+/// Returns the kind of a step: the registry.
 pub(crate) fn kind_of(action: &Action) -> &dyn StepKind {
     match action {
         Action::Http(call) => call,
@@ -68,15 +67,15 @@ pub(crate) fn kind_of(action: &Action) -> &dyn StepKind {
     }
 }
 
-/// A compiled step. No method has a default: a kind that forgets its effect does not compile.
+/// A compiled step. No method has a default: a kind does not compile until it has an effect.
 pub(crate) trait CompiledKind: Send + Sync {
-    /// The effect of a repetition.
+    /// Returns the effect of a repetition.
     fn effect(&self) -> Effect;
 
-    /// The connection that it works by. Its secrets are hidden in the step's errors.
+    /// Returns the connection that it uses. The step's errors do not contain its secrets.
     fn connection(&self) -> Option<&Name>;
 
-    /// One attempt.
+    /// Makes one attempt.
     fn run<'r>(&'r self, step: StepRun<'r>, scope: &'r mut Scope) -> StepFuture<'r>;
 }
 
@@ -86,11 +85,11 @@ pub(crate) type StepFuture<'r> = Pin<Box<dyn Future<Output = Result<Done, Execut
 /// The effect of a repetition of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effect {
-    /// It gives the same output again, or it only holds other steps.
+    /// It returns the same output again, or it only has nested steps.
     None,
-    /// It may give another output: the output comes from outside, so it is stored once it is there.
+    /// It may return another output: the output comes from outside, so it is stored.
     Reads,
-    /// It does something again: stored outputs are made durable before it begins, and its own is stored.
+    /// It repeats an effect: stored outputs are made durable before it begins, and its own output is stored.
     Writes,
 }
 
@@ -105,9 +104,9 @@ impl Effect {
 #[derive(Clone, Copy)]
 pub(crate) struct StepRun<'a> {
     pub execution: &'a Execution<'a>,
-    /// The step's id, in a loop with the item before it: `lines[3]/price`.
+    /// The step's id; in a loop the item is before it: `lines[3]/price`.
     pub path: &'a str,
-    /// The step's own; absent: its kind's.
+    /// The timeout of the step; absent: that of its kind.
     pub timeout: Option<Duration>,
 }
 
@@ -128,34 +127,34 @@ impl<'a> StepRun<'a> {
         &self.execution.budget
     }
 
-    /// A connection of the tenant.
+    /// Returns a connection of the tenant.
     fn connection(self, name: &Name) -> Result<Arc<Connection>, ExecutionError> {
         self.host().connection(name)
     }
 
-    /// Tells a repetition of this step from another step.
+    /// Returns a key that is the same for each repetition of this step, and differs from other steps.
     fn idempotency_key(self) -> String {
         format!("{}/{}", self.envelope().execution_id, self.path)
     }
 
-    /// The bounds of a call of a remote system.
+    /// Returns the limits of a call of a remote system.
     fn bounds(self) -> Bounds {
         let options = self.engine().options();
         Bounds { timeout: self.timeout.unwrap_or(options.step_timeout), max_bytes: options.remote_bytes }
     }
 
-    /// The output of a mapping.
+    /// Returns the output of a mapping.
     async fn mapping(self, part: &str, mapping: &Paced<Mapping>, scope: &Scope) -> Result<Value, ExecutionError> {
         mapping.output(part, scope.context.value(), self.budget()).await
     }
 
-    /// The text of a template.
+    /// Returns the text of a template.
     async fn template(self, part: &str, template: &Paced<Template>, scope: &Scope) -> Result<String, ExecutionError> {
         template.text(part, scope.context.value(), self.budget()).await
     }
 }
 
-/// Bounds what has no timeout of its own. `fails`: how a step of the kind fails.
+/// Bounds a future without its own timeout. `fails` makes the failure of the kind.
 async fn within<T>(
     timeout: Option<Duration>,
     kind: &str,
@@ -180,7 +179,7 @@ pub(crate) struct TrialStep<'a> {
     pub id: &'a str,
 }
 
-/// A step names a connection of another kind.
+/// Returns the failure of a step whose connection is of another kind.
 fn wrong_kind(connection: &Connection, wanted: &str) -> ExecutionError {
     let message = format!(
         "the connection '{}' is of the kind {}; this step needs one of the kind {wanted}",

@@ -1,4 +1,4 @@
-//! The `parallel` step: runs branches at once and joins them.
+//! The `parallel` step: runs branches in parallel and joins them.
 
 use super::{CompiledKind, Effect, StepFuture, StepKind, StepRun, TrialStep, within};
 use crate::compile::Compiler;
@@ -27,7 +27,7 @@ impl StepKind for Parallel {
         Some(Box::new(CompiledParallel(compiled.collect())))
     }
 
-    /// Branches run one after the other.
+    /// Branches of a trial run one after another.
     fn run_trial(&self, step: TrialStep<'_>, scope: &mut trial::Scope, trial: &mut Trial<'_>) -> Result<trial::Done, Fault> {
         let (mut outputs, mut ends, mut inner) = (Vec::with_capacity(self.branches.len()), trial::Flow::Next, Vec::new());
         for branch in &self.branches {
@@ -58,7 +58,7 @@ impl CompiledKind for CompiledParallel {
 }
 
 impl CompiledParallel {
-    /// Branches run at once in this execution's task. A failure waits for the other branches, which run to their ends.
+    /// Runs branches in parallel in this execution's task. After a failure the other branches still run to their ends.
     async fn join(&self, step: StepRun<'_>, scope: &mut Scope) -> Result<Done, ExecutionError> {
         let mut runs = Vec::with_capacity(self.0.len());
         for branch in &self.0 {

@@ -1,4 +1,4 @@
-//! The `respond` step: answers the caller while the workflow goes on.
+//! The `respond` step: sends the response to the caller while the workflow continues.
 
 use super::{CompiledKind, Effect, StepFuture, StepKind, StepRun, TrialStep};
 use crate::compile::Compiler;

@@ -23,7 +23,7 @@ impl StepKind for Set {
 
 impl CompiledKind for CompiledSet {
     fn effect(&self) -> Effect {
-        // The time and random numbers come from outside too.
+        // The time and random numbers also come from outside.
         if self.0.program().is_deterministic() { Effect::None } else { Effect::Reads }
     }
 

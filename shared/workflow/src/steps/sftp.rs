@@ -14,16 +14,16 @@ use forebay_mapping::payload;
 use forebay_mapping::{Encoding, Mapping, Paced, Template, Value};
 use serde_json::Map;
 
-/// Text and bytes as they are, everything else as JSON.
+/// The media type of unknown files: text and bytes are written unchanged, other values as JSON.
 const UNKNOWN: &str = "application/octet-stream";
 
-/// An `sftp` step, compiled.
+/// A compiled `sftp` step.
 struct SftpStep {
     connection: Name,
     operation: Operation,
 }
 
-/// As [`forebay_contract::definition::SftpOperation`].
+/// The operation, see [`forebay_contract::definition::SftpOperation`].
 enum Operation {
     List { path: Paced<Template>, pattern: Option<Paced<Template>> },
     Get { path: Paced<Template>, rule: BodyRule },

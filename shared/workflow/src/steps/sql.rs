@@ -1,4 +1,4 @@
-//! The `sql` step: parameters by mappings, statements as written.
+//! The `sql` step: parameters are mappings, statements are literal.
 
 use super::{CompiledKind, Effect, StepFuture, StepKind, StepRun, TrialStep, wrong_kind};
 use crate::compile::Compiler;
@@ -14,14 +14,14 @@ use forebay_mapping::Paced;
 use forebay_mapping::{Mapping, Value};
 use std::sync::Arc;
 
-/// A `sql` step, compiled.
+/// A compiled `sql` step.
 struct SqlStep {
     connection: Name,
     statements: Vec<SqlText>,
     is_transaction: bool,
 }
 
-/// One statement.
+/// A statement.
 struct SqlText {
     text: Arc<StatementText>,
     params: Option<Paced<Mapping>>,

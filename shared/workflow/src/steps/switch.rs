@@ -1,4 +1,4 @@
-//! The `switch` step: runs the steps of the first case that holds.
+//! The `switch` step: runs the steps of the first case whose condition is true.
 
 use super::{CompiledKind, Effect, StepFuture, StepKind, StepRun, TrialStep, within};
 use crate::compile::Compiler;
@@ -63,7 +63,7 @@ impl CompiledKind for CompiledSwitch {
 }
 
 impl CompiledSwitch {
-    /// The output is that of the last step that ran inside; null where none did.
+    /// Runs a case. The output is that of the last nested step that ran; null if none did.
     async fn choose(&self, step: StepRun<'_>, scope: &mut Scope) -> Result<Done, ExecutionError> {
         let mut chosen = &self.default;
         for (index, case) in self.cases.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! The `wait` step: waits in place where the time is short, else the execution goes on later.
+//! The `wait` step: waits in place if the time is short; otherwise the execution is deferred.
 
 use super::{CompiledKind, Effect, StepFuture, StepKind, StepRun, TrialStep, shortened};
 use crate::compile::Compiler;
@@ -58,7 +58,7 @@ impl CompiledKind for CompiledWait {
 }
 
 impl CompiledWait {
-    /// Waits until a time that is recorded when the step is first reached: in place where that is soon, else the execution is deferred.
+    /// Waits until a time that is recorded when the step is first reached: in place if that is soon; otherwise the execution is deferred.
     async fn wait(&self, step: StepRun<'_>, scope: &Scope) -> Result<Done, ExecutionError> {
         let (state, execution) = (|| step.execution.state(), step.execution.execution);
         let begun = state().journal.output(step.path).and_then(|output| output.get("until").and_then(time_of));
@@ -92,7 +92,7 @@ impl CompiledWait {
     }
 }
 
-/// Returns the time that a value gives: RFC 3339, or seconds of Unix time. `None`: it gives none.
+/// Returns the time of a value: RFC 3339, or seconds of Unix time. `None`: it is not one.
 fn time_of(value: &Value) -> Option<UnixMillis> {
     if let Some(text) = value.as_str() {
         return Some(UnixMillis::new(text.parse::<jiff::Timestamp>().ok()?.as_millisecond()));

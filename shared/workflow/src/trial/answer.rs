@@ -1,4 +1,4 @@
-//! The answer of a trial, as `respond` makes it.
+//! The response of a trial, made by `respond`.
 
 use super::fault::Fault;
 use super::scope::Scope;
@@ -7,10 +7,10 @@ use forebay_contract::json::object_of;
 use forebay_mapping::Encoding;
 use serde_json::{Map, Value as Json, json};
 
-/// Statuses whose answers have no body (RFC 9110, sections 15.3.5 and 15.4.5).
+/// Statuses whose responses have no body (RFC 9110, sections 15.3.5 and 15.4.5).
 const WITHOUT_BODY: [u64; 2] = [204, 304];
 
-/// `{ status, headers, body }`.
+/// Returns `{ status, headers, body }`.
 pub(crate) fn answer(part: &str, respond: Option<&Respond>, scope: &Scope) -> Result<Json, Fault> {
     let last = || Json::from(scope.last.as_ref().unwrap_or(&scope.input));
     let Some(respond) = respond else { return Ok(object_of([("status", json!(200)), ("headers", json!({})), ("body", last())])) };

@@ -1,4 +1,4 @@
-//! An example call, as the ingress would put it into an envelope.
+//! An example call, converted to an envelope as by the ingress.
 
 use forebay_contract::definition::{Trigger, Webhook};
 use forebay_contract::envelope::{Envelope, Request};
@@ -7,14 +7,14 @@ use forebay_contract::{IdIssuer, IntegrationPath, QueryError, read_query};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-/// What a caller would send.
+/// The request of a caller.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Example {
-    /// Absent: POST with a body where that is accepted, else the first accepted method.
+    /// The method; absent: POST with a body if that is accepted, otherwise the first accepted method.
     pub method: Option<String>,
-    /// Everything after the `?`.
+    /// The text after the `?`.
     pub query_string: String,
-    /// Names in lower case.
+    /// The headers, with names in lower case.
     pub headers: Vec<(String, String)>,
     /// The type of the body.
     pub content_type: Option<String>,
@@ -22,19 +22,19 @@ pub struct Example {
     pub body: Option<Vec<u8>>,
 }
 
-/// Why there is no envelope of an example.
+/// The reason for which an example has no envelope.
 #[derive(Debug, thiserror::Error)]
 pub enum ExampleError {
-    /// The query does not fit the parameters that are declared.
+    /// The query does not match the declared parameters.
     #[error("such a call gets 400: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Query(Vec<QueryError>),
-    /// The body is not what its type says.
+    /// The body is not valid for its type.
     #[error("such a call is refused: {0}")]
     Body(String),
-    /// The body does not fit the schema; a line a misfit.
+    /// The body is not valid by the schema; one line for each problem.
     #[error("such a call gets 422: the example does not fit the schema of the body{}", .0.iter().map(|line| format!("\n    {line}")).collect::<String>())]
     Misfit(Vec<String>),
-    /// The definition's own schema is none.
+    /// The schema of the definition is not valid.
     #[error("trigger.webhook.body.schema: {0}")]
     Schema(String),
     /// The operating system gave no random bytes.
@@ -43,10 +43,10 @@ pub enum ExampleError {
 }
 
 impl Example {
-    /// The envelope of such a call. The ingress refuses a call for the same reasons; without a trigger everything is taken.
+    /// Returns the envelope of the call. The ingress refuses a call for the same reasons; without a trigger every call is accepted.
     ///
     /// # Errors
-    /// What such a call would be answered, and why.
+    /// The response to such a call, and the reason.
     pub fn envelope(self, path: IntegrationPath, trigger: Option<&Trigger>) -> Result<Envelope, ExampleError> {
         let (webhook, schedule) = (trigger.and_then(Trigger::webhook), trigger.and_then(Trigger::schedule));
         let query = match webhook {

@@ -1,8 +1,8 @@
-//! What goes wrong in a trial, with its place.
+//! Faults of a trial, with their places.
 
 use forebay_mapping::{CompileError, Located, Value};
 
-/// Why a trial ended early.
+/// The reason for which a trial ended early.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Fault {
@@ -10,9 +10,9 @@ pub struct Fault {
     pub part: String,
     /// The problem.
     pub message: String,
-    /// The text of the mapping or template; empty where the fault is in none.
+    /// The text of the mapping or template; empty if the fault is in none.
     pub source: String,
-    /// Where in it.
+    /// The place in that text.
     pub place: Option<FaultPlace>,
 }
 
@@ -20,13 +20,13 @@ pub struct Fault {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FaultPlace {
-    /// From 1.
+    /// The line, from 1.
     pub line: usize,
-    /// From 1, in characters.
+    /// The column, from 1, in characters.
     pub column: usize,
-    /// The piece that is wrong, on one line.
+    /// The text at the fault, on one line.
     pub snippet: String,
-    /// The value that did not fit, as the beginning of its JSON text; absent for a program that does not compile or meets a limit.
+    /// The value that did not fit, as the beginning of its JSON text; absent for a program that does not compile or exceeds a limit.
     pub value: Option<String>,
 }
 
@@ -40,13 +40,13 @@ impl Fault {
         Self { part: part.to_owned(), message: error.message, source: source.to_owned(), place: Some(place) }
     }
 
-    /// At a place of a mapping or template; where none can be told, at the whole of it.
+    /// Creates a fault at a place of a mapping or template; if the place is unknown, at the whole.
     pub(crate) fn at(part: &str, source: &str, located: Option<Located>, message: impl Into<String>) -> Self {
         let place = FaultPlace::from(located.unwrap_or_else(|| Located::whole(source)));
         Self { part: part.to_owned(), message: message.into(), source: source.to_owned(), place: Some(place) }
     }
 
-    /// A mapping or template gave what does not fit.
+    /// Creates a fault of a mapping or template whose result does not fit.
     pub(crate) fn gave(part: &str, source: &str, value: &Value, message: impl Into<String>) -> Self {
         Self::at(part, source, Some(Located::whole(source).with(value)), message)
     }

@@ -1,8 +1,8 @@
-//! Tries a definition on an example, with no service and nothing sent: mappings are run, and what would reach out is rendered.
+//! Tries a definition with an example, without services: mappings are run, and requests to remote systems are only rendered.
 //!
-//! For the person who writes it. Each mapping is compiled when it is reached, so that a part that works can be seen while another
-//! is still wrong. Retries, `on_error` and timeouts are left out, so that the first fault is the one that is shown, and branches and
-//! items run one after the other.
+//! It helps the author of a definition. Each mapping is compiled when it is reached, so that the result of valid parts is visible while
+//! another part is still wrong. Retries, `on_error` and timeouts are not applied, so that the first fault is shown, and branches and items
+//! run one after another.
 
 mod answer;
 mod example;
@@ -29,56 +29,56 @@ pub(crate) use scope::Scope;
 use scope::evaluate;
 use serde_json::{Map, Value as Json};
 
-/// Bytes of an example's body, and of what its mappings give together.
+/// Maximum bytes of an example's body, and of the outputs of its mappings together.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
-/// What a trial showed.
+/// The result of a trial.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct Tried {
-    /// `.input`; absent when the trial ended before it.
+    /// `.input`; absent if the trial ended before it.
     pub input: Option<Json>,
-    /// What executions are found by; absent when the trial ended before it.
+    /// The labels; absent if the trial ended before them.
     pub labels: Option<Vec<Label>>,
-    /// Every step that was reached and gave something, in order; steps of loops once an item.
+    /// The steps that were reached and have a result, in order; steps of loops once for each item.
     pub steps: Vec<TriedStep>,
-    /// `{ status, headers, body }`; absent when the trial ended at a step.
+    /// `{ status, headers, body }`; absent if the trial ended at a step.
     pub answer: Option<Json>,
-    /// Why it ended early; absent when nothing went wrong.
+    /// The reason for which it ended early; absent if there was no fault.
     pub fault: Option<Fault>,
 }
 
-/// One step of a trial.
+/// A step of a trial.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct TriedStep {
-    /// Its id; in a loop with the item before it: `lines[3]/price`.
+    /// Its id; in a loop the item is before it: `lines[3]/price`.
     pub path: String,
     /// Such as `http`.
     pub kind: &'static str,
-    /// What happened.
+    /// The result.
     pub outcome: StepOutcome,
     /// `.steps.<id>` for the steps after it.
     pub output: Json,
-    /// What it would send; absent for a step that sends nothing.
+    /// The request that it would send; absent for a step that sends nothing.
     pub request: Option<Json>,
 }
 
-/// What happened to a step of a trial.
+/// The result of a step of a trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StepOutcome {
     /// It ran.
     Ran,
-    /// Its `when` said no.
+    /// Its `when` was false.
     Skipped,
-    /// It reaches out of the process; its output was given with the example.
+    /// It uses a remote system; its output was given with the example.
     Given,
-    /// It reaches out of the process and was not run; its output is null.
+    /// It uses a remote system and was not run; its output is null.
     NotRun,
 }
 
 impl StepOutcome {
-    /// As a word.
+    /// Returns the result as a word.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -90,7 +90,7 @@ impl StepOutcome {
     }
 }
 
-/// Runs one mapping on what an envelope's mappings see; `.input` is the body.
+/// Runs one mapping on the context of an envelope; `.input` is the body.
 ///
 /// # Errors
 /// [`Fault`].
@@ -100,7 +100,7 @@ pub async fn try_mapping(source: &str, envelope: &Envelope) -> Result<Json, Faul
     on_a_stack(|| evaluate("", source, &scope.value()).map(|value| Json::from(&value))).and_then(|ended| ended)
 }
 
-/// Runs a definition on an envelope. `given`: outputs of steps by path (`lines[3]/price`) or by id.
+/// Runs a definition on an envelope. `given` has outputs of steps by path (`lines[3]/price`) or by id.
 pub async fn try_definition(definition: &Definition, envelope: &Envelope, given: &Map<String, Json>) -> Tried {
     let Reading { rule, .. } = definition.trigger.reading(&envelope.request);
     let asked = Asked { reading: Reading { rule, max_bytes: MAX_BYTES }, wants_raw: wants_raw(definition) };
@@ -121,7 +121,7 @@ async fn scope_of(envelope: &Envelope, asked: Asked<'_>) -> Result<Scope, Fault>
     Ok(Scope { fixed, input: body, steps: Vec::new(), last: None, prefix: String::new() })
 }
 
-/// Mappings may use more stack than the caller's thread has.
+/// Runs work on a thread with a larger stack, which mappings may need.
 fn on_a_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Fault> {
     std::thread::scope(|threads| {
         let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(threads, work);
@@ -130,24 +130,24 @@ fn on_a_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Fault> {
     })
 }
 
-/// How a list of steps, or one, came to its end.
+/// The end of a list of steps, or of one step.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flow {
     Next,
-    /// A `stop` ended the workflow well.
+    /// A `stop` ended the workflow successfully.
     Stop,
 }
 
-/// What a step gave.
+/// The result of a step.
 pub(crate) enum Done {
     Output(Value),
-    /// It was not run; this is what it would send.
+    /// It was not run; the request that it would send.
     Request(Json),
     Stops,
 }
 
 impl Done {
-    /// The result of a step that holds steps: `output`, unless a `stop` ended the workflow.
+    /// Returns the result of a step with nested steps: `output`, unless a `stop` ended the workflow.
     pub(crate) fn of(flow: Flow, output: Value) -> Self {
         match flow {
             Flow::Next => Self::Output(output),
@@ -155,7 +155,7 @@ impl Done {
         }
     }
 
-    /// The request of a step that works by a connection.
+    /// Returns the request of a step that uses a connection.
     pub(crate) fn request_by(connection: &Name, rest: Map<String, Json>) -> Self {
         let mut request = Map::from_iter([("connection".to_owned(), connection.as_str().into())]);
         request.extend(rest);
@@ -163,16 +163,16 @@ impl Done {
     }
 }
 
-/// A trial under way.
+/// A running trial.
 pub(crate) struct Trial<'a> {
     given: &'a Map<String, Json>,
     tried: Tried,
-    /// The answer of a `respond` step.
+    /// The response of a `respond` step.
     early: Option<Json>,
 }
 
 impl Trial<'_> {
-    /// Takes the answer of a `respond` step.
+    /// Sets the response of a `respond` step.
     pub(crate) fn answer_early(&mut self, answer: Json) {
         self.early = Some(answer);
     }
@@ -194,7 +194,7 @@ impl Trial<'_> {
             Some(answer) => answer,
             None => answer("respond", definition.respond.as_ref(), &scope)?,
         });
-        // An execution does not fail by it, so it is told last.
+        // An execution does not fail because of its labels, so their fault is reported last.
         labelled
     }
 
@@ -219,7 +219,7 @@ impl Trial<'_> {
         let part = format!("{path}.{}", step.action.kind());
         match kind_of(&step.action).run_trial(TrialStep { part: &part, id: &step.id }, scope, self)? {
             Done::Output(output) => {
-                // A step that holds steps stands before them.
+                // A step with nested steps is listed before them.
                 self.ended(step, scope, StepOutcome::Ran, output.clone(), None);
                 self.tried.steps[place..].rotate_right(1);
                 scope.last = Some(output);
@@ -247,7 +247,7 @@ impl Trial<'_> {
     }
 }
 
-/// The mappings that run before the workflow; they see no `.input`.
+/// Evaluates the mappings that run before the workflow; they see no `.input`.
 fn keys(definition: &Definition, scope: &Scope) -> Result<(), Fault> {
     let scope = Scope { input: Value::NULL, ..scope.clone() };
     if let Some(key) = definition.trigger.webhook().and_then(|webhook| webhook.idempotency.key.as_ref()) {

@@ -1,11 +1,11 @@
-//! What a step that reaches out of the process would send, rendered and not sent: as JSON, in the words of the definition.
+//! The request that a step would send to a remote system, rendered but not sent: as JSON, with the fields of the definition.
 
 use super::fault::Fault;
 use super::scope::Scope;
 use forebay_mapping::Encoding;
 use serde_json::{Map, Value};
 
-/// Renders fields of a step that reaches out of the process.
+/// Renders fields of a step that uses a remote system.
 pub(crate) struct Rendering<'a> {
     /// The path of the kind's field, such as `steps[1].http`.
     pub part: &'a str,

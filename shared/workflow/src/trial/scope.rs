@@ -1,4 +1,4 @@
-//! What mappings see in a trial, and how they are evaluated: each is compiled when it is reached.
+//! The context of mappings in a trial, and their evaluation: each is compiled when it is reached.
 
 use super::fault::Fault;
 use forebay_mapping::{Encoding, Limits, Mapping, Piece, Template, Value};
@@ -7,13 +7,13 @@ use serde_json::Value as Json;
 /// The context of a trial.
 #[derive(Clone)]
 pub(crate) struct Scope {
-    /// Everything but `input` and `steps`.
+    /// All fields except `input` and `steps`.
     pub(crate) fixed: Vec<(String, Value)>,
     pub(crate) input: Value,
     pub(crate) steps: Vec<(String, Value)>,
     /// The output of the last step that ran.
     pub(crate) last: Option<Value>,
-    /// What stands before the ids of steps in paths: empty, or such as `lines[3]/`.
+    /// The prefix of step ids in paths: empty, or such as `lines[3]/`.
     pub(crate) prefix: String,
 }
 
@@ -29,7 +29,7 @@ impl Scope {
         self.steps.push((id.to_owned(), output));
     }
 
-    /// The scope of one item of the loop `id`.
+    /// Returns the scope of one item of the loop `id`.
     pub(crate) fn of_item(&self, id: &str, index: usize, item: Value) -> Self {
         let mut scope = self.clone();
         scope.fixed.retain(|(name, _)| name != "item" && name != "index");
@@ -43,7 +43,7 @@ impl Scope {
         evaluate(part, source, &self.value())
     }
 
-    /// For what is shown only.
+    /// Evaluates a mapping whose result is only shown.
     pub(crate) fn json(&self, part: &str, source: &str) -> Result<Json, Fault> {
         self.mapping(part, source).map(|value| Json::from(&value))
     }
@@ -54,7 +54,7 @@ impl Scope {
         template.render(&input, &Limits::default()).map_err(|error| Fault::at(part, source, template.locate(&input), error.to_string()))
     }
 
-    /// As [`template`](Self::template), with literal text and inserted values told apart.
+    /// Evaluates a [`template`](Self::template), with literal text and inserted values kept apart.
     pub(crate) fn pieces(&self, part: &str, source: &str, encoding: Encoding) -> Result<Vec<Piece>, Fault> {
         let template = Template::compile(source, encoding).map_err(|error| Fault::compile(part, source, error))?;
         let input = self.value();

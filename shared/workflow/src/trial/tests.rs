@@ -24,7 +24,7 @@ async fn tried(workflow: &str, body: &str, given: Json) -> Tried {
     try_definition(&definition, &envelope(body), &given).await
 }
 
-/// Path, outcome and output of each step.
+/// Returns path, outcome and output of each step.
 fn told(tried: &Tried) -> Vec<(&str, &str, Json)> {
     tried.steps.iter().map(|step| (step.path.as_str(), step.outcome.as_str(), step.output.clone())).collect()
 }

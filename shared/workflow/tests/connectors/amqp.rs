@@ -20,7 +20,7 @@ fn to(queue: &str) -> RemoteMessage {
     RemoteMessage { routing_key: queue.to_owned(), content_type, id: "7k3/send".to_owned(), body: "hi".into(), ..RemoteMessage::default() }
 }
 
-/// The connection lives as long as what is returned.
+/// Declares a queue. The connection lives as long as the returned value.
 async fn queue(arguments: FieldTable) -> (lapin::Connection, Channel, String) {
     let connection = lapin::Connection::connect(&url(), ConnectionProperties::default()).await.unwrap();
     let (channel, name) = (connection.create_channel().await.unwrap(), unique("connector"));
@@ -100,7 +100,7 @@ async fn amqps_connects_to_the_address_that_was_checked_and_to_no_other_and_want
     let connect = async |certificate: &str| {
         let front = TlsFront::start(authority.server(certificate), &format!("{host}:{port}")).await;
         let path = plain.rsplit_once('/').unwrap().1;
-        // No resolver knows the name: whoever asked one again would not get far.
+        // No resolver has this name, so a second resolution would fail.
         let url = format!("amqps://{user}:{password}@broker.invalid:5671/{path}");
         RemotePublisher::connect(&url, ([127, 0, 0, 1], front.port()).into(), Arc::new(config.clone())).await
     };

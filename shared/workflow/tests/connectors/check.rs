@@ -1,4 +1,4 @@
-//! Whether a connection works.
+//! Tests of connections.
 
 use super::*;
 use forebay_tests::{FileServer, MailServer};
@@ -6,7 +6,7 @@ use support::{Server, engine, reply};
 
 async fn works(fields: Json) -> String {
     let mut connection = Connection::clone(&connection(fields));
-    // What is to be enabled is tested before.
+    // A connection may be tested before it is enabled.
     connection.enabled = false;
     engine().test(&connection).await.unwrap()
 }

@@ -1,4 +1,4 @@
-//! Mail to a server that remembers it.
+//! Emails to a server that stores them.
 
 use super::*;
 use data_encoding::BASE64;
@@ -142,11 +142,11 @@ async fn mails_go_over_one_session_and_none_is_lost_when_it_has_ended() {
         send().await.unwrap();
     }
     assert_eq!((server.sessions(), connectors.sessions(), server.mails().len()), (1, 1, 3));
-    // The server has had enough of it.
+    // The server ends the session.
     server.answer("NOOP", "");
     send().await.unwrap();
     assert_eq!((server.sessions(), server.mails().len()), (2, 4));
-    // After a refusal nobody knows where the session is.
+    // After a refusal the state of the session is unknown.
     server.answer_as_usual();
     server.answer("RCPT", "550 5.1.1 no such user");
     assert_permanent(&send().await.unwrap_err(), ErrorCode::Remote, &["no such user"]);
@@ -155,7 +155,7 @@ async fn mails_go_over_one_session_and_none_is_lost_when_it_has_ended() {
     assert_eq!((server.sessions(), connectors.sessions(), server.mails().len()), (3, 1, 5));
 }
 
-/// The parts of a mail with their content, decoded.
+/// Returns the parts of an email with their decoded content.
 fn parts(mail: &ReceivedMail) -> Vec<(String, Vec<u8>)> {
     let boundary = mail.data.split("boundary=\"").nth(1).unwrap().split('"').next().unwrap();
     let delimiter = format!("--{boundary}");

@@ -29,14 +29,14 @@ fn connectors() -> Connectors {
     Connectors::new(Reach::allow())
 }
 
-/// `fields` are those of the kind, such as `{"postgres": {...}}`.
+/// Returns a connection. `fields` are those of the kind, such as `{"postgres": {...}}`.
 fn connection(fields: Json) -> Arc<Connection> {
     let mut document = json!({ "tenant": "t37ed", "connection": "remote" });
     document.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     Arc::new(Connection::from_value(&document).unwrap())
 }
 
-/// Host, port, user, password and database of an address.
+/// Returns host, port, user, password and database of an address.
 fn parts(url: &str) -> (String, u16, String, String, String) {
     let url = reqwest::Url::parse(url).unwrap();
     let database = url.path().trim_start_matches('/').to_owned();
@@ -44,7 +44,7 @@ fn parts(url: &str) -> (String, u16, String, String, String) {
     (url.host_str().unwrap().to_owned(), url.port().unwrap(), url.username().to_owned(), password, database)
 }
 
-/// A database's connection by its address, with further or other fields.
+/// Returns a database's connection by its address, with additional or changed fields.
 fn database_at(kind: &str, url: &str, changes: &Json) -> Arc<Connection> {
     let (host, port, username, password, database) = parts(url);
     let mut fields =
@@ -53,7 +53,7 @@ fn database_at(kind: &str, url: &str, changes: &Json) -> Arc<Connection> {
     connection(json!({ kind: fields }))
 }
 
-/// A table of this test, `(id int primary key, name text)`.
+/// Creates a table for this test, `(id int primary key, name text)`.
 async fn table(connectors: &Connectors, database: &Arc<Connection>) -> String {
     let table = unique("t");
     let engine = if matches!(database.kind, ConnectionKind::Mysql(_)) { "ENGINE = InnoDB" } else { "" };
@@ -70,12 +70,12 @@ fn from_env(variable: &str, default: &str) -> String {
     std::env::var(variable).unwrap_or_else(|_| default.to_owned())
 }
 
-/// Kept exactly as it was written.
+/// Returns the text of a value, exactly as written.
 fn text(value: &Value) -> String {
     String::from_utf8(to_json(value)).unwrap()
 }
 
-/// A number as JSON has it, with its digits.
+/// Returns a JSON number with its digits.
 fn digits(number: &str) -> Json {
     serde_json::from_str(number).unwrap()
 }
@@ -102,7 +102,7 @@ async fn refused(connectors: &Connectors, connection: &Arc<Connection>, statemen
     connectors.sql(connection, vec![statement], false, BOUNDS).await.unwrap_err()
 }
 
-/// Runs a workflow whose steps know the connection, and gives its answer.
+/// Runs a workflow with the connection, and returns its response.
 async fn run_on(connection: Arc<Connection>, steps: &str, body: &Json) -> Result<Json, ExecutionError> {
     let execution = ExecutionContext { host: Arc::new(support::Known(connection)), ..support::once() };
     match support::engine().run(&support::program(steps), &support::envelope(&body.to_string()), execution).await.end {
@@ -112,7 +112,7 @@ async fn run_on(connection: Arc<Connection>, steps: &str, body: &Json) -> Result
     }
 }
 
-/// A name that no other test has.
+/// Returns a name that no other test uses.
 fn unique(what: &str) -> String {
     format!("{what}_{}", uuid::Uuid::new_v4().simple())
 }

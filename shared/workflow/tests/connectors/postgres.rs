@@ -256,7 +256,7 @@ async fn a_server_that_cannot_be_signed_in_to_is_told_with_what_to_do() {
     let error = refused(&connectors, &with(json!({ "username": "no_such_role" })), one()).await;
     assert_permanent(&error, ErrorCode::Remote, &["refused the sign-in", "no_such_role"]);
     let error = refused(&connectors, &with(json!({ "tls": "require" })), one()).await;
-    // Its server may have a certificate of some kind.
+    // The server may have a certificate.
     let advice = if error.message.contains("offers no TLS") { "tls: disable" } else { "as tls.certificate" };
     assert_permanent(&error, ErrorCode::Unreachable, &["TLS", advice]);
     let error = refused(&connectors, &with(json!({ "port": 1 })), one()).await;

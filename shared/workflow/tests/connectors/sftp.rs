@@ -24,7 +24,7 @@ fn put(file: &str, bytes: &[u8]) -> FileAction {
     FileAction::Put { path: path(file), bytes: bytes.to_vec().into(), id: "7k3/put".to_owned(), overwrite: true, rename: true }
 }
 
-/// The same with other settings.
+/// Returns [`put`] with these settings.
 fn put_as(file: &str, bytes: &[u8], overwrite: bool, rename: bool) -> FileAction {
     FileAction::Put { path: path(file), bytes: bytes.to_vec().into(), id: "7k3/put".to_owned(), overwrite, rename }
 }
@@ -33,7 +33,7 @@ fn moved(from: &str, to: &str, overwrite: bool) -> FileAction {
     FileAction::Move { path: path(from), to: path(to), overwrite }
 }
 
-/// The names in a folder, in order.
+/// Returns the names in a folder, in order.
 fn names(folder: &std::path::Path) -> Vec<String> {
     let mut names: Vec<_> =
         std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().to_string_lossy().into_owned()).collect();
@@ -62,7 +62,7 @@ async fn a_file_is_written_whole_listed_read_moved_and_deleted() {
     let file = folder.join("a.bin").to_string_lossy().into_owned();
     assert_eq!(done(&connection, put("a.bin", &large)).await, json!({ "path": file, "size": 3_000_001 }));
     assert_eq!(std::fs::read(&file).unwrap(), large);
-    // Over the one that is there.
+    // Replaces the existing file.
     done(&connection, put("a.bin", b"hi")).await;
     std::fs::write(folder.join("b.json"), r#"{"b":1}"#).unwrap();
     std::fs::create_dir(folder.join("c.json")).unwrap();
@@ -148,7 +148,7 @@ async fn what_an_earlier_attempt_may_have_done_is_taken_as_done_only_where_all_i
     let to_b = || moved("a", "b", true);
     let delete = || FileAction::Delete { path: path("a") };
     let repeated = async |action| connectors().sftp(&connection, action, again, BOUNDS).await.map(|output| json_of(&output));
-    // Neither source nor target: nobody has moved anything.
+    // Neither source nor target exists: the file was not moved.
     assert_permanent(&repeated(to_b()).await.unwrap_err(), ErrorCode::Remote, &["a could not be moved to", "No such file"]);
     assert_eq!(std::mem::take(&mut *doubts.lock().unwrap()), [true, false]);
     std::fs::write(folder.join("b"), "old").unwrap();
@@ -157,14 +157,14 @@ async fn what_an_earlier_attempt_may_have_done_is_taken_as_done_only_where_all_i
     assert_eq!(repeated(to_b()).await.unwrap(), json!({ "path": folder.join("b"), "assumed": true }));
     assert_eq!(repeated(delete()).await.unwrap(), json!({ "deleted": true, "assumed": true }));
     assert_eq!(done(&connection, delete()).await, json!({ "deleted": false }));
-    // The source is there: it is moved, whatever was before.
+    // The source exists: it is moved, regardless of earlier attempts.
     std::fs::write(folder.join("a"), "new").unwrap();
     doubts.lock().unwrap().clear();
     assert_eq!(repeated(to_b()).await.unwrap(), json!({ "path": folder.join("b") }));
     assert_eq!((std::fs::read_to_string(folder.join("b")).unwrap().as_str(), doubts.lock().unwrap().as_slice()), ("new", &[true][..]));
 }
 
-/// Hands connections to a port on, until [`cut`](Self::cut).
+/// Forwards connections to a port, until [`cut`](Self::cut).
 struct Wire {
     port: u16,
     cut: tokio::sync::watch::Sender<u32>,
@@ -192,7 +192,7 @@ impl Wire {
         wire
     }
 
-    /// Ends every connection there is.
+    /// Ends all connections.
     fn cut(&self) {
         self.cut.send_modify(|times| *times += 1);
     }
@@ -213,7 +213,7 @@ async fn steps_share_a_session_and_one_that_has_ended_is_noticed_before_a_step_r
     wire.cut();
     act(moved("a.txt", "b.txt", true)).await.unwrap();
     assert_eq!((sign_ins(), connectors.sessions()), (2, 1));
-    // What failed may have left a file open there.
+    // The failed step may have left a file open in the session.
     act(get("none.txt", None)).await.unwrap_err();
     assert_eq!(connectors.sessions(), 0);
     act(get("b.txt", None)).await.unwrap();
@@ -227,7 +227,7 @@ async fn files_with_names_that_are_not_utf8_are_listed_read_moved_written_and_de
     let server = FileServer::start().await;
     let (connection, folder) = (at(&server, json!({})), server.files());
     let file = |name: &[u8]| folder.join(OsStr::from_bytes(name));
-    // Latin-1, a broken sequence of UTF-8, a name with a character that stands for a byte, and a usual one.
+    // Latin-1, invalid UTF-8, a name with a character that represents a byte, and an ordinary one.
     let all: [&[u8]; 4] = [b"J\xf6rg.json", b"a\xc3(\xff.json", "x\u{ef80}.json".as_bytes(), "Jörg.json".as_bytes()];
     for name in all {
         std::fs::write(file(name), r#"{"a":1}"#).unwrap();
@@ -275,14 +275,14 @@ async fn what_is_not_to_be_overwritten_stays_as_it_is() {
         assert_permanent(&error, ErrorCode::Remote, &["there is there already", "overwrite: false"]);
         assert_eq!((there().as_str(), names(&folder)), ("old", vec!["a".to_owned(), "there".to_owned()]));
     }
-    // An attempt before may have done it, and something else is there.
+    // An earlier attempt may have done it, and another file exists at the target.
     let again = Earlier { may_have_done_it: true, in_doubt: &|_| {} };
     let repeated = async |action| connectors().sftp(&connection, action, again, BOUNDS).await.map(|output| json_of(&output));
     for action in [put_as("there", b"new", false, true), put_as("there", b"ol", false, true), moved("a", "there", false)] {
         assert_permanent(&repeated(action).await.unwrap_err(), ErrorCode::Remote, &["there is there already"]);
         assert_eq!(there(), "old");
     }
-    // It did it: the very bytes are there, or the source is gone.
+    // The earlier attempt did it: the same bytes exist at the target, or the source is gone.
     let expected = json!({ "path": folder.join("there"), "size": 3, "assumed": true });
     assert_eq!(repeated(put_as("there", b"old", false, true)).await.unwrap(), expected);
     assert_eq!(repeated(put_as("there", b"old", false, false)).await.unwrap(), expected);
@@ -322,14 +322,14 @@ async fn no_unfinished_file_is_left_whatever_ends_a_step() {
     let server = FileServer::start().await;
     let wire = Wire::to(server.port()).await;
     let (connection, connectors, folder) = (at(&server, json!({ "port": wire.port })), connectors(), server.files());
-    // The server refuses the rename: a folder is there.
+    // The server refuses the rename: there is a folder of that name.
     std::fs::create_dir(folder.join("folder")).unwrap();
     refused_by(&connection, put("folder", b"1")).await;
     assert_eq!(names(&folder), ["folder"]);
     let large = vec![7; 60_000_000];
     let unfinished = || names(&folder).into_iter().any(|name| name.starts_with(".forebay-"));
     let clean = async || eventually("nothing is left", async || names(&folder) == ["folder"]).await;
-    // The connection breaks off.
+    // The connection is lost.
     let broken = connectors.sftp(&connection, put("a", &large), Earlier::NONE, BOUNDS);
     let cut = async {
         eventually("it is being written", async || unfinished()).await;
@@ -351,11 +351,11 @@ async fn no_unfinished_file_is_left_whatever_ends_a_step() {
         () = eventually("it is being written", async || unfinished()) => {}
     }
     clean().await;
-    // The process died: the next attempt of the step takes away what is left of it, and nothing of other steps.
+    // After the process has died, the next attempt of the step removes its leftovers, and nothing of other steps.
     let direct = at(&server, json!({}));
     for attempt in 0..2 {
         let dies = || {
-            // A runtime that ends takes the task with it that would clean up.
+            // When the runtime ends, the task that would clean up ends too.
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let connectors = super::connectors();
@@ -385,7 +385,7 @@ async fn a_file_that_is_written_in_its_place_and_not_to_its_end_is_said_to_be_th
     let action = FileAction::Put { path: full, bytes: b"1".to_vec().into(), id: "7k3/put".to_owned(), overwrite: true, rename: false };
     let error = refused_by(&connection, action).await;
     assert_transient(&error, ErrorCode::Remote, &["could not be written", part]);
-    // Nothing was begun: there is no such folder.
+    // The step did not begin: there is no such folder.
     let error = refused_by(&connection, put_as("none/a", b"1", true, false)).await;
     assert!(!error.message.contains(part), "{error}");
     std::fs::write(folder.join("a"), "old").unwrap();

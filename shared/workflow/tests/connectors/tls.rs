@@ -1,10 +1,10 @@
-//! Servers with a certificate of their own: refused with what to do, trusted where the connection names the certificate or its authority.
+//! Servers with their own certificate: refused with advice, and trusted if the connection has the certificate or its authority.
 
 use super::support::{Server, engine};
 use super::*;
 use forebay_tests::{MailServer, SelfSigned, TlsFront};
 
-/// The fields of a connection to a server that shows the certificate; `tls` is put where the kind has it.
+/// Returns the fields of a connection to a server with the certificate; `tls` is inserted at the place of the kind.
 async fn served_by(kind: &str, certificate: &SelfSigned) -> (Json, &'static str) {
     let at = |port: u16| json!({ "host": "127.0.0.1", "port": port });
     let with = |mut fields: Json, more: Json| {
@@ -27,7 +27,7 @@ async fn served_by(kind: &str, certificate: &SelfSigned) -> (Json, &'static str)
         "smtp" => {
             let server = MailServer::start_with_starttls(certificate.server()).await;
             let port = server.port();
-            // Its tasks go on.
+            // Its tasks must continue.
             std::mem::forget(server);
             (with(at(port), json!({ "from": "a@example.com" })), "mail server test")
         }

@@ -1,9 +1,9 @@
-//! A value that is read from a column and written to one of the same type is the same value there: every type, on both databases.
+//! A value that is read from a column and written to a column of the same type does not change: every type, on both databases.
 
 use super::*;
 use forebay_mapping::parse_json;
 
-/// The page that lists the types; each line of its tables is made here.
+/// The page that lists the types; each line of its tables is generated here.
 const DOCS: &str = include_str!("../../../../docs/sql.md");
 
 /// A type and SQL literals of it; the first one is the example of the docs.
@@ -118,7 +118,7 @@ fn postgresql() -> Arc<Connection> {
     database_at("postgres", &from_env("FOREBAY_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres"), &json!({}))
 }
 
-/// Reads each value, writes what was read, and has the database compare. Gives the lines of the docs.
+/// Reads each value, writes it, and lets the database compare both. Returns the lines of the docs.
 async fn both_directions(connectors: &Connectors, database: &Arc<Connection>, cases: &[Case], key: &str, same: &str) -> Vec<String> {
     let mark = if matches!(database.kind, ConnectionKind::Mysql(_)) { "?" } else { "$1" };
     let (mut lines, mut faults) = (Vec::new(), Vec::new());
@@ -142,7 +142,7 @@ async fn both_directions(connectors: &Connectors, database: &Arc<Connection>, ca
                     continue;
                 }
             };
-            // As a checkpoint of the step would keep it.
+            // A checkpoint of the step stores it in this form.
             let read = parse_json(&to_json(&read)).unwrap();
             if id == 0 {
                 lines.push(format!("| `{written}` | `{}` | `{}` |", literal.replace(key, "KEY"), text(&read)));
@@ -174,7 +174,7 @@ fn assert_documented(lines: &[String]) {
 
 #[tokio::test]
 async fn what_is_read_from_mariadb_is_written_there_as_the_same_value() {
-    // By value, and by every byte of the text or number.
+    // Compares by value, and by each byte of the text or number.
     let same = "x.a <=> x.b AND x.a <=> y.c AND HEX(CONCAT(x.a)) <=> HEX(CONCAT(x.b)) AND HEX(CONCAT(x.a)) <=> HEX(CONCAT(y.c))";
     assert_documented(&both_directions(&connectors(), &mariadb(), MYSQL, "KEY", same).await);
 }

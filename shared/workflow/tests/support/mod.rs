@@ -1,4 +1,4 @@
-//! What the suites of this crate share: definitions from YAML, envelopes, and a real HTTP server on a free port.
+//! Common parts of the suites of this crate: definitions from YAML, envelopes, and a real HTTP server on a free port.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use bytes::Bytes;
@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 pub const LONG: Duration = Duration::from_secs(20);
 
-/// A definition with the usual head; `rest` is the workflow.
+/// Returns a definition with the usual head; `rest` is the workflow.
 pub fn definition(rest: &str) -> Arc<Definition> {
     let yaml = format!("tenant: t37ed\nname: Order\ntrigger: {{ webhook: {{}} }}\n{rest}");
     definition_of(&yaml)
@@ -33,7 +33,7 @@ pub fn program(rest: &str) -> Program {
     Program::compile(definition(rest)).map_err(|problems| format!("{problems:?}")).unwrap()
 }
 
-/// All problems, one a line.
+/// Returns all problems, one per line.
 pub fn problems(rest: &str) -> String {
     let problems = Program::compile(definition(rest)).err().expect("the definition must not compile");
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
@@ -98,7 +98,7 @@ pub fn error(run: Run) -> ExecutionError {
     }
 }
 
-/// The body of a successful run, as text.
+/// Returns the body of a successful run, as text.
 #[track_caller]
 pub fn text(run: Run) -> String {
     String::from_utf8(response(run).body.to_vec()).unwrap()
@@ -108,12 +108,12 @@ pub async fn answer(rest: &str, body: &str) -> String {
     text(run(rest, body).await)
 }
 
-/// The answer to `{}`, read as JSON.
+/// Returns the response to `{}`, parsed as JSON.
 pub async fn json_answer(rest: &str) -> serde_json::Value {
     serde_json::from_str(&answer(rest, "{}").await).unwrap()
 }
 
-/// Knows one connection.
+/// A host with one connection.
 pub struct Known(pub Arc<Connection>);
 
 impl Host for Known {
@@ -134,7 +134,7 @@ impl Host for Known {
     }
 }
 
-/// A request as the server got it.
+/// A request as received by the server.
 #[derive(Debug, Clone)]
 pub struct Got {
     pub method: String,
@@ -160,12 +160,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Answers every request with what `answer` makes of it.
+    /// Starts a server that answers every request with the result of `answer`.
     pub async fn start(answer: impl Fn(&Got) -> Reply + Send + Sync + 'static) -> Self {
         Self::start_with(move |got| std::future::ready(answer(&got))).await
     }
 
-    /// A server that takes its time.
+    /// Starts a server that answers asynchronously.
     pub async fn start_with<F: Future<Output = Reply> + Send>(answer: impl Fn(Got) -> F + Send + Sync + 'static) -> Self {
         let answer = Arc::new(answer);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -196,7 +196,7 @@ impl Server {
         Self { address, got, connections }
     }
 
-    /// Answers with 200 and the JSON text.
+    /// Starts a server that answers 200 with the JSON text.
     pub async fn with_json(json: &'static str) -> Self {
         Self::start(move |_| reply(200, &[("content-type", "application/json")], json)).await
     }

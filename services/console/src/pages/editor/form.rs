@@ -1,12 +1,12 @@
-//! The fields of the form: what they say of a definition's document, and back.
+//! The fields of the form: conversion from a definition's document, and back.
 
 use crate::pages::sent::Sent;
 use forebay_contract::authentication::Authentication;
 use forebay_contract::json::read_json;
 use serde_json::{Map, Value, json};
 
-/// The top-level fields that the form decides about, from the document as it is and the fields as they were sent. What the form does not know
-/// of a trigger stays as it is.
+/// Returns the top-level fields that the form sets, from the present document and the submitted fields. Parts of a trigger that the form
+/// does not have stay unchanged.
 pub(crate) fn changes(document: &Value, sent: &Sent) -> Vec<(&'static str, Option<Value>)> {
     let before = |name: &str| document.get(name).cloned();
     let mut changes = vec![
@@ -18,7 +18,7 @@ pub(crate) fn changes(document: &Value, sent: &Sent) -> Vec<(&'static str, Optio
         ("diagnostics", diagnostics(document, sent)),
         ("retry", retry(document, sent)),
     ];
-    // A schedule has no default, so an empty description of a new one is left out as well.
+    // The default of a schedule is not known, so an empty description of a new one is left out as well.
     changes.retain(|(name, value)| value.is_some() || document.get(*name).is_some());
     changes
 }
@@ -28,13 +28,13 @@ fn optional(text: &str) -> Option<Value> {
     (!text.is_empty()).then(|| json!(text))
 }
 
-/// A choice whose usual value need not be written, and stays written where it is.
+/// Returns a choice. Its default is not written, but stays if it is written already.
 fn either(before: Option<Value>, chosen: &str, usual: &str) -> Option<Value> {
     let chosen = if chosen.is_empty() { usual } else { chosen };
     if chosen == usual && before.as_ref().is_none_or(|before| before != usual) { None } else { Some(json!(chosen)) }
 }
 
-/// A mapping: the same program with other space at its end is the same.
+/// Returns a mapping; it stays unchanged if the new text differs only in space at its end.
 fn program(before: Option<Value>, text: &str) -> Option<Value> {
     let text = text.trim_end();
     if text.trim().is_empty() {
@@ -105,7 +105,7 @@ fn authentication(before: Option<Value>, sent: &Sent) -> Option<Value> {
     }
 }
 
-/// Who empties the number takes the rate away. What is no number stays text, and is then told as a problem of the definition.
+/// Returns the rate; an empty number removes it. Text that is not a number is kept, and is reported as a problem of the definition.
 fn rate(before: Option<&Value>, sent: &Sent) -> Option<Value> {
     let (calls, per) = (sent.text("rate_calls").trim(), optional(sent.text("rate_per")));
     if calls.is_empty() && (per.is_none() || per.as_ref() == before.and_then(|before| before.get("per"))) {
@@ -130,7 +130,8 @@ fn query(before: Option<&Value>, sent: &Sent) -> Option<Value> {
     let name_of = |row: usize| sent.text(&format!("parameter_name_{row}")).trim();
     let rows: Vec<usize> = (0..=MAX_PARAMETERS).filter(|row| !name_of(*row).is_empty()).collect();
     let before = before.and_then(Value::as_object);
-    // With as many rows as before, one whose name is new was renamed: what the form does not know of it, such as its description, stays.
+    // If the number of rows is unchanged, a row with a new name was renamed: parts that the form does not have, such as its description,
+    // stay.
     let same_count = before.is_some_and(|before| before.len() == rows.len());
     for (place, row) in rows.iter().copied().enumerate() {
         let field = |name: &str| sent.text(&format!("parameter_{name}_{row}"));
@@ -152,10 +153,10 @@ fn query(before: Option<&Value>, sent: &Sent) -> Option<Value> {
     (!query.is_empty()).then_some(Value::Object(query))
 }
 
-/// Rows that a form is read for.
+/// Maximum rows that are read from a form.
 pub(crate) const MAX_PARAMETERS: usize = 100;
 
-/// A default in the type of its parameter; what does not fit stays text, and is then told as a problem of the definition.
+/// Returns a default in the type of its parameter. A text of another type is kept, and is reported as a problem of the definition.
 fn default(text: &str, kind: &str) -> Option<Value> {
     if text.is_empty() {
         return None;

@@ -1,4 +1,5 @@
-//! What is made of a text while it is written: its problems with their places, its form, its picture, and what becomes of an example.
+//! The parts of the page that are made from a text during editing: its problems with their places, its form, its diagram, and the result of
+//! an example.
 
 use super::trigger_form;
 use crate::view::badge::Tone;
@@ -16,14 +17,14 @@ use maud::{Markup, html};
 use serde_json::{Map, Value};
 use tokio::runtime::Handle;
 
-/// A text, as far as it can be read.
+/// A text that could be read.
 pub(crate) struct Read {
     pub(crate) document: Value,
     pub(crate) definition: Definition,
     pub(crate) places: Places,
 }
 
-/// What is made of a text.
+/// The parts of the page that are made from a text.
 pub(crate) struct Made {
     pub(crate) problems: Vec<Located>,
     pub(crate) form: Option<Markup>,
@@ -31,15 +32,15 @@ pub(crate) struct Made {
     pub(crate) trial: Markup,
 }
 
-/// Reads a text that holds one definition.
+/// Reads a text that contains one definition.
 ///
 /// # Errors
-/// Everything that is wrong with it, with its place.
+/// All problems of the text, with their places.
 pub(crate) fn read(source: &str) -> Result<Read, Vec<Located>> {
     read_by(source, Definition::from_value)
 }
 
-/// As [`read`], of a version that is stored.
+/// Reads a text as [`read`] does, of a stored version.
 ///
 /// # Errors
 /// As [`read`].
@@ -67,7 +68,7 @@ fn located(problems: Vec<Problem>, places: &Places) -> Vec<Located> {
     problems.iter().map(|problem| Located::new(problem, places.find(&problem.path))).collect()
 }
 
-/// Everything that the page shows of a text.
+/// Makes all parts of the page from a text.
 pub(crate) async fn make(source: &str, example: &Example) -> Made {
     let read = match read(source) {
         Ok(read) => read,
@@ -83,12 +84,12 @@ pub(crate) async fn make(source: &str, example: &Example) -> Made {
     Made { problems: located(compiled, &places), form: Some(form), diagram: Some(diagram), trial }
 }
 
-/// The form of a text; `drawn`: the text from which a person has changed it. `None` where the text has problems.
+/// Returns the form of a text; `drawn` is the text that the submitted form was drawn from. `None` if the text has problems.
 pub(crate) fn form_of(source: &str, drawn: &str) -> Option<Markup> {
     read(source).ok().map(|read| trigger_form::form(&read.definition, &read.document, drawn))
 }
 
-/// Compiling and running may take as long as the bounds of mappings allow, so both are done beside the server's own threads.
+/// Compiles and runs the definition on another thread than the server's: both may take as long as the limits of mappings allow.
 async fn run(read: Read, example: Example) -> (Vec<Problem>, Markup) {
     let handle = Handle::current();
     let work = move || {
@@ -119,7 +120,7 @@ async fn tried(read: &Read, example: Example) -> Markup {
     }
 }
 
-/// A text that may be saved.
+/// Returns the definition of a text that may be saved.
 pub(super) async fn checked(source: &str) -> Result<NewDefinition, Vec<Located>> {
     let read = read(source)?;
     let definition = read.definition.clone();

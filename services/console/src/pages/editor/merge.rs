@@ -1,28 +1,28 @@
-//! The form over the text. Both are views of one definition, and a person may have changed both since the form was drawn: what the form
-//! changed is put over the text as it is now, field by field, so that neither undoes the other.
+//! Merges the form into the text. Both are views of one definition, and a person may have changed both since the form was drawn: the
+//! changes of the form are applied to the present text, field by field, so that neither undoes the other.
 
 use super::form;
 use super::text::{document, with_fields};
 use crate::pages::sent::Sent;
 use serde_json::{Map, Value};
 
-/// A text with what the form says.
+/// A text with the changes of the form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Written {
     /// The text.
     pub(crate) source: String,
-    /// A text of which the form's fields say exactly the same.
+    /// A text of which the form shows exactly the fields.
     pub(crate) drawn: String,
-    /// Whether the text says what the form does; not, where either text cannot be read.
+    /// Whether the text has all fields of the form; false if either text cannot be read.
     pub(crate) is_written: bool,
-    /// What the form says, where that is not in the text.
+    /// A text with the fields of the form, if they are not in `source`.
     pub(crate) pending: Option<String>,
-    /// What the person has to know; empty: nothing.
+    /// A message for the person; empty: none.
     pub(crate) said: String,
 }
 
-/// Puts what a person has changed in the form into the text. A text that cannot be read stays as it is, and so does the form: its changes
-/// are written once the text can be read.
+/// Applies the changes that a person has made in the form to the text. A text that cannot be read stays unchanged, and so does the form:
+/// its changes are applied once the text can be read.
 pub(crate) fn written(sent: &Sent) -> Written {
     let (source, drawn) = (sent.text("source"), sent.text("drawn"));
     let as_it_is =
@@ -56,7 +56,7 @@ pub(crate) fn written(sent: &Sent) -> Written {
     }
 }
 
-/// A value that was changed in two places since `base`, field by field; where both changed the same one, mine.
+/// Merges two changes of a value since `base`, field by field; if both changed the same field, `mine` wins.
 fn merged(base: Option<&Value>, mine: Option<&Value>, theirs: Option<&Value>) -> Option<Value> {
     if mine == base {
         return theirs.cloned();
@@ -96,11 +96,11 @@ mod tests {
         let webhook = json!({"methods": ["POST"], "rate": {"calls": 5, "per": "1m"}, "ordered": true});
         assert_eq!(read["trigger"]["webhook"], webhook);
         assert!(done.source.starts_with("# mine\n") && done.is_written && done.said.is_empty());
-        // The form says what its own text says then, and does not undo what was written in the other.
+        // The form then shows its own text, and does not undo the changes in the other text.
         assert_eq!(document(&done.drawn).unwrap()["trigger"]["webhook"], json!({"methods": ["POST"], "ordered": true}));
         let again = write(&done.source, &done.drawn, &[("description", "Work orders"), ("delivery", "serial")]);
         assert_eq!(again.source, done.source);
-        // And what is taken back in the form goes from the text.
+        // A field that is reset in the form is also reset in the text.
         let back = document(&write(&done.source, &done.drawn, &[("delivery", "serial")]).source).unwrap();
         assert_eq!((back.get("description"), &back["trigger"]["webhook"]), (None, &webhook));
     }

@@ -1,12 +1,12 @@
-//! Writing a definition. Where each part of the page lives, so that nothing which is typed is lost or changed:
+//! The editor of definitions. The parts of the page, and how they stay consistent:
 //!
-//! - The text is the definition. The form is another view of it; the fields that a person changed in the form are put over the text as it is
-//!   now ([`merge`]), when the page is checked and when it is saved.
+//! - The text is the definition. The form is another view of it; the fields that a person changed in the form are applied to the present
+//!   text ([`merge`]) when the page is checked and when it is saved.
 //! - A check ([`check`]) answers about one state of both, and draws nothing by itself: the script of the page (`editor-form.js`) drops the
-//!   answer where something was typed meanwhile, and never draws over a field that has focus.
-//! - What was refused on saving is in a part of its own, until it is saved again. A text that somebody else has changed meanwhile is shown
-//!   beside theirs, with both merged ([`super::conflict`]).
-//! - Drafts are the browser's (`drafts.js`).
+//!   answer if something was typed meanwhile, and never replaces a field that has focus.
+//! - The reasons for which a text was not saved are in a part of their own, until it is saved again. If somebody else has saved another
+//!   text meanwhile, both are shown, with the merged text ([`super::conflict`]).
+//! - Drafts are stored in the browser (`drafts.js`).
 
 pub(crate) mod form;
 pub(crate) mod made;
@@ -41,7 +41,7 @@ const NEW_WEBHOOK: &str = "tenant: TENANT\nname: NewIntegration\ntrigger:\n  web
 const NEW_SCHEDULE: &str =
     "tenant: TENANT\nname: NewSchedule\ntrigger:\n  schedule:\n    every: 1h\nsteps:\n  - id: result\n    set: '{ ran: true }'\n";
 
-/// The example of a form.
+/// Reads the example from the form.
 fn example(sent: &Sent) -> Example {
     Example {
         body: sent.text("example_body").to_owned(),
@@ -51,7 +51,7 @@ fn example(sent: &Sent) -> Example {
     }
 }
 
-/// `POST /editor/check`: the parts of the page for a text under work with its form, as JSON. Nothing is stored.
+/// `POST /editor/check`: the parts of the page for the present text and form, as JSON. Nothing is stored.
 pub(crate) async fn check(_: Caller, body: web::Bytes) -> HttpResponse {
     let sent = Sent::read(&body);
     let written = written(&sent);
@@ -60,7 +60,7 @@ pub(crate) async fn check(_: Caller, body: web::Bytes) -> HttpResponse {
     let mut part = |id: &str, html: Markup| parts.insert(id.to_owned(), json!(html.into_string()));
     part("problems", problems(&made.problems));
     part("trial", made.trial);
-    // The last form and picture stay while the text has a problem.
+    // The last form and diagram stay while the text has a problem.
     if made.form.is_some() {
         part("trigger-form", form_or_why(made.form.as_ref()));
         part("drawing", drawing_or_why(made.diagram.as_ref()));
@@ -80,11 +80,11 @@ pub(crate) async fn new(caller: Caller, asked: web::Query<EditorQuery>) -> PageR
     show(&caller, StatusCode::OK, &Page { source: source.replace("TENANT", tenant), ..Page::default() }).await
 }
 
-/// What a page of the editor is asked for.
+/// The query of a page of the editor.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct EditorQuery {
-    /// `schedule`, else a webhook.
+    /// `schedule`; otherwise a webhook.
     kind: String,
     /// The execution whose call is the example.
     like: String,
@@ -103,7 +103,7 @@ pub(crate) async fn edit(caller: Caller, at: web::Path<(String, String)>, asked:
     show(&caller, StatusCode::OK, &page).await
 }
 
-/// The call of an execution as an example, with what its steps gave.
+/// Returns the call of an execution as an example, with the outputs of its steps.
 async fn like(caller: &Caller, id: &ExecutionId) -> Result<Example, PageError> {
     let detail = caller.state.operations.execution(&caller.actor, id).await?;
     let Some(input) = detail.input else { return Ok(Example::default()) };
@@ -116,28 +116,28 @@ async fn like(caller: &Caller, id: &ExecutionId) -> Result<Example, PageError> {
     })
 }
 
-/// The page, as it is shown.
+/// The state of the page.
 #[derive(Default)]
 struct Page {
     /// `tenant/name`; absent: a new one.
     path: Option<String>,
     source: String,
-    /// A text of which the form says the same, where the text cannot be read and the form goes on from another one.
+    /// The text that the form was drawn from, where the present text cannot be read.
     drawn: String,
-    /// What the form says, where that could not be put into the text.
+    /// A text with the changes of the form, if they could not be applied to the text.
     pending: Option<String>,
     /// The version that the text was made from; 0: a new one.
     version: i32,
-    /// What was done with the text; empty: nothing.
+    /// A message about the last action; empty: none.
     said: String,
     example: Example,
-    /// Why it was not saved.
+    /// The reason for which it was not saved.
     refused: Option<Markup>,
-    /// Whether the text is not what is stored.
+    /// Whether the text differs from the stored one.
     is_unsaved: bool,
 }
 
-/// `POST /editor`: saves, or does for who has no script what the script does; that stores nothing.
+/// `POST /editor`: saves; without a script it also does what the script does, which stores nothing.
 pub(crate) async fn submit(caller: Caller, body: web::Bytes) -> PageResult {
     let sent = Sent::read(&body);
     let written = written(&sent);
@@ -190,7 +190,7 @@ async fn save(caller: &Caller, mut page: Page) -> PageResult {
             page.refused = Some(conflict(&against(caller, &path, &page, None).await?));
             show(caller, StatusCode::CONFLICT, &page).await
         }
-        // Whatever it is, the text stays on the page.
+        // The text stays on the page after any error.
         Err(error) => {
             let failure = Failure::from(error);
             page.refused = refuse(&failure.detail);
@@ -199,7 +199,7 @@ async fn save(caller: &Caller, mut page: Page) -> PageResult {
     }
 }
 
-/// The text of a page against another version of it: the current one, or the one that a person has seen already.
+/// Compares the text of a page with another version: the current one, or the one that the person has seen.
 async fn against(caller: &Caller, path: &IntegrationPath, page: &Page, over: Option<i32>) -> Result<Conflict, PageError> {
     let mut all = caller.state.operations.versions(&caller.actor, path).await?;
     let base = all.iter().find(|version| version.version == page.version).map(StoredVersion::text).unwrap_or_default();
@@ -213,7 +213,7 @@ async fn against(caller: &Caller, path: &IntegrationPath, page: &Page, over: Opt
     Ok(Conflict::new(base, theirs.text(), page.source.clone(), theirs.version, "version").by(who))
 }
 
-/// Goes on with one of the texts, over the version with which it was compared.
+/// Continues with one of the texts, over the version with which it was compared.
 async fn choose(caller: &Caller, page: &mut Page, choice: Choice, over: i32) -> Result<(), PageError> {
     let path: Option<IntegrationPath> = match &page.path {
         Some(path) => path.parse().ok(),
@@ -233,7 +233,7 @@ async fn choose(caller: &Caller, page: &mut Page, choice: Choice, over: i32) -> 
 async fn show(caller: &Caller, status: StatusCode, page: &Page) -> PageResult {
     let mut made = make(&page.source, &page.example).await;
     if made.form.is_none() && !page.drawn.is_empty() {
-        // What was changed in the form and could not be put into the text yet stays in the form.
+        // Changes of the form that could not be applied to the text yet stay in the form.
         made.form = form_of(page.pending.as_deref().unwrap_or(&page.drawn), &page.drawn);
     }
     let may_save = match page.path.as_deref().and_then(|path| path.parse::<IntegrationPath>().ok()) {

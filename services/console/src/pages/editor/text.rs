@@ -1,11 +1,11 @@
-//! Puts fields of a form into the text of a definition: the lines of a field that changed are written anew, all others stay as their author
-//! wrote them, comments included.
+//! Writes fields of a form into the text of a definition: the lines of a changed field are replaced, and all others stay as their author
+//! wrote them, including comments.
 
 use forebay_contract::definition::{Place, Places, documents, to_yaml};
 use serde_json::{Map, Value};
 use std::ops::Range;
 
-/// The order in which a new top-level field finds its place.
+/// The order of top-level fields, by which new ones are inserted.
 const ORDER: [&str; 13] = [
     "tenant",
     "name",
@@ -27,14 +27,14 @@ const ORDER: [&str; 13] = [
 pub(crate) struct Edited {
     /// The whole new text.
     pub(crate) source: String,
-    /// The fields whose comments are gone, since they were written anew; empty: nothing is lost.
+    /// The fields whose comments were lost, since their lines were replaced; empty: none.
     pub(crate) lost: Vec<String>,
 }
 
-/// Writes top-level fields: `None` takes one away. What has the same value already is not touched, also inside of a field that changes.
+/// Writes top-level fields: `None` removes one. A field with the same value is not changed, also within a field that changes.
 ///
 /// # Errors
-/// Why the text cannot be changed: it is not one YAML document with fields.
+/// The text cannot be changed: it is not one YAML document with fields.
 pub(crate) fn with_fields(source: &str, changes: &[(&str, Option<Value>)]) -> Result<Edited, String> {
     let mut edited = Edited { source: source.to_owned(), lost: Vec::new() };
     for (name, value) in changes {
@@ -50,7 +50,7 @@ pub(crate) fn with_fields(source: &str, changes: &[(&str, Option<Value>)]) -> Re
     Ok(edited)
 }
 
-/// The document of a text that holds one; `None`: it holds none, or several, or is no YAML.
+/// Returns the document of a text; `None` if the text contains none, or several, or is not YAML.
 pub(crate) fn document(source: &str) -> Option<Value> {
     let mut read = documents(source).ok()?;
     let only = read.pop()?;
@@ -67,7 +67,8 @@ fn fields(source: &str) -> Result<Map<String, Value>, String> {
     }
 }
 
-/// The innermost fields that differ. A field that comes or goes is one; so is one that holds no fields before or after.
+/// Collects the innermost fields that differ. A field that is added or removed counts as one, and so does one that is not an object before
+/// or after.
 fn differing(path: &mut Vec<String>, before: Option<&Value>, after: Option<&Value>, found: &mut Vec<Vec<String>>) {
     if before == after {
         return;
@@ -105,7 +106,7 @@ fn set(fields: &mut Map<String, Value>, path: &[String], value: Option<&Value>) 
     }
 }
 
-/// The lines of the field itself, if it has any of its own; else those of a field around it; else the whole text.
+/// Replaces the lines of the field, if it has lines of its own; otherwise those of a field around it; otherwise the whole text.
 fn with_path(before: Edited, path: &[String], wanted: &Map<String, Value>) -> Result<Edited, String> {
     let document = fields(&before.source)?;
     for depth in (1..=path.len()).rev() {
@@ -153,7 +154,7 @@ fn with_lines(before: &Edited, document: &Map<String, Value>, path: &[String], v
     (fields(&source).ok()? == meant).then_some(Edited { source, lost })
 }
 
-/// For a text whose fields do not stand on lines of their own, such as JSON.
+/// Replaces a text whose fields do not have lines of their own, such as JSON.
 fn written_anew(before: &Edited, wanted: &Map<String, Value>) -> Edited {
     let mut lost = before.lost.clone();
     if before.source.lines().any(has_comment) {
@@ -162,12 +163,12 @@ fn written_anew(before: &Edited, wanted: &Map<String, Value>) -> Edited {
     Edited { source: to_yaml(&Value::Object(wanted.clone())), lost }
 }
 
-/// Rough on the careful side: a `#` in a text between quotes counts too.
+/// Returns true if a line may have a comment: a `#` within quotes counts too.
 fn has_comment(line: &str) -> bool {
     line.trim_start().starts_with('#') || line.contains(" #")
 }
 
-/// The comment at the end of a field's only line: what may be left out and the value stays the same.
+/// Returns the comment at the end of a field's only line: it can be removed without a change of the value.
 fn comment(line: &str, column: usize) -> Option<&str> {
     let line = line.get(column - 1..)?;
     let whole = fields(line).ok()?;
@@ -179,23 +180,23 @@ fn comment(line: &str, column: usize) -> Option<&str> {
 
 struct Block {
     name: String,
-    /// With the comments above the field.
+    /// The first line, including the comments above the field.
     begin: usize,
-    /// The field's own first line.
+    /// The first line without comments.
     first: usize,
-    /// After its last line.
+    /// The line after its last one.
     end: usize,
 }
 
-/// The fields of a mapping, each on lines of its own.
+/// The fields of a mapping, each with lines of its own.
 struct Blocks {
     fields: Vec<Block>,
-    /// Where they begin, from 1.
+    /// The column of the fields, from 1.
     column: usize,
 }
 
 impl Blocks {
-    /// Of the mapping at the path `around`. `None` where fields share lines.
+    /// Finds the fields of the mapping at the path `around`. Returns `None` if fields share lines.
     fn find(source: &str, lines: &[&str], document: &Map<String, Value>, around: &[String]) -> Option<Self> {
         let places = Places::of_documents(source).into_iter().next().unwrap_or_default();
         let (mut mapping, mut prefix) = (document, String::new());
@@ -223,7 +224,8 @@ impl Blocks {
             if at != column || !stands_alone || blocks.last().is_some_and(|block| block.first >= first) {
                 return None;
             }
-            // Not over the field before, also where YAML counts other lines than these: it ends one at a lone CR too.
+            // The lines of a field must not overlap those of the field before: YAML also ends a line at a lone CR, so line numbers may
+            // differ.
             let after = blocks.last().map_or(region.start, |block| block.first + 1);
             let above = lines[after..first].iter().rev().take_while(|line| is_comment(line, column)).count();
             blocks.push(Block { name: name.clone(), begin: first - above, first, end: region.end });
@@ -232,7 +234,7 @@ impl Blocks {
             blocks[index - 1].end = blocks[index].begin;
         }
         for block in &mut blocks {
-            // Empty lines, and the comments after them, stand between fields.
+            // Empty lines, and comments after them, belong to no field.
             while block.end > block.first + 1 && (lines[block.end - 1].trim().is_empty() || is_comment(lines[block.end - 1], column)) {
                 block.end -= 1;
             }
@@ -240,7 +242,7 @@ impl Blocks {
         Some(Self { fields: blocks, column })
     }
 
-    /// Where a new field is put: between two lines.
+    /// Returns the lines between which a new field is inserted.
     fn place_of(&self, name: &str, is_top: bool, lines: usize) -> (usize, usize) {
         let rank = |name: &str| ORDER.iter().position(|known| *known == name).unwrap_or(ORDER.len());
         let next = self.fields.iter().position(|block| is_top && rank(&block.name) > rank(name));
@@ -254,7 +256,7 @@ impl Blocks {
     }
 }
 
-/// A comment that is not inside of a field which begins in this column, such as in a program of several lines.
+/// Returns true for a comment that is not part of a field in this column, such as a program of several lines.
 fn is_comment(line: &str, column: usize) -> bool {
     let text = line.trim_start();
     text.starts_with('#') && line.len() - text.len() < column
@@ -333,7 +335,7 @@ mod tests {
         assert!(with_fields("a: 1\n---\nb: 1\n", &[("b", Some(json!(1)))]).is_err());
     }
 
-    /// YAML ends a line at a CR too, so that its lines and those of the text are not the same ones.
+    /// YAML also ends a line at a CR, so its line numbers differ from those of the text.
     #[test]
     fn a_text_with_other_ends_of_lines_is_changed_as_others() {
         for text in [

@@ -1,4 +1,4 @@
-//! The form of a definition: its trigger, and what is kept of its executions.
+//! The form of a definition: its trigger, and what is stored of its executions.
 
 use super::form::MAX_PARAMETERS;
 use crate::view::field::{Field, option, tick};
@@ -14,8 +14,8 @@ use serde_json::Value;
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 const RUNS_SHOWN: usize = 5;
 
-/// The form, filled from a definition. `document`: as its author wrote it, for what is shown as it was written. `drawn`: the
-/// text itself, by which it is known later what was changed in the form.
+/// Returns the form, filled from a definition. `document` is the document of its author, for fields that are shown as written. `drawn` is
+/// the text, by which later changes in the form are recognized.
 pub(super) fn form(definition: &Definition, document: &Value, drawn: &str) -> Markup {
     let is_schedule = definition.trigger.schedule().is_some();
     html! {
@@ -87,7 +87,7 @@ fn idempotency_match(matched_by: IdempotencyMatch) -> Markup {
         .choice(&[("request", "The same key and the same request (else 422)"), ("key", "The same key")])
 }
 
-/// The second choice, where the chosen type has one.
+/// Returns the second choice, if the chosen type has one.
 fn variants(chosen: &Authentication) -> Markup {
     let choice = Authentication::choices().find(|choice| chosen.is_choice(choice));
     let variants = choice.and_then(|choice| choice.variants.as_ref()).zip(chosen.variant());
@@ -242,7 +242,7 @@ fn of_schedule(schedule: &Schedule, document: &Value) -> Markup {
     }
 }
 
-/// When the next runs are due, on the schedule's own clock.
+/// Returns the due times of the next runs, in the timezone of the schedule.
 fn next_runs(schedule: &Schedule) -> Markup {
     let mut due = Vec::with_capacity(RUNS_SHOWN);
     let mut after = UnixMillis::now();

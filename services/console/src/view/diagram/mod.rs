@@ -1,4 +1,4 @@
-//! A workflow as a picture: from its trigger down to its answer, drawn from the definition.
+//! The diagram of a workflow: from its trigger to its response, drawn from the definition.
 
 mod words;
 
@@ -10,24 +10,24 @@ use words::{Words, cut};
 
 const BOX_WIDTH: f64 = 248.0;
 const BOX_HEIGHT: f64 = 58.0;
-/// Between two boxes, for the wire.
+/// Distance between two boxes, for the wire.
 const GAP: f64 = 26.0;
-/// Between branches.
+/// Distance between branches.
 const BETWEEN: f64 = 28.0;
 const PILL_HEIGHT: f64 = 22.0;
-/// Inside of a loop's frame.
+/// Padding within the frame of a loop.
 const PADDING: f64 = 16.0;
 const MARGIN: f64 = 8.0;
 
-/// How each step of an execution went, by its id. Of a step in a loop, what went worst.
+/// The status of each step of an execution, by its id. For a step in a loop, the worst one.
 pub(crate) type States = HashMap<String, StepStatus>;
 
-/// The states of an execution's steps.
+/// Returns the status of each step of an execution.
 #[must_use]
 pub(crate) fn states(steps: &[StepRecord]) -> States {
     let mut states = States::new();
     for step in steps {
-        // Inside of a loop the item stands before the id: `lines[3]/send`.
+        // In a loop the item is before the id: `lines[3]/send`.
         let id = step.id.rsplit('/').next().unwrap_or(&step.id);
         let known = states.entry(id.to_owned()).or_insert(step.status);
         if weight(step.status) > weight(*known) {
@@ -46,16 +46,16 @@ fn weight(status: StepStatus) -> u8 {
     }
 }
 
-/// What stands beside the definition in the picture.
+/// Additional data for a diagram.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Beside<'a> {
-    /// How the steps of an execution went; absent: the workflow alone.
+    /// The status of each step of an execution; absent: the definition alone.
     pub(crate) states: Option<&'a States>,
-    /// Where the fields stand in the text, to go there; absent: boxes lead to `#step-ID`.
+    /// The places of the fields in the text, for links; absent: boxes link to `#step-ID`.
     pub(crate) places: Option<&'a Places>,
 }
 
-/// The picture.
+/// Draws the diagram.
 #[must_use]
 pub(crate) fn diagram(definition: &Definition, beside: Beside<'_>) -> Markup {
     let pen = Pen { beside };
@@ -78,11 +78,11 @@ pub(crate) fn diagram(definition: &Definition, beside: Beside<'_>) -> Markup {
     }
 }
 
-/// A part of the picture. Wires enter at the top and leave at the bottom, on its axis.
+/// A part of the diagram. Wires enter at the top and leave at the bottom, on its axis.
 struct Drawn {
     width: f64,
     height: f64,
-    /// From its left edge.
+    /// The distance of the axis from its left edge.
     axis: f64,
     shapes: Markup,
 }
@@ -110,7 +110,7 @@ impl Pen<'_> {
         below(steps.iter().enumerate().map(|(index, step)| self.step(&format!("{path}[{index}]"), step)).collect())
     }
 
-    /// A box. `id`: of a step.
+    /// Draws a box; `id` is that of a step.
     fn node(&self, path: &str, class: &str, words: &Words, id: Option<&str>) -> Drawn {
         let (state, told) = self.state(id);
         let href = id.map_or_else(|| format!("#part-{path}"), |id| format!("#step-{id}"));
@@ -141,7 +141,7 @@ impl Pen<'_> {
     }
 }
 
-/// One under the other, with wires between.
+/// Draws parts below one another, with wires between them.
 fn below(parts: Vec<Drawn>) -> Drawn {
     let axis = parts.iter().map(|part| part.axis).fold(0.0, f64::max);
     let right = parts.iter().map(|part| part.width - part.axis).fold(0.0, f64::max);
@@ -158,7 +158,7 @@ fn below(parts: Vec<Drawn>) -> Drawn {
     Drawn { width: axis + right, height, axis, shapes: html! { @for shape in placed { (shape) } } }
 }
 
-/// A loop: its box, and below it a frame around what runs for each item.
+/// Draws a loop: its box, and below it a frame around the steps that run for each item.
 fn framed(head: Drawn, inner: Drawn) -> Drawn {
     if inner.height == 0.0 {
         return head;
@@ -175,7 +175,7 @@ fn framed(head: Drawn, inner: Drawn) -> Drawn {
     below(vec![head, frame])
 }
 
-/// Branches side by side under their box, joined again below.
+/// Draws branches side by side below their box; they join again at the bottom.
 fn forked(head: Drawn, branches: Vec<(String, Drawn)>) -> Drawn {
     let widths: Vec<f64> = branches.iter().map(|(_, branch)| branch.width.max(BOX_WIDTH)).collect();
     let width = widths.iter().sum::<f64>() + BETWEEN * branches.len().saturating_sub(1) as f64;
@@ -203,7 +203,7 @@ fn forked(head: Drawn, branches: Vec<(String, Drawn)>) -> Drawn {
     Drawn { width, height: join, axis: middle, shapes: html! { @for shape in placed { (shape) } } }
 }
 
-/// What runs after a failure, at the side of what failed; both go on below.
+/// Draws the steps that run after a failure, beside those that failed; both continue below.
 fn with_fault(main: Drawn, fault: Drawn) -> Drawn {
     let left = main.width + BETWEEN;
     let axis = left + fault.axis;
@@ -241,7 +241,7 @@ fn arrow(x: f64, from: f64, to: f64) -> Markup {
     }
 }
 
-/// A branch's condition or name on its wire.
+/// Draws the condition or name of a branch on its wire.
 fn pill(axis: f64, y: f64, label: &str) -> Markup {
     let shown = cut(label, 32);
     let width = shown.chars().count() as f64 * 7.0 + 20.0;

@@ -64,7 +64,7 @@ fn no_box_stands_over_another_and_all_are_inside_of_the_picture() {
     }
 }
 
-/// Where the boxes stand, by the translations around them.
+/// Returns the positions of the boxes, from the translations around them.
 fn boxes(html: &str) -> Vec<(f64, f64)> {
     let mut around: Vec<(f64, f64)> = Vec::new();
     let mut found = Vec::new();

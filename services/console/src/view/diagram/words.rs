@@ -1,4 +1,4 @@
-//! What stands in the boxes.
+//! The texts in the boxes.
 
 use forebay_contract::definition::{Definition, DispatchPolicy, OnError, Status, Step, Trigger};
 use forebay_contract::format_duration;
@@ -7,13 +7,13 @@ use forebay_contract::format_duration;
 pub(super) struct Words {
     pub(super) kind: &'static str,
     pub(super) title: String,
-    /// What it does, in the words of the definition.
+    /// A description, in the words of the definition.
     pub(super) about: String,
-    /// At the right edge; empty: nothing.
+    /// The text at the right edge; empty: none.
     pub(super) aside: &'static str,
 }
 
-/// At most so many characters of the first line.
+/// Returns the first line, cut to this many characters.
 pub(super) fn cut(text: &str, most: usize) -> String {
     let mut lines = text.trim().lines();
     let line = lines.next().unwrap_or_default();
@@ -51,7 +51,7 @@ pub(super) fn input(source: &str) -> Words {
     Words { kind: "input", title: "Data processing".to_owned(), about: source.to_owned(), aside: "" }
 }
 
-/// `None`: a schedule has nobody to answer.
+/// Describes the response; `None` for a schedule.
 pub(super) fn answer(definition: &Definition) -> Option<Words> {
     let about = match &definition.respond {
         None => "the last output".to_owned(),

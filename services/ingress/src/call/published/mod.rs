@@ -1,4 +1,4 @@
-//! The fifth stage: the broker has the message, and the caller gets its response.
+//! The fifth stage: the broker has the message, and the caller receives its response.
 
 use super::received::{Call, ResponseTime};
 use super::reserved::{Parts, Reserved};
@@ -30,11 +30,11 @@ enum Outcome<'d> {
 }
 
 impl<'r, 'd> Published<'r, 'd> {
-    /// A call that was not accepted gives its idempotency key back, unless it may be delivered all the same.
+    /// Publishes a call. If it is not accepted, its idempotency key is released, unless the message may be delivered all the same.
     pub(super) async fn new(reserved: Reserved<'r>, dispatch: &'d impl Dispatch) -> Result<Self, Problem> {
         let Parts { call, envelope, mut reservation, memory } = reserved.into_parts();
         let (id, policy) = (envelope.execution_id, &call.endpoint.webhook.policy);
-        // Should the caller hang up from here on, the message may be on its way.
+        // If the caller hangs up from here on, the message may be under way.
         if let Some(reservation) = &mut reservation {
             reservation.retain();
         }
@@ -51,7 +51,7 @@ impl<'r, 'd> Published<'r, 'd> {
             Ok(outcome) => Ok(Self { call, id, outcome, _memory: memory }),
             Err(error) => {
                 if let Some(reservation) = reservation.filter(|_| !error.may_be_delivered) {
-                    // Should this fail, the next call with the key is published under the same id.
+                    // If this fails, the next call with the key is published under the same id.
                     let _ = reservation.release().await;
                 }
                 Err(Problem::not_accepted(&error))
@@ -59,7 +59,7 @@ impl<'r, 'd> Published<'r, 'd> {
         }
     }
 
-    /// 202, or the response of the execution once it has ended.
+    /// Returns 202, or the response of the execution once it has ended.
     pub(super) async fn response(self) -> HttpResponse {
         let Self { call, id, outcome, _memory } = self;
         let location = location_of(call.endpoint.integration, id);

@@ -1,4 +1,4 @@
-//! The response to a call, by what the dispatch says of its message and what becomes of its execution.
+//! Tests of the response to a call, by the result of its dispatch and the end of its execution.
 
 use super::super::received::Endpoint;
 use super::*;
@@ -16,7 +16,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// The answer of the dispatch to its one call.
+/// The result of the dispatch for its one call.
 enum Script {
     Refuses(NotAccepted),
     Confirms,
@@ -68,7 +68,7 @@ impl Given {
     }
 }
 
-/// Publishes one call and answers it.
+/// Publishes one call and returns its response.
 async fn given(script: Script, response_time: ResponseTime) -> Given {
     let yaml = "tenant: t\nname: Order\ntrigger: { webhook: {} }\n";
     let definition = Arc::new(Definition::from_value(&documents(yaml).unwrap()[0]).unwrap());

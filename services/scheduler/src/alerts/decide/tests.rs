@@ -131,7 +131,7 @@ fn a_condition_that_returns_must_be_clear_for_longer_each_time() {
             evaluations += 1;
         }
         evaluations_until_over.push(evaluations - 1);
-        // Past the distance of two messages.
+        // Longer than the minimum distance of two notifications.
         watch.evaluate_times(4, &[NO]);
     }
     assert_eq!(evaluations_until_over, [4, 8, 16, 32, 64, 128, 256, 256]);
@@ -255,7 +255,7 @@ proptest! {
                 match event {
                     Event::Raised => prop_assert!(!is_raised, "raised twice"),
                     Event::StillRaised => prop_assert!(is_raised, "reminded of what is not raised"),
-                    // Of one that was over before its first message could be written, the end alone is told.
+                    // If an alert was resolved before its first notification could be written, only its end is notified.
                     Event::Resolved | Event::Test => {}
                 }
                 is_raised = event != Event::Resolved;
@@ -270,7 +270,7 @@ proptest! {
             watch.arrives = *arrives;
             watch.evaluate_times(i64::from(*times), holds);
         }
-        // Longer than any while.
+        // Longer than any other period of the test.
         watch.arrives = true;
         watch.due.pending = None;
         watch.evaluate_times(300, &[YES, NO, NO]);

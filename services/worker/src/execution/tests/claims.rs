@@ -15,7 +15,7 @@ fn finished(attempts: i32, halted: bool) -> Option<FinishedExecution> {
     Some(FinishedExecution { status: ExecutionStatus::Failed, attempts, halted })
 }
 
-/// One message is delivered twice, with one row for each state of the store and each decision: whether it runs, and what becomes of it.
+/// Delivers one message twice, with one row for each state of the store and each decision: whether it runs, and its status then.
 #[tokio::test(start_paused = true)]
 async fn a_redelivered_message_runs_only_where_no_end_of_it_is_recorded_or_a_person_resumed_it() {
     let halts = format!("{HALTS}{SET}");
@@ -47,7 +47,7 @@ async fn another_message_of_the_same_execution_is_acknowledged_and_does_not_run(
     assert_eq!(worker.deliver(&first, WORK).await, Disposition::Acknowledge);
     assert_eq!(worker.deliver(&Envelope { claim_token: Some(2), ..first.clone() }, WORK).await, Disposition::Acknowledge);
     assert_eq!(worker.ends().len(), 1);
-    // The same message again may ask again.
+    // A redelivery of the same message claims it again.
     worker.execute(&delivered(&first, WORK)).await;
     assert_eq!(worker.ends().len(), 2);
 }
@@ -84,7 +84,7 @@ async fn a_trigger_that_halts_waits_for_the_store_before_a_redelivered_message_r
     halts.memory.state().store_is_away_for = 4;
     assert_eq!(halts.execute(&redelivered(&envelope, ORDERED)).await, Disposition::Halt);
     assert_eq!(halts.ends(), []);
-    // One that goes on after failures runs: its remote calls carry the same idempotency keys.
+    // An execution that continues after failures runs: its remote calls carry the same idempotency keys.
     let continues = Worker::new(SET);
     continues.memory.state().finished = finished(1, false);
     continues.memory.state().store_is_away_for = 1;
@@ -100,7 +100,7 @@ async fn a_call_whose_deadline_has_passed_is_not_started_and_its_caller_is_told(
     let record = worker.end();
     assert_eq!((record.status, record.attempts, record.started_at), (ExecutionStatus::Expired, 0, None));
     assert_eq!(worker.replies(), [Ending::Expired]);
-    // One that goes on after a wait began in time.
+    // An execution that continues after a wait began in time.
     let resumed = Worker::new(SET);
     resumed.deliver(&Envelope { resumes: true, ..late }, CALL).await;
     assert_eq!(resumed.end().status, ExecutionStatus::Succeeded);

@@ -1,4 +1,4 @@
-//! Executions that go on later.
+//! Deferred executions.
 
 use super::memory::Event;
 use super::worker::{CALL, CALL_ERP, ORDERED, WORK, Worker, call, delivered, fails, succeeds};
@@ -63,7 +63,7 @@ async fn a_long_wait_defers_an_execution_of_a_shared_queue_with_the_outputs_befo
         let (later, delay) = worker.deferred().remove(0);
         assert_eq!((later.resumes, later.attempts, delay), (true, 0, 3600));
         assert_eq!(worker.ends(), []);
-        // Nothing before the wait runs again, and the wait ends at the time that was named first.
+        // Steps before the wait do not run again, and the wait ends at the time that was named first.
         worker.deliver(&later, source).await;
         assert_eq!((worker.calls(), worker.deferred().len()), (1, 2), "{source:?}");
     }

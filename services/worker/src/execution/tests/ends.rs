@@ -98,7 +98,8 @@ async fn a_skipped_execution_stays_failed_and_ends_the_halt() {
     assert_eq!(record.input.as_ref().unwrap().body, r#"{"n":1}"#);
 }
 
-/// A queue in strict order delivers the halted execution first: another one shows that its message is gone. With several keys it shows nothing.
+/// A strictly ordered queue delivers the halted execution first, so another delivery proves that its message is gone. With several keys it
+/// does not.
 #[tokio::test]
 async fn a_halt_at_another_execution_ends_when_it_is_decided_and_strict_order_shows_that_its_message_is_gone() {
     const BY_KEY: &str = "trigger: { webhook: { ordered: { by: .body.n } } }\non_failure: halt\n";
@@ -118,7 +119,7 @@ async fn a_halt_at_another_execution_ends_when_it_is_decided_and_strict_order_sh
     }
 }
 
-/// The snapshot has no halt: a worker that was frozen wrote it for its own attempt a moment ago.
+/// The snapshot has no halt yet: a worker that was frozen wrote it for its own attempt a moment ago.
 #[tokio::test]
 async fn a_success_of_a_repeated_delivery_ends_a_halt_that_the_snapshot_does_not_have_yet() {
     let envelope = call();
@@ -156,7 +157,7 @@ async fn a_worker_that_wakes_up_late_halts_nothing_at_an_execution_that_another_
     worker.memory.state().has_succeeded = true;
     assert_eq!(worker.deliver(&call(), ORDERED).await, Disposition::Acknowledge);
     assert!(!worker.events().iter().any(|event| matches!(event, Event::Halted(_))), "{:?}", worker.events());
-    // Nor where the halt was to be written by the next worker.
+    // The same holds where the next worker has to write the halt.
     worker.memory.state().finished = Some(FinishedExecution { status: ExecutionStatus::Failed, attempts: 1, halted: true });
     assert_eq!(worker.execute(&redelivered(&call(), ORDERED)).await, Disposition::Acknowledge);
     assert!(!worker.events().iter().any(|event| matches!(event, Event::Halted(_))), "{:?}", worker.events());
@@ -192,7 +193,7 @@ async fn a_halt_that_was_not_ended_before_its_worker_stopped_is_ended_by_the_nex
     ended.memory.state().finished = succeeded;
     assert_eq!(ended.execute(&redelivered(&envelope, ORDERED)).await, Disposition::Acknowledge);
     assert_eq!(ended.events(), [Event::HaltCleared(envelope.execution_id.unique())]);
-    // The message of another claim says nothing of the halt.
+    // A message of another claim proves nothing about the halt.
     let other = worker();
     other.memory.state().claims.insert(envelope.execution_id, 1);
     other.deliver(&Envelope { claim_token: Some(2), ..envelope.clone() }, ORDERED).await;

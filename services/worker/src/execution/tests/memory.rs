@@ -1,4 +1,4 @@
-//! A store and a broker in memory, which can be away.
+//! A store and a broker in memory, which can be unavailable.
 
 use crate::execution::ports::{Batch, CallReply, ExecutionBroker, ExecutionStore, PortFuture, Target, Urgency};
 use crate::recording::{NotRecorded, Recorded};
@@ -12,7 +12,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use uuid::Uuid;
 
-/// Everything that was done to the store and the broker, in order.
+/// An operation of the store or the broker.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Event {
     Checkpoints(Vec<String>),
@@ -35,7 +35,7 @@ pub(super) struct State {
     pub(super) checkpoints: (Vec<Checkpoint>, u32),
     pub(super) definitions: HashMap<i32, Definition>,
     pub(super) can_seal: bool,
-    /// Number of questions to the store that fail before it is back.
+    /// Number of questions that the store does not answer before it is available again.
     pub(super) store_is_away_for: usize,
     /// True if records are refused.
     pub(super) refuses_records: bool,
@@ -49,7 +49,7 @@ pub(super) struct State {
     pub(super) replies: VecDeque<CallReply>,
 }
 
-/// Cheap to clone.
+/// The store and the broker. Cheap to clone.
 #[derive(Clone, Default)]
 pub(super) struct Memory(Arc<Mutex<State>>);
 
@@ -58,7 +58,7 @@ impl Memory {
         self.0.lock().unwrap()
     }
 
-    /// The answer of the store, unless it is away.
+    /// Returns the answer of the store, unless it is unavailable.
     fn ask<T>(&self, answer: impl FnOnce(&mut State) -> T) -> Result<T, StoreError> {
         let mut state = self.state();
         if state.store_is_away_for > 0 {
@@ -155,7 +155,7 @@ impl ExecutionBroker for Memory {
         state.events.push(Event::Called(Box::new(envelope)));
         match state.replies.pop_front() {
             Some(reply) => ready(Ok(reply)),
-            // Nobody replies: the step's timeout ends it.
+            // No reply comes: the timeout of the step ends the wait.
             None => Box::pin(std::future::pending()),
         }
     }

@@ -1,4 +1,4 @@
-//! The whole step in memory: each test is one delivery, or a few of the same execution.
+//! Tests of executions in memory: each delivers one message, or a few of the same execution.
 
 mod attempts;
 mod callers;

@@ -1,4 +1,4 @@
-//! A worker around the memory of [`super::memory`], with one integration `acme/Main` and the integrations that it may call.
+//! A worker with the store and broker of [`super::memory`], the integration `acme/Main`, and the integrations that it may call.
 
 use super::memory::{Event, Memory};
 use crate::execution::attempts::Running;
@@ -9,6 +9,7 @@ use forebay_contract::definition::{Definition, documents};
 use forebay_contract::envelope::{Envelope, Request};
 use forebay_contract::outcome::{Ending, ErrorCode, ExecutionError, ExecutionStatus, Response};
 use forebay_contract::{IdIssuer, SharedQueueNumber, UnixMicros};
+use forebay_runtime::telemetry::Traces;
 use forebay_store::{Connections, Decision, Integration, Record, Snapshot, SnapshotHandle, TriggerPhase, TriggerState};
 use forebay_workflow::{Engine, EngineOptions};
 use serde_json::Map;
@@ -29,9 +30,9 @@ pub(super) const WORK: Source = Source::SharedQueue(SharedQueue { number: Shared
 pub(super) const CALL: Source = Source::SharedQueue(SharedQueue { number: SharedQueueNumber::new(0), is_awaited: true });
 pub(super) const ORDERED: Source = Source::ExclusiveQueue { is_ordered: true };
 
-/// An ordered trigger that halts on a failure.
+/// A trigger that is ordered and halts on a failure.
 pub(super) const HALTS: &str = "trigger: { webhook: { ordered: true } }\non_failure: halt\n";
-/// A step that calls `acme/Erp`: each of its replies is the test's.
+/// A step that calls `acme/Erp`; the test gives its replies.
 pub(super) const CALL_ERP: &str = "steps: [{ id: erp, call: { integration: Erp } }]";
 
 pub(super) struct Worker {
@@ -50,12 +51,12 @@ fn integration(id: Uuid, name: &str, rest: &str) -> Integration {
 }
 
 impl Worker {
-    /// A worker on which `acme/Main` has this workflow.
+    /// Creates a worker on which `acme/Main` has this workflow.
     pub(super) fn new(main: &str) -> Self {
         Self::with(main, "steps: [{ id: a, set: '\"sub\"' }]", None)
     }
 
-    /// As [`Self::new`], with the trigger of `acme/Main` halted at this execution.
+    /// Creates a worker as [`Self::new`] does, with the trigger of `acme/Main` halted at this execution.
     pub(super) fn halted(main: &str, execution: &Envelope, decision: Option<Decision>) -> Self {
         let error = Some(ExecutionError::permanent(ErrorCode::Remote, "halted it"));
         let execution_id = Some(execution.execution_id.unique());
@@ -82,6 +83,7 @@ impl Worker {
             statistics: Statistics::default(),
             running: Running::default(),
             worker: "worker-1".to_owned(),
+            traces: Traces::HandedOn,
             execution_timeout: Duration::from_secs(60),
         });
         Self { executions, memory }
@@ -100,23 +102,23 @@ impl Worker {
         self.memory.state().replies.extend(replies);
     }
 
-    /// The broker took the message out of its queue.
+    /// Handles a message that the broker removed from its queue.
     pub(super) async fn dead_letter(&self, envelope: &Envelope, reason: &str) -> Disposition {
         self.executions.dead_letter(envelope, Some(reason), 21).await
     }
 
-    /// Everything that was done so far.
+    /// Returns all operations so far.
     pub(super) fn events(&self) -> Vec<Event> {
         self.memory.state().events.clone()
     }
 
-    /// The records of ends, in order.
+    /// Returns the records of ends, in order.
     pub(super) fn ends(&self) -> Vec<Record> {
         let is_end = |record: &Record| !matches!(record.status, ExecutionStatus::Queued | ExecutionStatus::Running);
         self.records().into_iter().map(|(record, _)| record).filter(is_end).collect()
     }
 
-    /// The only record of an end.
+    /// Returns the only record of an end.
     pub(super) fn end(&self) -> Record {
         let ends = self.ends();
         assert_eq!(ends.len(), 1, "{ends:?}");
@@ -131,7 +133,7 @@ impl Worker {
         self.events().into_iter().filter_map(record).collect()
     }
 
-    /// The replies to the caller, in order.
+    /// Returns the replies to the caller, in order.
     pub(super) fn replies(&self) -> Vec<Ending> {
         let reply = |event| match event {
             Event::Replied(to, ending) => {
@@ -143,7 +145,7 @@ impl Worker {
         self.events().into_iter().filter_map(reply).collect()
     }
 
-    /// The envelopes that were deferred, each with its delay in seconds.
+    /// Returns the envelopes that were deferred, each with its delay in seconds.
     pub(super) fn deferred(&self) -> Vec<(Envelope, u32)> {
         let deferred = |event| match event {
             Event::Published(envelope, Some(delay)) => Some((*envelope, delay)),
@@ -152,7 +154,7 @@ impl Worker {
         self.events().into_iter().filter_map(deferred).collect()
     }
 
-    /// Number of calls of `acme/Erp`.
+    /// Returns the number of calls of `acme/Erp`.
     pub(super) fn calls(&self) -> usize {
         self.events().iter().filter(|event| matches!(event, Event::Called(_))).count()
     }
@@ -162,7 +164,7 @@ fn ids() -> IdIssuer {
     IdIssuer::new(b"test")
 }
 
-/// A call of `acme/Main` whose caller waits for the reply.
+/// Returns a call of `acme/Main` whose caller waits for the reply.
 pub(super) fn call() -> Envelope {
     let request = Request {
         method: "POST".to_owned(),
@@ -181,7 +183,7 @@ pub(super) fn delivered(envelope: &Envelope, source: Source) -> Delivered {
     Delivered { envelope, redelivered: false, redeliveries: 0, source, lost, nested: 0 }
 }
 
-/// The same message again.
+/// Returns a redelivery of the message.
 pub(super) fn redelivered(envelope: &Envelope, source: Source) -> Delivered {
     Delivered { redelivered: true, redeliveries: 1, ..delivered(envelope, source) }
 }
@@ -190,12 +192,12 @@ pub(super) fn succeeds() -> CallReply {
     CallReply::Ended(Ending::Succeeded(Response { status: 200, headers: Vec::new(), body: "".into() }))
 }
 
-/// A failure that another attempt may not meet.
+/// Returns a transient failure.
 pub(super) fn fails() -> CallReply {
     CallReply::Ended(Ending::Failed(ExecutionError::transient(ErrorCode::Remote, "503")))
 }
 
-/// The same with a `Retry-After`.
+/// Returns a transient failure with a `Retry-After`.
 pub(super) fn fails_and_asks_for(seconds: u64) -> CallReply {
     let error = ExecutionError::transient(ErrorCode::Remote, "503");
     CallReply::Ended(Ending::Failed(ExecutionError { retry_after: Some(Duration::from_secs(seconds)), ..error }))

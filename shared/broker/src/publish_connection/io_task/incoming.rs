@@ -1,10 +1,11 @@
-//! Frames of the broker: what it says of messages, channels and the connection.
+//! Frames of the broker about messages, channels and the connection.
 
 use super::super::channels::{self, Role};
+use super::super::error::WireError;
 use super::super::frames::{self, Frame, Malformed};
+use super::super::outbox::{Kind, Publication};
 use super::super::too_large::TooLarge;
 use super::super::unconfirmed::Unseen;
-use super::super::{Kind, Publication, WireError};
 use super::{IoTask, Next};
 use crate::error::PublishError;
 use futures_util::io::{AsyncRead, AsyncWrite};
@@ -69,10 +70,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> IoTask<S> {
         Ok(())
     }
 
-    /// The broker has closed a channel: it is opened again, and no other is concerned.
+    /// Opens a channel again that the broker has closed. The other channels go on.
     ///
-    /// Until it has our answer, the broker ignores what comes for the channel; what is written after the answer is for the new one. So
-    /// the messages that it has not looked at are written again, and in front of those that wait.
+    /// Until it has our answer, the broker ignores all frames of the channel; frames after the answer are for the new channel. So the
+    /// messages that it has not handled are written again, before those that wait.
     fn channel_closed(&mut self, number: u16, close: &channel::Close) {
         let refused = TooLarge::of_close(close);
         tracing::warn!(messaging.rabbitmq.channel = number, code = close.reply_code, text = %close.reply_text, "the broker closed a channel");
@@ -98,7 +99,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> IoTask<S> {
                     let (head, body) = (written.head, written.body);
                     self.write_message(Publication { slot: slot_index, id, head, body, result: Some(result), kind: Kind::Call });
                 }
-                // Nobody waits for it any longer.
+                // Its caller has gone.
                 None => {
                     if let Some(slot) = self.channels.slot(slot_index) {
                         slot.confirms().give_back(1);

@@ -2,7 +2,7 @@
 
 use super::super::confirm::Written;
 use super::super::frames;
-use super::super::{Kind, Publication};
+use super::super::outbox::{Kind, Publication};
 use super::IoTask;
 use crate::error::PublishError;
 use futures_util::io::{AsyncRead, AsyncWrite};
@@ -26,7 +26,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> IoTask<S> {
             return;
         };
         let (size, limit) = (body.len(), self.shared.limit.load(Ordering::Relaxed));
-        // Not sent yet: it is taken back where nobody waits any longer, and refused where it would lie at the broker's door.
+        // Not sent yet: it is dropped if its caller has gone, and refused while the broker blocks publishers.
         let refusal = match (size > limit, is_blocked || result.is_abandoned()) {
             (true, _) => Some(PublishError::TooLarge { size, limit }),
             (false, true) => Some(PublishError::Blocked),

@@ -2,9 +2,10 @@
 
 use super::channels::Channels;
 use super::confirm::Woken;
+use super::error::WireError;
 use super::frames::{self, Frame, HEARTBEAT};
-use super::handshake::Opening;
-use super::{Outgoing, Shared, Tuned, WireError};
+use super::handshake::{Opening, Tuned};
+use super::outbox::{Outgoing, Shared};
 use crate::error::PublishError;
 use futures_util::io::{AsyncRead, AsyncWrite};
 use lapin::protocol::{AMQPClass, connection};
@@ -18,11 +19,11 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 mod incoming;
 mod messages;
 
-/// Bytes that wait for the socket before no more messages are taken from the outbox.
+/// Bytes for the socket above which the task takes no more messages from the outbox.
 const FULL: usize = 256 * 1024;
 /// Bytes read at once.
 const READ: usize = 32 * 1024;
-/// Without a heartbeat the task looks at its closing this often.
+/// Interval at which the task checks its closing when there is no heartbeat.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 /// Time that the broker has to close the connection.
 const GOODBYE: Duration = Duration::from_secs(5);
@@ -86,7 +87,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> IoTask<S> {
         }
     }
 
-    /// Until the connection ends. Then every message is settled: those that were written may be delivered, the others were not sent.
+    /// Runs until the connection ends. Then it resolves every message: those that were written may be delivered, the others were not sent.
     pub(super) async fn run(mut self) -> Result<(), WireError> {
         let ended = std::future::poll_fn(|cx| self.poll(cx)).await;
         self.inbox.close();
@@ -104,7 +105,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> IoTask<S> {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WireError>> {
-        // The timer is asked until it says when it comes next.
+        // The timer is polled until it is pending, so that it wakes the task.
         while self.timer.poll_tick(cx).is_ready() {
             if self.tuned.heartbeat > 0 {
                 self.outgoing.extend_from_slice(&HEARTBEAT);
@@ -117,7 +118,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> IoTask<S> {
             let written = match self.write(cx) {
                 Ok(written) => written,
                 Err(error) => {
-                    // What the broker said before it went still counts: confirms, and why.
+                    // Frames that the broker sent before count: confirms, and the reason of its close.
                     while let Poll::Ready(Next::On) = self.read(cx)? {}
                     return Poll::Ready(Err(error));
                 }
@@ -125,18 +126,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> IoTask<S> {
             match self.read(cx)? {
                 Poll::Ready(Next::Over) => return Poll::Ready(Ok(())),
                 Poll::Ready(Next::On) => {}
-                // What was written made room: the outbox is asked again, and tells when there is more.
+                // The write made room: the outbox is polled again, so that it wakes the task.
                 Poll::Pending if written => {}
                 Poll::Pending => return self.is_over_time(),
             }
         }
     }
 
-    /// Whether the broker has been silent for too long. Asked when all that it sent has been read, so that a process that was held up
+    /// Returns an error if the broker was silent for too long. Called when all that it sent is read, so that a process that was held up
     /// does not take its own silence for the broker's.
     fn is_over_time(&self) -> Poll<Result<(), WireError>> {
         let silence = self.last_heard.elapsed();
-        // AMQP 0-9-1, section 4.2.7. RabbitMQ sends a sign of life every half of an interval.
+        // AMQP 0-9-1, section 4.2.7. RabbitMQ sends a heartbeat every half of an interval.
         if self.tuned.heartbeat > 0 && silence > 2 * Duration::from_secs(u64::from(self.tuned.heartbeat)) {
             return Poll::Ready(Err(WireError::Silent(silence)));
         }
@@ -146,7 +147,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> IoTask<S> {
         }
     }
 
-    /// Takes what waits in the outbox, as long as the socket keeps up.
+    /// Takes requests from the outbox, as long as the socket keeps up.
     fn take(&mut self, cx: &mut Context<'_>) {
         while self.closing.is_none() && self.outgoing.len() < FULL {
             match self.inbox.poll_recv(cx) {

@@ -1,5 +1,5 @@
-//! From PostgreSQL's binary values to JSON, as its own `to_json` writes them: exact numbers, ISO dates, times with a zone in UTC.
-//! Bytes are Base64. What JSON cannot hold (`NaN`, `infinity`) is text.
+//! Converts PostgreSQL's binary values to JSON, in the form of its own `to_json`: exact numbers, ISO dates, times with a zone in UTC. Bytes
+//! are Base64. Values that JSON does not have (`NaN`, `infinity`) are text.
 
 use data_encoding::BASE64;
 use forebay_mapping::{Value, parse_json};
@@ -13,7 +13,7 @@ mod time;
 
 type Read<T> = Result<T, Box<dyn Error + Sync + Send>>;
 
-/// One value of a row.
+/// A value of a row.
 pub(super) struct Cell(pub(super) Value);
 
 impl<'a> FromSql<'a> for Cell {
@@ -30,7 +30,7 @@ impl<'a> FromSql<'a> for Cell {
     }
 }
 
-/// Whether values of the type can be read; the others have to be cast in the SQL.
+/// Whether values of the type can be read; others must be cast in the SQL.
 pub(super) fn is_readable(kind: &Type) -> bool {
     match kind.kind() {
         Kind::Enum(_) => true,
@@ -71,7 +71,7 @@ const SCALARS: [Type; 26] = [
     Type::CHAR,
 ];
 
-/// Types whose binary form is their text.
+/// Whether the binary form of the type is its text.
 fn is_text(kind: &Type) -> bool {
     let builtin = [Type::TEXT, Type::VARCHAR, Type::BPCHAR, Type::NAME, Type::UNKNOWN, Type::XML];
     builtin.contains(kind) || ["citext", "ltree_text"].contains(&kind.name())
@@ -107,7 +107,7 @@ fn value(kind: &Type, raw: &[u8]) -> Read<Value> {
         Type::INT4 => Value::from(i64::from(i32::from_be_bytes(number(&mut rest)?))),
         Type::INT8 => Value::from(i64::from_be_bytes(number(&mut rest)?)),
         Type::OID => Value::from(i64::from(u32::from_be_bytes(number(&mut rest)?))),
-        // By its shortest text: 1.1 and not 1.10000002384185791015625.
+        // The shortest text: 1.1 and not 1.10000002384185791015625.
         Type::FLOAT4 => number_or_text(&f32::from_be_bytes(number(&mut rest)?).to_string()),
         Type::FLOAT8 => {
             let float = f64::from_be_bytes(number(&mut rest)?);
@@ -139,14 +139,14 @@ fn value(kind: &Type, raw: &[u8]) -> Read<Value> {
     })
 }
 
-/// The next `N` bytes.
+/// Reads the next `N` bytes.
 fn number<const N: usize>(rest: &mut &[u8]) -> Read<[u8; N]> {
     let (bytes, after) = rest.split_first_chunk::<N>().ok_or("the value is shorter than its type")?;
     *rest = after;
     Ok(*bytes)
 }
 
-/// JSON's numbers end where the text of one does: `NaN` and `inf` stay text.
+/// Returns a JSON number, or a text if JSON does not have the number: `NaN` and `inf`.
 fn number_or_text(text: &str) -> Value {
     match text {
         "NaN" => Value::string("NaN"),
@@ -171,7 +171,7 @@ fn uuid(raw: &[u8]) -> String {
     text
 }
 
-/// Dimensions, flags, type, then for each dimension its length and first index, then the elements in row order.
+/// Reads an array: dimensions, flags, type, then for each dimension its length and first index, then the elements in row order.
 fn array(kind: &Type, raw: &[u8]) -> Read<Value> {
     let mut rest = raw;
     let dimensions = i32::from_be_bytes(number(&mut rest)?);
@@ -196,7 +196,7 @@ fn dimension(kind: &Type, lengths: &[i32], rest: &mut &[u8]) -> Read<Value> {
     Ok(Value::array(items))
 }
 
-/// A length (-1: NULL), then as many bytes.
+/// Reads a length (-1: NULL), and as many bytes.
 fn element(kind: &Type, rest: &mut &[u8]) -> Read<Value> {
     let Ok(length) = usize::try_from(i32::from_be_bytes(number(rest)?)) else { return Ok(Value::NULL) };
     value(kind, sized(rest, length)?)

@@ -1,4 +1,4 @@
-//! PostgreSQL's `numeric`: digits to the base of 10000, a weight, a sign, and how many decimals are shown.
+//! PostgreSQL's `numeric`: digits to the base of 10000, a weight, a sign, and the number of decimals.
 
 use super::{Read, number};
 use std::fmt::Write;
@@ -24,7 +24,7 @@ pub(super) fn text(raw: &[u8]) -> Read<String> {
     for _ in 0..count {
         digits.push(u16::from_be_bytes(number(&mut rest)?));
     }
-    // The digit that stands for 10000 to the power of `place`.
+    // The digit of the power `place` of 10000.
     let digit = |place: i32| usize::try_from(i32::from(weight) - place).ok().and_then(|index| digits.get(index)).copied().unwrap_or(0);
     let mut text = String::from(if sign == NEGATIVE { "-" } else { "" });
     if weight < 0 {

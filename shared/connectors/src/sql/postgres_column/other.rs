@@ -1,4 +1,4 @@
-//! PostgreSQL's ranges, network addresses and bits, as its own text has them.
+//! PostgreSQL's ranges, network addresses and bits, in the form of its own text.
 
 use super::{Read, element, number, sized};
 use forebay_mapping::to_json;
@@ -13,7 +13,7 @@ const UPPER_INCLUSIVE: u8 = 0x04;
 const LOWER_INFINITE: u8 = 0x08;
 const UPPER_INFINITE: u8 = 0x10;
 
-/// `[1,10)`.
+/// Returns `[1,10)`.
 pub(super) fn range(kind: &Type, raw: &[u8]) -> Read<String> {
     let mut rest = raw;
     let [flags] = number::<1>(&mut rest)?;
@@ -39,7 +39,7 @@ fn bound(kind: &Type, rest: &mut &[u8]) -> Read<String> {
     Ok(format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")))
 }
 
-/// `{[1,2),[5,6)}`.
+/// Returns `{[1,2),[5,6)}`.
 pub(super) fn multirange(kind: &Type, raw: &[u8]) -> Read<String> {
     let mut rest = raw;
     let mut ranges = Vec::new();
@@ -50,7 +50,7 @@ pub(super) fn multirange(kind: &Type, raw: &[u8]) -> Read<String> {
     Ok(format!("{{{}}}", ranges.join(",")))
 }
 
-/// The family, the bits of the network, whether it is a `cidr`, a length, and the address.
+/// Reads the family, the bits of the network, a flag for `cidr`, a length, and the address.
 pub(super) fn network(raw: &[u8]) -> Read<String> {
     let mut rest = raw;
     let [_, bits, is_cidr, _] = number::<4>(&mut rest)?;
@@ -66,7 +66,7 @@ pub(super) fn hardware_address(raw: &[u8]) -> String {
     raw.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
 }
 
-/// `0101`: a count, then the bits, the first one highest.
+/// Returns `0101` from a count and the bits, the highest first.
 pub(super) fn bits(raw: &[u8]) -> Read<String> {
     let mut rest = raw;
     let count = usize::try_from(i32::from_be_bytes(number(&mut rest)?))?;

@@ -17,7 +17,7 @@ pub(super) fn date(days: i32) -> Read<String> {
     Ok(format!("{}{}", written(day), era(day)))
 }
 
-/// PostgreSQL counts the years before the year 1 as `BC`, and has no year 0.
+/// Returns the date; PostgreSQL writes years before the year 1 as `BC`, and has no year 0.
 fn written(day: Date) -> String {
     let year = i32::from(day.year());
     format!("{:04}-{:02}-{:02}", if year > 0 { year } else { 1 - year }, day.month(), day.day())
@@ -44,7 +44,7 @@ fn of_day(micros: i64) -> Read<Time> {
     Ok(Time::midnight().checked_add(Span::new().try_microseconds(micros)?)?)
 }
 
-/// `zone` is `Z` or nothing.
+/// Returns the time; `zone` is `Z` or empty.
 pub(super) fn timestamp(micros: i64, zone: &str) -> Read<String> {
     match micros {
         i64::MAX => return Ok("infinity".to_owned()),
@@ -55,14 +55,14 @@ pub(super) fn timestamp(micros: i64, zone: &str) -> Read<String> {
     Ok(format!("{}T{}{zone}{}", written(date), of_day(micros.rem_euclid(MICROS_OF_DAY))?, era(date)))
 }
 
-/// `06:07:08.5+02:00`; the zone is in seconds to the west.
+/// Returns `06:07:08.5+02:00`; `west` is the offset west of UTC in seconds.
 pub(super) fn time_with_zone(micros: i64, west: i32) -> Read<String> {
     let (sign, zone) = (if west > 0 { '-' } else { '+' }, west.unsigned_abs());
     let seconds = if zone % 60 == 0 { String::new() } else { format!(":{:02}", zone % 60) };
     Ok(format!("{}{sign}{:02}:{:02}{seconds}", time(micros)?, zone / 3600, zone / 60 % 60))
 }
 
-/// ISO 8601, as `P1Y2M3DT4H5M6.5S`; `PT0S` for none. The parts may have signs of their own.
+/// Returns ISO 8601, such as `P1Y2M3DT4H5M6.5S`, or `PT0S` for zero. The parts may have their own signs.
 pub(super) fn interval(months: i32, days: i32, micros: i64) -> String {
     let part = |number: i64, unit: &str| if number == 0 { String::new() } else { format!("{number}{unit}") };
     let (seconds, fraction) = (micros / 1_000_000 % 60, (micros % 1_000_000).abs());

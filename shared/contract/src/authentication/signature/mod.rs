@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 /// Callers sign with a signing key that is granted to the integration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signature {
-    /// How calls are signed.
+    /// The scheme of signatures.
     pub scheme: SignatureScheme,
 }
 
-/// The variant for what a definition writes out.
+/// The variant of a scheme that a definition writes out.
 const HMAC: &str = "hmac";
 
 pub(super) const DECLARATION: Declaration = Declaration {
@@ -70,14 +70,14 @@ impl AuthenticationType for Signature {
         self.scheme.sign(key, call.id, call.body, call.now)
     }
 
-    /// A signature is of one body, and its key cannot be found from it.
+    /// A signature is valid for one body only, and its key cannot be derived from it.
     fn is_secret_header(&self, _: &str) -> bool {
         false
     }
 
     fn security_schemes(&self) -> Vec<SecurityScheme> {
         let header = self.scheme.header();
-        // The names of components are of fewer characters than those of headers.
+        // Fewer characters are allowed in names of components than in names of headers.
         let plain = |one: char| if one.is_ascii_alphanumeric() { one.to_ascii_lowercase() } else { '-' };
         let name = format!("signature-{}", header.chars().map(plain).collect::<String>());
         let description = format!("{}: {}, made of the body with a signing key.", self.scheme.name(), self.scheme.form());
@@ -103,7 +103,7 @@ fn variants() -> Vec<(&'static str, &'static str)> {
     Sender::WORDS.iter().map(|(word, sender)| (*word, sender.name())).chain([(HMAC, "Another scheme (HMAC)")]).collect()
 }
 
-/// What a definition writes out stays as it is where it is the choice still.
+/// Returns the value for a choice; a scheme that is written out stays unchanged if it is still the choice.
 fn write(before: Option<Value>, chosen: &str) -> Value {
     let before = before.filter(Value::is_object);
     let scheme = before.as_ref().and_then(|before| before.get("signature"));

@@ -72,7 +72,7 @@ fn hmac(fields: Fields<'_>) -> Read<HmacScheme> {
 
 fn header(fields: &Fields<'_>, field: &'static str) -> Read<Option<String>> {
     let Some(name) = fields.text(field)? else { return Ok(None) };
-    // RFC 9110 allows a quote, which would end the one of a shell where an example of a call is pasted.
+    // RFC 9110 allows a single quote, but it would end the quotes of a shell into which an example of a call is pasted.
     if http::HeaderName::try_from(name.as_str()).is_err() || name.contains('\'') {
         return Err(fields.problem(field, format!("is no name of a header: '{name}'")));
     }

@@ -1,4 +1,4 @@
-//! How calls to an HTTP service are authenticated.
+//! Authentication of calls to an HTTP service.
 
 use super::url;
 use crate::connection::described;
@@ -9,15 +9,15 @@ use crate::secret::Secret;
 use http::HeaderName;
 use serde_json::{Value, json};
 
-/// Where a key names no header.
+/// The default header of a key.
 const DEFAULT_HEADER: &str = "X-API-Key";
 
-/// How calls to an HTTP service are authenticated.
+/// The authentication of calls to an HTTP service.
 #[derive(Debug, Clone, PartialEq)]
 pub enum HttpAuthentication {
-    /// Not at all.
+    /// No authentication.
     None,
-    /// RFC 7617.
+    /// Basic authentication (RFC 7617).
     Basic {
         /// User name.
         username: String,
@@ -31,7 +31,7 @@ pub enum HttpAuthentication {
         /// The key.
         value: Secret,
     },
-    /// RFC 6750.
+    /// A bearer token (RFC 6750).
     Bearer(Secret),
     /// RFC 6749, section 4.4: client credentials. The token is reused until shortly before it expires.
     OAuth2(ClientCredentials),
@@ -40,22 +40,22 @@ pub enum HttpAuthentication {
 /// Client credentials of OAuth 2.0.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClientCredentials {
-    /// Where tokens come from.
+    /// The endpoint that issues tokens.
     pub token_url: String,
     /// The client.
     pub client_id: String,
     /// Its secret.
     pub client_secret: Secret,
-    /// Space-separated; empty: none asked for.
+    /// The scope, separated by spaces; empty: none is requested.
     pub scope: String,
-    /// More parameters of the token request, such as `audience`.
+    /// Additional parameters of the token request, such as `audience`.
     pub parameters: Vec<(String, String)>,
-    /// Whether the client's credentials travel in the body, and not as Basic authentication.
+    /// Whether the client's credentials are sent in the body, and not as Basic authentication.
     pub in_body: bool,
 }
 
 impl HttpAuthentication {
-    /// Where the credentials are sent besides the service itself.
+    /// Returns the endpoint that receives the credentials besides the service itself.
     pub(super) fn token_url(&self) -> Option<&str> {
         match self {
             Self::None | Self::Basic { username: _, password: _ } | Self::ApiKey { header: _, value: _ } | Self::Bearer(_) => None,

@@ -14,7 +14,7 @@ use serde_json::json;
 
 pub(super) const NAME: &str = "http";
 
-/// Fields that are secrets, under the kind's; `*` stands for any one name.
+/// Secret fields, relative to the kind; `*` stands for any name.
 pub(super) const SECRETS: &[&[&str]] = &[
     &["headers", "*"],
     &["authentication", "basic", "password"],
@@ -27,12 +27,12 @@ pub(super) const SECRETS: &[&[&str]] = &[
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct HttpConnection {
-    /// Its address, `http://` or `https://`; paths of steps go under it.
+    /// Its address, `http://` or `https://`; paths of steps are below it.
     pub url: String,
-    /// Which certificate the server must show. For a `token_url` on another host, an authority is trusted beside those of the machine, and
-    /// a certificate counts for nothing: it is that of this connection's host.
+    /// The certificate that the server must present. For a `token_url` on another host, an authority is trusted in addition to those of the
+    /// machine; a certificate has no effect there, since it belongs to the host of this connection.
     pub trust: ServerTrust,
-    /// How calls are authenticated.
+    /// The authentication of calls.
     pub authentication: HttpAuthentication,
     /// Headers of every call, by name.
     pub headers: Vec<(String, Secret)>,
@@ -62,7 +62,7 @@ pub(super) fn read(fields: Fields<'_>) -> Read<HttpConnection> {
 
 fn secret_header(fields: &Fields<'_>, (name, value): (String, String)) -> Read<(String, Secret)> {
     match name.parse::<HeaderName>() {
-        // It may be a credential, whose variable or file was empty.
+        // The value may be a credential whose variable or file was empty.
         Ok(_) if value.trim().is_empty() && !fields.is_stored() => {
             Err(fields.problem(&format!("headers.{name}"), "is empty: give a value, or remove the header"))
         }

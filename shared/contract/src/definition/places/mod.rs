@@ -1,4 +1,4 @@
-//! Where in the text of a file each field stands, so that a problem can name its line.
+//! The places of fields in the text of a file, so that problems contain line numbers.
 
 use super::document::{Node, parse};
 use serde_saphyr::Spanned;
@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 mod scalar;
 
-/// The places of one document's fields, by the paths that problems name, such as `steps[0].http.url`.
+/// The places of one document's fields, by the paths in problems, such as `steps[0].http.url`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Places {
     fields: HashMap<String, Place>,
@@ -16,14 +16,14 @@ pub struct Places {
 /// A place in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
-    /// From 1.
+    /// The line, from 1.
     pub line: u64,
-    /// From 1, in characters.
+    /// The column, from 1, in characters.
     pub column: u64,
 }
 
 impl Places {
-    /// The places of every document of a text, as [`documents`](super::documents) counts them. Empty for a text that is no YAML.
+    /// Returns the places of every document of a text, in the order of [`documents`](super::documents). Empty for a text that is not YAML.
     #[must_use]
     pub fn of_documents(text: &str) -> Vec<Self> {
         let mut places = Vec::new();
@@ -37,15 +37,14 @@ impl Places {
         places
     }
 
-    /// The place of the field at `path`, or of the innermost one around it that is written.
+    /// Returns the place of the field at `path`, or of the innermost existing field around it.
     #[must_use]
     pub fn find(&self, path: &str) -> Option<Place> {
         innermost(&self.fields, path)
     }
 
-    /// The place in the file of what stands at `line` and `column` of the text `scalar`, which is the value at `path` (or of the innermost
-    /// field around it that is written) of the document in `file`. Both count from 1, in characters. `None` where it cannot be told, as for
-    /// an alias.
+    /// Returns the place in the file of `line` and `column` of the text `scalar`, which is the value at `path` (or of the innermost
+    /// existing field around it) of the document in `file`. Both count from 1, in characters. `None` if it is unknown, as for an alias.
     #[must_use]
     pub fn inside(&self, file: &str, path: &str, scalar: &str, line: usize, column: usize) -> Option<Place> {
         scalar::place_of(file, innermost(&self.values, path)?, scalar, line, column)

@@ -1,7 +1,7 @@
-//! Where in a file the characters of one text value stand.
+//! The places in a file of the characters of one text value.
 //!
-//! YAML writes a text in five styles. What they change are blanks, line breaks and escapes; every other character of the value stands
-//! in the file as it is, in the same order. So both are read side by side.
+//! YAML has five styles of texts. They differ in blanks, line breaks and escapes; every other character of the value is in the file
+//! unchanged, in the same order. So the value and the file are read in parallel.
 
 use super::Place;
 use std::iter::Peekable;
@@ -27,17 +27,17 @@ pub(super) fn place_of(file: &str, start: Place, scalar: &str, line: usize, colu
             at_column += 1;
         }
     }
-    // A blank, or the end of the text: after what stands before it.
+    // For a blank, or the end of the text: the place after the last character.
     Some(Place { column: last.column + 1, ..last })
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Style {
-    /// Plain, or a block: nothing is escaped.
+    /// Plain, or a block: there are no escapes.
     Plain,
-    /// A quote is written twice.
+    /// Single quotes: a quote is doubled.
     Single,
-    /// With escapes.
+    /// Double quotes, with escapes.
     Double,
 }
 
@@ -56,7 +56,7 @@ impl<'f> Reader<'f> {
             reader.take()?;
         }
         match reader.rest.peek()? {
-            // The header of a block and a comment after it.
+            // Skips the header of a block and a comment after it.
             '|' | '>' => while reader.take()? != '\n' {},
             '\'' => {
                 reader.style = Style::Single;
@@ -80,7 +80,7 @@ impl<'f> Reader<'f> {
         Some(character)
     }
 
-    /// The place of the value's next character that is no blank.
+    /// Returns the place of the next character of the value that is not blank.
     fn find(&mut self, wanted: char) -> Option<Place> {
         loop {
             let place = self.next;
@@ -99,7 +99,7 @@ impl<'f> Reader<'f> {
         }
     }
 
-    /// What an escape stands for (YAML 1.2.2, section 5.7), after its backslash.
+    /// Returns the character of an escape (YAML 1.2.2, section 5.7), after its backslash.
     fn escaped(&mut self) -> Option<char> {
         let kind = self.take()?;
         let digits = match kind {
@@ -110,7 +110,7 @@ impl<'f> Reader<'f> {
             'a' => return Some('\u{7}'),
             'b' => return Some('\u{8}'),
             'e' => return Some('\u{1b}'),
-            // Line breaks and blanks are all the same here.
+            // Line breaks and blanks are not distinguished here.
             't' | 'n' | 'v' | 'f' | 'r' | 'N' | '_' | 'L' | 'P' => return Some(' '),
             other => return Some(other),
         };
@@ -126,7 +126,7 @@ impl<'f> Reader<'f> {
 mod tests {
     use super::super::Places;
 
-    /// The place of the `x` in the value of `a`, and what stands there in the file.
+    /// Returns the place of the `x` in the value of `a`, and the character at that place in the file.
     fn found(file: &str, scalar: &str) -> Option<(u64, u64, char)> {
         let offset = scalar.find('x').unwrap();
         let before = &scalar[..offset];

@@ -1,4 +1,4 @@
-//! From JSON to a [`Definition`], field by field in the order of the design's example.
+//! Reads a [`Definition`] from JSON, field by field in the order of the design's example.
 
 mod body_rule;
 mod trigger;
@@ -14,7 +14,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
-/// Each field of each payload is compared with all of them.
+/// Maximum redacted names: each field of each payload is compared with all of them.
 const MAX_REDACTED: usize = 100;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -67,7 +67,7 @@ fn root(fields: Fields<'_>) -> Read<Definition> {
     })
 }
 
-/// What concerns all steps together, wherever they stand.
+/// Checks the rules about all steps together, at any depth.
 fn check_steps(steps: &[Step], trigger: &Trigger, problems: &Problems) {
     let all = Step::all(steps);
     if all.len() > steps::MAX_STEPS {
@@ -132,7 +132,7 @@ fn diagnostics(fields: Fields<'_>) -> Read<Diagnostics> {
     })
 }
 
-/// Templates of headers, by name.
+/// Reads templates of headers, by name.
 pub(super) fn headers(fields: &Fields<'_>) -> Read<Vec<(String, String)>> {
     let headers = fields.texts("headers")?;
     let wrong = headers.iter().filter(|(name, _)| name.parse::<HeaderName>().is_err());

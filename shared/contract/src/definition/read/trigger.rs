@@ -5,7 +5,7 @@ use super::{DAY, MILLISECOND};
 use crate::authentication;
 use crate::body::BodyRule;
 use crate::definition::{
-    Cors, DEFAULT_MAX_BYTES, DispatchPolicy, Idempotency, IdempotencyMatch, LARGEST_MAX_BYTES, MAX_WAIT, MissedRuns, OnTimeout, QueryKind,
+    Cors, DEFAULT_MAX_BYTES, DispatchPolicy, Idempotency, IdempotencyMatch, MAX_BODY_BYTES, MAX_WAIT, MissedRuns, OnTimeout, QueryKind,
     QueryParameter, Rate, RateScope, ResponseWait, Schedule, Trigger, Webhook,
 };
 use crate::fields::{Fields, Read, all_of};
@@ -146,7 +146,7 @@ fn query_parameter(name: String, fields: Fields<'_>) -> Read<QueryParameter> {
     })
 }
 
-/// A default is read as the text that a caller would send: for a parameter of the type string, the text as it is written.
+/// Reads a default like the text of a caller: for a parameter of the type string, the text as written.
 fn default_value(fields: &Fields<'_>, kind: QueryKind, text: &str) -> Read<Value> {
     let wrong = || fields.problem("default", format!("must be of the type {}, not '{text}'", kind.as_str()));
     typed_value(kind, text).ok_or_else(wrong)
@@ -161,7 +161,7 @@ fn idempotency(fields: Fields<'_>) -> Read<Idempotency> {
     Ok(Idempotency { key: key?, matched_by: matched_by?.unwrap_or(usual.matched_by), retention: retention?.unwrap_or(usual.retention) })
 }
 
-/// In a stored version, a rate without one of its two parts is no rate: so it was read when it was stored.
+/// Reads the rate. In a stored version, a rate without one of its two parts counts as absent, as it did when it was stored.
 fn rate(fields: Fields<'_>) -> Read<Option<Rate>> {
     let calls = fields.whole("calls", 1, MAX_CALLS);
     let per = fields.duration("per", Duration::from_secs(1), DAY);
@@ -176,9 +176,9 @@ fn rate(fields: Fields<'_>) -> Read<Option<Rate>> {
     Ok(Some(Rate { calls: calls? as u32, per: per?, scope: scope?.unwrap_or(RateScope::Endpoint) }))
 }
 
-/// The most bytes, the schema, and how it is read.
+/// Reads the maximum bytes, the schema, and the rule of reading.
 fn body(fields: Fields<'_>) -> Read<(usize, Option<Value>, BodyRule)> {
-    let max_bytes = fields.whole("max_bytes", 0, LARGEST_MAX_BYTES as u64);
+    let max_bytes = fields.whole("max_bytes", 0, MAX_BODY_BYTES as u64);
     let schema = fields.take("schema").map(Option::<&Value>::cloned);
     if let Ok(Some(schema)) = &schema
         && let Err(problem) = BodySchema::compile(schema)
@@ -246,7 +246,7 @@ fn cors(fields: Fields<'_>) -> Read<Cors> {
     Ok(Cors { origins: origins? })
 }
 
-/// Scheme, host and perhaps a port, as browsers send it in `Origin` (RFC 6454): no path, no trailing slash.
+/// Returns true for an origin as browsers send it in `Origin` (RFC 6454): scheme, host and perhaps a port, without path and trailing slash.
 fn is_origin(text: &str) -> bool {
     let Ok(uri) = text.parse::<http::Uri>() else { return false };
     let plain = matches!(uri.scheme_str(), Some("http" | "https")) && uri.authority().is_some() && uri.query().is_none();

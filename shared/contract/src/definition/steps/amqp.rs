@@ -1,4 +1,4 @@
-//! The `amqp` step: one message to publish.
+//! The `amqp` step: publishes a message.
 
 use super::{InnerSteps, StepFields, StepKind};
 use crate::fields::Read;
@@ -6,21 +6,21 @@ use crate::name::Name;
 use crate::published::{KindSchema, described};
 use serde_json::json;
 
-/// One message to publish.
+/// A message to publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AmqpCall {
     /// The connection.
     pub connection: Name,
-    /// Template of the exchange; empty: the default exchange.
+    /// The template of the exchange; empty: the default exchange.
     pub exchange: String,
-    /// Template of the routing key.
+    /// The template of the routing key.
     pub routing_key: String,
-    /// Templates of headers, by name.
+    /// The templates of headers, by name.
     pub headers: Vec<(String, String)>,
-    /// Media type of the body; absent: JSON.
+    /// The media type of the body; absent: JSON.
     pub content_type: Option<String>,
-    /// Mapping of the body; absent: `.input`.
+    /// The mapping of the body; absent: `.input`.
     pub body: Option<String>,
 }
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 pub struct Assertion {
     /// A mapping.
     pub that: String,
-    /// Template of what is said when it does not hold.
+    /// The template of the message if it does not hold.
     pub message: Option<String>,
 }
 

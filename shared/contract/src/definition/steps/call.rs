@@ -1,4 +1,4 @@
-//! The `call` step: a call of another integration of the tenant.
+//! The `call` step: calls another integration of the tenant.
 
 use super::{InnerSteps, StepFields, StepKind};
 use crate::fields::Read;
@@ -12,11 +12,11 @@ use serde_json::json;
 pub struct IntegrationCall {
     /// Its name.
     pub integration: Name,
-    /// Whether the step ends with its outcome, or once it is accepted.
+    /// Whether the step waits for its outcome; otherwise the step ends once the call is accepted.
     pub wait: bool,
-    /// Mapping of its body, as JSON; absent: `.input`.
+    /// The mapping of its body, as JSON; absent: `.input`.
     pub body: Option<String>,
-    /// Mapping of its declared query parameters, an object; absent: none.
+    /// The mapping of its declared query parameters, an object; absent: none.
     pub query: Option<String>,
 }
 

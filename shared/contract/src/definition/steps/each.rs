@@ -7,17 +7,17 @@ use serde_json::json;
 
 const MAX_ITEMS_AT_ONCE: u64 = 64;
 
-/// A loop. Its steps see `.item` and `.index`; their outputs are theirs alone.
+/// A loop. Its steps see `.item` and `.index`; their outputs are visible only within the item.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Each {
-    /// Mapping that gives the list.
+    /// The mapping that returns the list.
     pub items: String,
-    /// Items at once.
+    /// Number of items that run in parallel.
     pub parallel: usize,
     /// The steps of each item.
     pub steps: Vec<Step>,
-    /// Mapping of what is collected of each; absent: the last output.
+    /// The mapping of the result of an item; absent: the last output.
     pub output: Option<String>,
 }
 

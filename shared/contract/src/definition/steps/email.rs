@@ -1,4 +1,4 @@
-//! The `email` step: one mail.
+//! The `email` step: sends an email.
 
 use super::{InnerSteps, StepFields, StepKind};
 use crate::fields::{Fields, Read};
@@ -6,30 +6,30 @@ use crate::name::Name;
 use crate::published::{KindSchema, described};
 use serde_json::{Value, json};
 
-/// One mail.
+/// An email to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EmailCall {
     /// The connection.
     pub connection: Name,
-    /// Template of the sender; absent: the connection's.
+    /// The template of the sender; absent: that of the connection.
     pub from: Option<String>,
-    /// Templates of addresses, each one address, or several with commas between them in the literal text; an expression alone may
-    /// give an array of addresses.
+    /// The templates of addresses. Each is one address, or several with commas between them in the literal text; a template that is one
+    /// expression may return an array of addresses.
     pub to: Vec<String>,
-    /// As `to`.
+    /// The templates of addresses, as in `to`.
     pub cc: Vec<String>,
-    /// As `to`.
+    /// The templates of addresses, as in `to`.
     pub bcc: Vec<String>,
-    /// Template of an address.
+    /// The template of an address.
     pub reply_to: Option<String>,
-    /// Template.
+    /// The template of the subject.
     pub subject: String,
-    /// Template of the plain text.
+    /// The template of the plain text.
     pub text: Option<String>,
-    /// Template of the HTML text; what is inserted is escaped.
+    /// The template of the HTML text; inserted values are escaped.
     pub html: Option<String>,
-    /// Mapping that gives a list of `{ filename, contentType, text | base64 }`.
+    /// The mapping that returns a list of `{ filename, contentType, text | base64 }`.
     pub attachments: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! The `http` step: one HTTP call.
+//! The `http` step: makes an HTTP call.
 
 use super::super::read::{MILLISECOND, body_rule, headers};
 use super::read::MAX_STEP_TIMEOUT;
@@ -22,56 +22,57 @@ const METHODS: [(&str, Method); 7] = [
     ("OPTIONS", Method::OPTIONS),
 ];
 
-/// One HTTP call.
+/// An HTTP call.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct HttpCall {
-    /// Default: GET, or POST with a body.
+    /// The method; default: GET, or POST with a body.
     pub method: Method,
-    /// Where to.
+    /// The target.
     pub target: HttpTarget,
-    /// Templates of query parameters, by name.
+    /// The templates of query parameters, by name.
     pub query: Vec<(String, String)>,
-    /// Templates of headers, by name.
+    /// The templates of headers, by name.
     pub headers: Vec<(String, String)>,
-    /// Mapping of the body: sent as JSON, or as the Content-Type says.
+    /// The mapping of the body, which is sent as JSON or in the form of the Content-Type.
     pub body: Option<String>,
-    /// Statuses beside 2xx that are no failure.
+    /// Statuses besides 2xx that are not failures.
     pub accept: Vec<u16>,
-    /// Replaces the media type and charset that the remote system declares for its response's body.
+    /// The rule of reading the response's body; it takes precedence over the declaration of the remote system.
     pub response: BodyRule,
-    /// The treatment of a redirect that would turn the request into a GET.
+    /// The action on a redirect that would turn the request into a GET.
     pub redirects: Redirects,
 }
 
-/// The treatment of 301, 302 and 303 after a request whose method has an effect. 307 and 308 repeat the request; safe methods are followed.
+/// The action on 301, 302 and 303 after a request whose method has an effect. 307 and 308 repeat the request; redirects of safe methods are
+/// followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Redirects {
-    /// The step fails with the status and where it leads: what the request was to do was not done.
+    /// The step fails with the status and the new address: the request was not carried out.
     #[default]
     Error,
-    /// A GET of the new address, without the body: the request was carried out, and its result is there.
+    /// The new address is requested by GET, without the body: the request was carried out, and the response has its result.
     FollowAsGet,
 }
 
 impl HttpCall {
-    /// Whether the method is safe (RFC 9110, section 9.2.1): repeating it does nothing.
+    /// Whether the method is safe (RFC 9110, section 9.2.1): it has no effect.
     #[must_use]
     pub fn is_safe(&self) -> bool {
         [Method::GET, Method::HEAD, Method::OPTIONS].contains(&self.method)
     }
 }
 
-/// Where an HTTP call goes.
+/// The target of an HTTP call.
 #[derive(Debug, Clone, PartialEq)]
 pub enum HttpTarget {
-    /// Template of the whole address.
+    /// The template of the whole URL.
     Url(String),
-    /// A path under a connection's address, with its authentication and headers.
+    /// A path below a connection's URL, with its authentication and headers.
     Connection {
         /// The connection.
         connection: Name,
-        /// Template of the path; empty: the connection's own.
+        /// The template of the path; empty: the URL of the connection.
         path: String,
     },
 }
@@ -179,8 +180,8 @@ impl StepKind for HttpCall {
     }
 }
 
-/// Credentials that are written out are refused: a definition is stored in clear, with all its versions, and many may read it. A template may
-/// give one that the call brought along.
+/// Reads the headers. Literal credentials are refused: a definition is stored in clear, with all its versions, and many people may read it.
+/// A template may insert a credential of the call.
 fn call_headers(fields: &Fields<'_>) -> Read<Vec<(String, String)>> {
     let headers = headers(fields)?;
     all_of(headers.into_iter().map(|(name, value)| match is_credential(&name) && !value.contains("${") && !fields.is_stored() {
@@ -206,7 +207,7 @@ fn method(fields: &Fields<'_>) -> Read<Option<Method>> {
     }
 }
 
-/// Whether an `http` step says whom it calls.
+/// Whether an `http` step has a target.
 fn has_target(fields: &Fields<'_>) -> bool {
     ["url", "connection"].into_iter().any(|field| matches!(fields.take(field), Ok(Some(_))))
 }

@@ -1,28 +1,28 @@
-//! The `log` step: a line in the log.
+//! The `log` step: writes to the log.
 
 use super::{InnerSteps, StepFields, StepKind};
 use crate::fields::Read;
 use crate::published::{KindSchema, described};
 use serde_json::{Value, json};
 
-/// A line in the log.
+/// A line of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogLine {
-    /// Template.
+    /// The template of the message.
     pub message: String,
-    /// How loud.
+    /// The level.
     pub level: LogLevel,
 }
 
-/// How loud a log line is.
+/// The level of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogLevel {
-    /// To follow.
+    /// Information.
     Info,
-    /// To look at.
+    /// A warning.
     Warn,
-    /// To act on.
+    /// An error.
     Error,
 }
 

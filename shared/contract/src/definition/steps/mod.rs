@@ -1,7 +1,7 @@
-//! Steps: what a workflow does.
+//! Steps of workflows.
 //!
-//! Each kind of step is a file of this folder, which says what a definition writes and reads it, and a line of the registry below. What
-//! the kind does is a file of the same name in `shared/workflow/src/steps`.
+//! Each kind of step has a file in this folder, with its fields and their reader, and a line of the registry below. A file of the same name
+//! in `shared/workflow/src/steps` runs the kind.
 
 mod amqp;
 mod assert;
@@ -42,17 +42,17 @@ use crate::published::KindSchema;
 use read::StepFields;
 use std::time::Duration;
 
-/// One step of a workflow.
+/// A step of a workflow.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Step {
     /// Unique in the workflow, inner steps included; `.steps.<id>` is its output.
     pub id: String,
-    /// The mapping that decides whether the step runs; absent: it runs.
+    /// The mapping that decides if the step runs; absent: it always runs.
     pub when: Option<String>,
-    /// Maximum time of one attempt; absent: its kind's own.
+    /// Maximum time of one attempt; absent: the default of its kind.
     pub timeout: Option<Duration>,
-    /// How often and how fast the step alone is tried again; absent: once.
+    /// The retry policy of the step; absent: it is not retried.
     pub retry: Option<RetryPolicy>,
     /// The consequence of its failure, after the last retry.
     pub on_error: OnError,
@@ -65,30 +65,30 @@ pub struct Step {
 pub enum OnError {
     /// The execution fails.
     Fail,
-    /// The next step runs; the output is `{ error: { code, message } }`.
+    /// The next step runs; the output of this one is `{ error: { code, message } }`.
     Continue,
-    /// These steps run, then the step after; the output is `{ error: { code, message } }`.
+    /// These steps run, and then the next one; the output of this one is `{ error: { code, message } }`.
     Steps(Vec<Step>),
 }
 
-/// A kind of step, as a definition writes it.
+/// A kind of step in definitions.
 trait StepKind: Sized {
-    /// Reads the field that makes a step this kind.
+    /// Reads the field that selects this kind.
     fn read(step: &StepFields<'_>) -> Read<Self>;
 
-    /// The JSON Schema of that field.
+    /// Returns the JSON Schema of that field.
     fn schema() -> KindSchema;
 
-    /// The lists of steps inside; their places are those under the kind's field.
+    /// Returns the nested lists of steps; their places are relative to the kind's field.
     fn inner(&self) -> Vec<InnerSteps<'_>>;
 
     /// Describes the step on one line, in the words of the definition.
     fn summary(&self) -> String;
 
-    /// Reports what does not fit to the trigger. `id` is the step's.
+    /// Reports fields that the trigger does not allow. `id` is that of the step.
     fn check(&self, _id: &str, _trigger: &Trigger, _problems: &Problems) {}
 
-    /// Whether the field of a stored version holds nothing that says what to do.
+    /// Whether the field of a stored version has no content.
     fn is_left_empty(_fields: &Fields<'_>) -> bool {
         false
     }
@@ -102,7 +102,7 @@ struct Kind {
     is_left_empty: fn(&Fields<'_>) -> bool,
 }
 
-/// Makes [`Action`] and the registry of kinds from lines of the field that makes a step this kind, and its type.
+/// Makes [`Action`] and the registry of kinds. A line gives the field that selects the kind, and its type.
 macro_rules! step_kinds {
     ($($(#[$doc:meta])* $field:literal => $variant:ident($content:ty),)*) => {
         /// The action of a step.
@@ -120,7 +120,7 @@ macro_rules! step_kinds {
         )*];
 
         impl Action {
-            /// The field of a definition that makes a step this kind.
+            /// Returns the field of a definition that selects this kind.
             #[must_use]
             pub fn kind(&self) -> &'static str {
                 match self {
@@ -142,7 +142,7 @@ macro_rules! step_kinds {
                 }
             }
 
-            /// Reports what does not fit to the trigger. `id` is the step's.
+            /// Reports fields that the trigger does not allow. `id` is that of the step.
             pub(super) fn check(&self, id: &str, trigger: &Trigger, problems: &Problems) {
                 match self {
                     $(Self::$variant(content) => content.check(id, trigger, problems),)*
@@ -157,7 +157,7 @@ step_kinds! {
     "http" => Http(HttpCall),
     /// Runs SQL; output `{ rows, affected }`, or a list of these for a transaction.
     "sql" => Sql(SqlCall),
-    /// Sends mail; output `{ messageId, accepted }`.
+    /// Sends an email; output `{ messageId, accepted }`.
     "email" => Email(EmailCall),
     /// Works on files of an SFTP server; output by its operation.
     "sftp" => Sftp(SftpCall),
@@ -165,39 +165,39 @@ step_kinds! {
     "amqp" => Amqp(AmqpCall),
     /// Calls another integration of the tenant; output `{ executionId, status, headers, body }`, or `{ executionId }` without a wait.
     "call" => Call(IntegrationCall),
-    /// Computes a value; its output is the mapping's.
+    /// Computes a value; output: the value.
     "set" => Set(Set),
-    /// Runs the steps of the first case whose `when` is true; output: that of the last of them.
+    /// Runs the steps of the first case whose `when` is true; output: that of the last step.
     "switch" => Switch(Switch),
-    /// Runs steps for each item of a list; output: the list of what they gave, in the list's order.
+    /// Runs steps for each item of a list; output: the list of results, in the list's order.
     "each" => Each(Each),
-    /// Runs branches at once and joins them; output: an object of what each branch gave.
+    /// Runs branches in parallel and joins them; output: an object with the result of each branch.
     "parallel" => Parallel(Parallel),
-    /// Fails for good unless the mapping is true; output `true`.
+    /// Fails, without retries, unless the mapping returns true; output `true`.
     "assert" => Assert(Assertion),
     /// Writes to the log; output: the message.
     "log" => Log(LogLine),
     /// Waits; output `{ until }`, RFC 3339.
     "wait" => Wait(Wait),
-    /// Answers the caller while the workflow goes on; output `{ status }`.
+    /// Sends the response to the caller while the workflow continues; output `{ status }`.
     "respond" => Respond(Respond),
     /// Ends the workflow.
     "stop" => Stop(Stop),
 }
 
-/// A list of steps inside of a step.
+/// A nested list of steps.
 #[derive(Debug, Clone)]
 pub struct InnerSteps<'a> {
     /// The path of the list within the step, such as `switch.cases[0].steps`.
     pub place: String,
-    /// Distinguishes the list from the others of the step, such as a case's condition; absent: it is the only list.
+    /// A label that distinguishes the list from the others of the step, such as a case's condition; absent: it is the only list.
     pub label: Option<String>,
     /// The list.
     pub steps: &'a [Step],
 }
 
 impl Action {
-    /// The lists of steps inside.
+    /// Returns the nested lists of steps.
     #[must_use]
     pub fn inner(&self) -> Vec<InnerSteps<'_>> {
         let mut lists = self.inner_of_kind();
@@ -209,7 +209,7 @@ impl Action {
 }
 
 impl Step {
-    /// All steps of a list with those inside of them, in the order of the file.
+    /// Returns all steps of a list with their nested steps, in the order of the file.
     pub fn all(steps: &[Self]) -> Vec<&Self> {
         let mut all = Vec::with_capacity(steps.len());
         for step in steps {
@@ -225,7 +225,7 @@ impl Step {
     }
 }
 
-/// The JSON Schema of each kind's field, by its name.
+/// Returns the JSON Schema of each kind's field, by its name.
 pub(crate) fn schemas() -> impl Iterator<Item = (&'static str, KindSchema)> {
     KINDS.iter().map(|(name, kind)| (*name, (kind.schema)()))
 }

@@ -1,4 +1,4 @@
-//! The `parallel` step: branches that run at once.
+//! The `parallel` step: runs branches in parallel.
 
 use super::read::is_identifier;
 use super::{InnerSteps, Step, StepFields, StepKind};
@@ -6,19 +6,19 @@ use crate::fields::{Fields, Read, all_of};
 use crate::published::KindSchema;
 use serde_json::json;
 
-/// Branches that run at once and are joined.
+/// Branches that run in parallel and are joined.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Parallel {
-    /// At least one.
+    /// The branches, at least one.
     pub branches: Vec<Branch>,
 }
 
-/// One branch of a `parallel`.
+/// A branch of a `parallel` step.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Branch {
-    /// The member of the output.
+    /// The name of its result in the output.
     pub name: String,
     /// Its steps.
     pub steps: Vec<Step>,

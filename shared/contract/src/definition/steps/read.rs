@@ -1,4 +1,4 @@
-//! Reads lists of steps: the fields that every kind of step has, and the field that says which kind it is.
+//! Reads lists of steps: the fields that every kind of step has, and the field that selects the kind.
 
 use super::super::read::{MILLISECOND, optional_retry};
 use super::{Action, KINDS, Kind, OnError, Step, Stop};
@@ -8,57 +8,57 @@ use std::cell::Cell;
 use std::time::Duration;
 
 pub(in crate::definition) const MAX_STEPS: usize = 200;
-/// Steps are bounded by the execution's own deadline as well.
+/// Maximum timeout of a step. The deadline of the execution also bounds it.
 pub(super) const MAX_STEP_TIMEOUT: Duration = Duration::from_secs(15 * 60);
-/// Fields in which steps are nested: switch in each in parallel in ...
+/// Maximum depth of nested steps.
 const MAX_DEPTH: usize = 8;
 
-/// The fields of one step, as its kind reads them. `'d` is the document.
+/// The fields of one step, for the reader of its kind. `'d` is the document.
 pub(super) struct StepFields<'d> {
     fields: &'d Fields<'d>,
     depth: usize,
-    /// The timeout that stands inside of the kind's field.
+    /// The timeout within the kind's field.
     timeout: Cell<Read<Option<Duration>>>,
 }
 
 impl<'d> StepFields<'d> {
-    /// All fields of the step.
+    /// Returns all fields of the step.
     pub(super) fn fields(&self) -> &'d Fields<'d> {
         self.fields
     }
 
-    /// The object under the kind's field.
+    /// Reads the object in the kind's field.
     pub(super) fn object(&self, field: &'static str) -> Read<Fields<'d>> {
         self.fields.required(field, self.fields.object(field), "")
     }
 
-    /// As [`object`](Self::object); a field without a value is an empty object.
+    /// Reads the object in the kind's field; a field without a value is an empty object.
     pub(super) fn object_or_empty(&self, field: &'static str) -> Read<Fields<'d>> {
         self.fields.required(field, self.fields.object_or_empty(field), "")
     }
 
-    /// Sets the timeout that stands inside of the kind's field. It wins over the step's.
+    /// Sets the timeout within the kind's field, which takes precedence over the step's.
     pub(super) fn set_timeout(&self, timeout: Read<Option<Duration>>) {
         self.timeout.set(timeout);
     }
 
-    /// A list of steps inside of this one; `None` where the field is absent.
+    /// Reads a nested list of steps; `None` if the field is absent.
     pub(super) fn optional_steps(&self, fields: &Fields<'_>, field: &'static str) -> Read<Option<Vec<Step>>> {
         list_of_steps(fields, field, self.depth + 1)
     }
 
-    /// A list of steps inside of this one.
+    /// Reads a nested list of steps.
     pub(super) fn required_steps(&self, fields: &Fields<'_>, field: &'static str) -> Read<Vec<Step>> {
         fields.required(field, self.optional_steps(fields, field), "a list of steps")
     }
 
-    /// A list of steps under a name that the author chooses.
+    /// Reads a nested list of steps under a name that the author chooses.
     pub(super) fn steps_of(&self, fields: &Fields<'_>, name: &str, items: Vec<Fields<'_>>) -> Read<Vec<Step>> {
         nested_steps(fields, name, items, self.depth + 1)
     }
 }
 
-/// The steps of a list; `None` where the field is absent.
+/// Reads the steps of a list; `None` if the field is absent.
 pub(in crate::definition) fn steps(fields: &Fields<'_>, field: &'static str) -> Read<Option<Vec<Step>>> {
     list_of_steps(fields, field, 0)
 }
@@ -91,7 +91,7 @@ fn step(fields: Fields<'_>, depth: usize) -> Read<Step> {
     Ok(Step { id: id?, when: when?, timeout: timeout_of_kind.or(timeout?), retry: own_retry?, on_error: on_error?, action })
 }
 
-/// Whether a stored version has a step that does nothing, since its content was empty: earlier versions of Forebay left it out.
+/// Whether a stored version has a step without content. Earlier versions of Forebay left such a step out.
 fn is_without_content(fields: &Fields<'_>, kind: Option<Kind>) -> bool {
     fields.is_stored()
         && match kind {
@@ -100,7 +100,7 @@ fn is_without_content(fields: &Fields<'_>, kind: Option<Kind>) -> bool {
         }
 }
 
-/// Fails the execution, which keeps its input: a call that does nothing must not look as if it had succeeded.
+/// Returns an action that fails the execution, which keeps its input: a call without an effect must not look like a success.
 fn without_content(id: &str) -> Action {
     let error = format!("the step '{id}' has no content in this version of the definition: apply the definition again with it");
     Action::Stop(Stop { error: Some(error) })

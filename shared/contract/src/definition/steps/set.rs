@@ -9,7 +9,7 @@ use serde_json::json;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Set {
-    /// The mapping that gives it.
+    /// The mapping that returns it.
     pub source: String,
 }
 

@@ -1,4 +1,4 @@
-//! The `sftp` step: one operation on a file server.
+//! The `sftp` step: performs one operation on a file server.
 
 use super::super::read::body_rule_of;
 use super::{InnerSteps, StepFields, StepKind};
@@ -8,7 +8,7 @@ use crate::name::Name;
 use crate::published::{KindSchema, described};
 use serde_json::json;
 
-/// One operation on an SFTP server.
+/// An operation on an SFTP server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SftpCall {
@@ -18,34 +18,34 @@ pub struct SftpCall {
     pub operation: SftpOperation,
 }
 
-/// Paths are templates; a path that is not absolute is under the connection's folder.
+/// An operation. Paths are templates; a relative path is below the connection's folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SftpOperation {
-    /// Lists a folder: `[{ name, path, size, modifiedAt, isFolder }]`, by name; with `nameBase64` where the name is not UTF-8.
+    /// Lists a folder: `[{ name, path, size, modifiedAt, isFolder }]`, sorted by name; with `nameBase64` if the name is not UTF-8.
     List {
         /// The folder.
         path: String,
-        /// Template of a pattern of names with `*` and `?`.
+        /// The template of a pattern of names with `*` and `?`.
         pattern: Option<String>,
     },
-    /// Reads a file: `{ name, path, size, body }`, the body as its type says.
+    /// Reads a file: `{ name, path, size, body }`; the body is read as its type.
     Get {
         /// The file.
         path: String,
-        /// Replaces the media type that the ending of the name implies.
+        /// The rule of reading; it takes precedence over the media type of the file name's extension.
         rule: BodyRule,
     },
-    /// Writes a file, first under a name of its own and then renamed unless told otherwise: `{ path, size }`.
+    /// Writes a file: `{ path, size }`. By default it is written under a temporary name and then renamed.
     Put {
         /// The file.
         path: String,
-        /// Mapping of the content.
+        /// The mapping of the content.
         body: String,
-        /// Its media type; absent: by the name's ending.
+        /// The media type; absent: that of the file name's extension.
         content_type: Option<String>,
-        /// Whether it replaces a file that is there; default: true.
+        /// Whether an existing file is replaced; default: true.
         overwrite: bool,
-        /// Whether it is written under another name first; default: true.
+        /// Whether it is written under a temporary name first; default: true.
         rename: bool,
     },
     /// Renames a file: `{ path }`.
@@ -54,10 +54,10 @@ pub enum SftpOperation {
         path: String,
         /// Its new path.
         to: String,
-        /// Whether it replaces a file that is there; default: true.
+        /// Whether an existing file is replaced; default: true.
         overwrite: bool,
     },
-    /// Removes a file: `{ deleted }`, false where there was none.
+    /// Deletes a file: `{ deleted }`, false if it did not exist.
     Delete {
         /// The file.
         path: String,

@@ -1,4 +1,4 @@
-//! The `sql` step: statements on one database.
+//! The `sql` step: runs statements on one database.
 
 use super::{InnerSteps, StepFields, StepKind};
 use crate::fields::{Fields, Read, all_of};
@@ -12,7 +12,7 @@ use serde_json::json;
 pub struct SqlCall {
     /// The connection.
     pub connection: Name,
-    /// At least one. Several, or one inside `transaction`, run in one transaction.
+    /// The statements, at least one. Several, or one in `transaction`, run in one transaction.
     pub statements: Vec<SqlStatement>,
     /// Whether the output is a list with an entry for each statement.
     pub is_transaction: bool,
@@ -22,11 +22,11 @@ pub struct SqlCall {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SqlStatement {
-    /// As written: `$1` (PostgreSQL) or `?` (MySQL) stand for parameters.
+    /// The text; `$1` (PostgreSQL) or `?` (MySQL) stand for parameters.
     pub text: String,
-    /// Mapping that gives the list of parameters.
+    /// The mapping that returns the list of parameters.
     pub params: Option<String>,
-    /// `query`: reads only, and may be repeated; `execute` changes something.
+    /// `query` only reads, and may be repeated; `execute` changes something.
     pub reads_only: bool,
 }
 
@@ -117,7 +117,7 @@ fn statement(fields: &Fields<'_>) -> Read<Option<SqlStatement>> {
         (Some(text), None, params) => Ok(Some(SqlStatement { text, params, reads_only: true })),
         (None, Some(text), params) => Ok(Some(SqlStatement { text, params, reads_only: false })),
         (Some(_), Some(_), _) => Err(fields.problem("execute", "stands beside query: use transaction with a list of both")),
-        // Beside `transaction`, each of whose statements has its own.
+        // `params` beside `transaction`, whose statements have their own.
         (None, None, Some(_)) if !fields.is_stored() => {
             Err(fields.problem("params", "belongs to query or execute: write it beside the statement that it is for"))
         }

@@ -1,4 +1,4 @@
-//! The `stop` step: the end of a workflow.
+//! The `stop` step: ends the workflow.
 
 use super::{InnerSteps, StepFields, StepKind};
 use crate::fields::Read;
@@ -9,7 +9,7 @@ use serde_json::json;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stop {
-    /// Template of why it fails; absent: it ends well, with `respond`.
+    /// The template of the error; absent: it succeeds, with `respond`.
     pub error: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! The `switch` step: a choice.
+//! The `switch` step: runs one of several lists of steps.
 
 use super::{InnerSteps, Step, StepFields, StepKind};
 use crate::fields::{Fields, Read, all_of};
@@ -9,17 +9,17 @@ use serde_json::json;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Switch {
-    /// In the order in which they are tried; at least one.
+    /// The cases in the order of evaluation, at least one.
     pub cases: Vec<Case>,
-    /// The steps when no case holds.
+    /// The steps that run if no case is true.
     pub default: Vec<Step>,
 }
 
-/// One case of a choice.
+/// A case of a choice.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Case {
-    /// A mapping.
+    /// The condition, a mapping.
     pub when: String,
     /// The steps of the case.
     pub steps: Vec<Step>,

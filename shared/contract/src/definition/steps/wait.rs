@@ -1,4 +1,4 @@
-//! The `wait` step: a pause.
+//! The `wait` step: pauses the execution.
 
 use super::super::Trigger;
 use super::super::read::MILLISECOND;
@@ -9,7 +9,8 @@ use crate::published::{KindSchema, described};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// An ordered trigger waits in its place: longer, and RabbitMQ's delivery acknowledgement timeout of 30 minutes would come into sight.
+/// Maximum `wait` of an ordered trigger, whose execution keeps its delivery: it must stay well below RabbitMQ's acknowledgement timeout of
+/// 30 minutes.
 const MAX_ORDERED_WAIT: Duration = Duration::from_secs(10 * 60);
 
 /// Maximum `wait` of a step.
@@ -18,9 +19,9 @@ const MAX_WAIT: Duration = Duration::from_secs(366 * 24 * 3600);
 /// A pause.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wait {
-    /// From when the step is reached.
+    /// A time from the start of the step.
     For(Duration),
-    /// Mapping that gives a time: RFC 3339, or seconds of Unix time.
+    /// The mapping that returns a time: RFC 3339, or seconds of Unix time.
     Until(String),
 }
 
@@ -76,7 +77,7 @@ impl StepKind for Wait {
         }
     }
 
-    /// An ordered execution that waits holds up all that come after it.
+    /// A waiting ordered execution delays all executions after it.
     fn check(&self, id: &str, trigger: &Trigger, problems: &Problems) {
         let is_long = match self {
             Self::For(pause) => *pause > MAX_ORDERED_WAIT,

@@ -1,4 +1,4 @@
-//! Decimal digits, rounded as accounts need it: halves away from zero.
+//! Decimal digits, rounded as in accounting: halves away from zero.
 
 use jaq_core::Error;
 
@@ -6,10 +6,10 @@ use crate::meter::tick;
 use crate::natives::arguments::{failed, misfit};
 use crate::value::{Value, number_from_text, text_of};
 
-/// Maximum decimals, and most digits that an exponent may stand for.
+/// Maximum decimals, and maximum digits that an exponent may add.
 pub(super) const MAX_DIGITS: i64 = 400;
 
-/// A decimal number: `digits` of which the last `scale` stand behind the point.
+/// A decimal number: `digits`, of which the last `scale` are after the point.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::natives) struct Decimal {
     is_negative: bool,
@@ -31,7 +31,7 @@ impl Decimal {
         let is_negative = whole.starts_with('-');
         let mut digits: Vec<u8> = whole.trim_start_matches('-').bytes().chain(fraction.bytes()).collect();
         let scale = fraction.len() as i64 - exponent;
-        // Zeros that the exponent stands for, on either side.
+        // The zeros of the exponent, on either side.
         digits.extend(std::iter::repeat_n(b'0', usize::try_from(-scale).unwrap_or(0)));
         let scale = usize::try_from(scale).unwrap_or(0);
         let missing = (scale + 1).saturating_sub(digits.len());
@@ -39,7 +39,7 @@ impl Decimal {
         Ok(Self { is_negative, digits, scale })
     }
 
-    /// With so many decimals, or with zeros in so many places before the point.
+    /// Rounds to this many decimals; a negative number rounds places before the point to zeros.
     pub(in crate::natives) fn rounded(mut self, decimals: i64) -> Self {
         let dropped = self.scale as i64 - decimals;
         if dropped <= 0 {
@@ -79,7 +79,7 @@ impl Decimal {
         self
     }
 
-    /// Times ten to the power of `places`, where that is an integer of 128 bits.
+    /// Returns the number times ten to the power of `places`, if that is an integer of 128 bits.
     pub(in crate::natives) fn scaled(&self, places: usize) -> Option<i128> {
         let zeros = places.checked_sub(self.scale)?;
         let digits: String = self.digits.iter().map(|digit| char::from(*digit)).chain(std::iter::repeat_n('0', zeros)).collect();
@@ -87,7 +87,7 @@ impl Decimal {
         Some(if self.is_negative { -number } else { number })
     }
 
-    /// Less than zero.
+    /// Returns true if it is less than zero.
     pub(super) fn is_negative(&self) -> bool {
         self.is_negative && !self.is_zero()
     }
@@ -96,7 +96,7 @@ impl Decimal {
         self.digits.iter().all(|digit| *digit == b'0')
     }
 
-    /// Digits before the point without leading zeros, and those behind it.
+    /// Returns the digits before the point, without leading zeros, and those after it.
     pub(super) fn parts(&self) -> (String, String) {
         let (whole, fraction) = self.digits.split_at(self.digits.len() - self.scale);
         let text = |digits: &[u8]| String::from_utf8_lossy(digits).into_owned();

@@ -1,4 +1,4 @@
-//! `format_number`: from a number to text, by a pattern.
+//! `format_number`: converts a number to text, by a pattern.
 
 use jaq_core::{Error, ValR};
 
@@ -8,11 +8,11 @@ use crate::meter::tick;
 use crate::natives::arguments::{failed, misfit, text};
 use crate::value::Value;
 
-/// Longest pattern, in bytes.
+/// Maximum bytes of a pattern.
 const MAX_PATTERN_BYTES: usize = 200;
 const FUNCTION: &str = "format_number";
 
-/// A pattern such as `#,##0.00`: what stands before and behind it is text, and a `%` in that text multiplies by 100.
+/// A pattern such as `#,##0.00`: other characters before and after it are text, and a `%` in that text multiplies by 100.
 #[derive(Debug)]
 struct Pattern<'p> {
     prefix: &'p str,

@@ -1,4 +1,4 @@
-//! Numbers as people write them, and rounding as accounts need it: on the decimal digits, halves away from zero.
+//! Numbers in texts, and rounding as in accounting: on the decimal digits, halves away from zero.
 
 mod decimal;
 mod format;
@@ -15,7 +15,7 @@ use super::Function;
 use super::arguments::{Options, binary, failed, misfit, nullary, unary};
 use crate::value::Value;
 
-/// Longest `decimal` or `group`, in bytes.
+/// Maximum bytes of `decimal` or `group`.
 const MAX_SEPARATOR_BYTES: usize = 8;
 /// The names of the options.
 const OPTIONS: [&str; 3] = ["decimal", "group", "grouping"];
@@ -37,7 +37,7 @@ fn round_to(value: &Value, decimals: &Value) -> ValR<Value> {
     Ok(Decimal::of("round_to", value)?.rounded(places).into_value())
 }
 
-/// How the digits before the decimal point are grouped, counted from the point.
+/// The grouping of digits before the decimal point, counted from the point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Grouping {
     /// `1,234,567`.
@@ -47,7 +47,7 @@ enum Grouping {
 }
 
 impl Grouping {
-    /// True where a separator stands before the last `left` digits of a number.
+    /// True if a separator is before the last `left` digits of a number.
     fn is_before(self, left: usize) -> bool {
         match self {
             Self::Thousands => left > 0 && left.is_multiple_of(3),
@@ -63,19 +63,19 @@ impl Grouping {
     }
 }
 
-/// How a number is written.
+/// The notation of numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Notation<'v> {
     /// The decimal point.
     decimal: &'v str,
-    /// What stands between groups of digits; empty: nothing does.
+    /// The separator of groups; empty: none.
     group: &'v str,
     grouping: Grouping,
 }
 
 impl<'v> Notation<'v> {
-    /// Of the options of `function`. Without any `.` is the decimal point and `,` stands between groups of three; where `,` is the
-    /// decimal point, `.` does.
+    /// Reads the options of `function`. By default `.` is the decimal point and `,` separates groups of three; if `,` is the decimal point,
+    /// `.` separates groups.
     fn of(function: &'static str, options: &'v Value) -> Result<Self, Error<Value>> {
         let options = Options::new(function, &OPTIONS, options)?;
         let decimal = options.text("decimal")?.unwrap_or(".");

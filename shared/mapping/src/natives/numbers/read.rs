@@ -1,4 +1,4 @@
-//! `parse_number`: from the text of a number to the number. What can be read in two ways is an error, never a guess.
+//! `parse_number`: converts the text of a number to the number. An ambiguous text is an error, never a guess.
 
 use jaq_core::{Error, ValR};
 
@@ -9,12 +9,12 @@ use crate::value::{Value, number_from_text};
 
 const FUNCTION: &str = "parse_number";
 
-/// Blanks that stand between groups: space, no-break space, figure space, thin space, narrow no-break space. CLDR uses three of them.
+/// Blanks between groups: space, no-break space, figure space, thin space, narrow no-break space. CLDR uses three of them.
 const BLANKS: [char; 5] = [' ', '\u{a0}', '\u{2007}', '\u{2009}', '\u{202f}'];
-/// Apostrophes that stand between groups in Switzerland: as typed, and as typeset (CLDR).
+/// Apostrophes between groups in Switzerland: as typed, and as typeset (CLDR).
 const APOSTROPHES: [char; 2] = ['\'', '\u{2019}'];
 
-/// Notations that an error may name, the usual ones first.
+/// Notations that an error may suggest, the common ones first.
 const USUAL: [Notation<'static>; 7] = [
     Notation { decimal: ".", group: ",", grouping: Grouping::Thousands },
     Notation { decimal: ",", group: ".", grouping: Grouping::Thousands },
@@ -45,7 +45,7 @@ fn unreadable(value: &Value, written: &str, notation: Notation<'_>) -> Error<Val
     failed(FUNCTION, format_args!("{value} is no number with the decimal \"{decimal}\" and {groups}{hint}"))
 }
 
-/// A character that no number has in any notation.
+/// Returns true for a character that no notation uses.
 fn is_foreign(character: char) -> bool {
     !character.is_ascii_digit() && !matches!(character, '.' | ',' | '-' | '+' | '\u{2212}') && !is_blank(character)
 }
@@ -55,7 +55,7 @@ fn is_blank(character: char) -> bool {
 }
 
 impl Notation<'_> {
-    /// The call that reads numbers in this notation.
+    /// Returns the call that reads numbers in this notation.
     fn call(&self) -> String {
         let mut options = Vec::new();
         if self.decimal != "." {
@@ -70,8 +70,8 @@ impl Notation<'_> {
         if options.is_empty() { FUNCTION.to_owned() } else { format!("{FUNCTION}({{{}}})", options.join(", ")) }
     }
 
-    /// The number that `written` is: blanks around it, a sign before or a minus behind it (as SAP writes it), digits with or without
-    /// groups, and a fraction or an exponent.
+    /// Returns the number in `written`: blanks around it, a sign before or a minus after it (as in SAP), digits with or without groups, and
+    /// a fraction or an exponent.
     fn read(&self, written: &str) -> Option<Value> {
         let text = written.trim();
         let (is_negative, text) = if let Some(rest) = text.strip_prefix(['-', '\u{2212}']) {
@@ -115,7 +115,7 @@ impl Notation<'_> {
         }
     }
 
-    /// Groups of the sizes that the grouping asks for. The first has no leading zero: `0,125` is a number with another decimal point.
+    /// Returns true for groups of the required sizes. The first has no leading zero: `0,125` is a number with another decimal point.
     fn are_grouped(&self, groups: &[&str]) -> bool {
         let [first, middle @ .., last] = groups else { return false };
         let size = match self.grouping {
@@ -127,7 +127,7 @@ impl Notation<'_> {
     }
 }
 
-/// Nothing but ASCII digits; none are some.
+/// Returns true for ASCII digits only; also for none.
 fn is_digits(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())
 }

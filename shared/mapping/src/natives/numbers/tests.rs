@@ -1,4 +1,4 @@
-//! What is read as a number, what is refused, and that what is written is read again.
+//! Texts that are read as numbers, texts that are refused, and round trips.
 
 use proptest::prelude::*;
 
@@ -125,7 +125,7 @@ fn an_exponent_beyond_every_bound_is_an_error() {
     }
 }
 
-/// A number with up to thirty digits, some of them decimals.
+/// Returns a number with up to thirty digits, some of them decimals.
 fn any_number() -> impl Strategy<Value = String> {
     ("-?", "(0|[1-9][0-9]{0,20})", "(\\.[0-9]{1,9})?").prop_map(|(sign, whole, fraction)| format!("{sign}{whole}{fraction}"))
 }
@@ -148,7 +148,7 @@ proptest! {
         let written = format::format_number(&number, &Value::from(pattern), &options).unwrap();
         let decimals = pattern.split_once('.').map_or(0, |(_, fraction)| fraction.len());
         let rounded = round_to(&number, &Value::from(decimals)).unwrap();
-        // `000,000` writes zeros before the number, which are digits of no group that a reader would take.
+        // `000,000` writes zeros before the number, which are not in a group that a reader accepts.
         let written = written.as_str().unwrap();
         match read::parse_number(&Value::from(written), &options) {
             Ok(read) => prop_assert!(read == rounded, "{written}: {read}, not {rounded}"),
@@ -159,7 +159,7 @@ proptest! {
     #[test]
     fn no_text_is_read_as_another_number(text in "[0-9., '+-]{0,12}", options in any_options()) {
         let Ok(number) = read::parse_number(&Value::from(text.as_str()), &options) else { return Ok(()) };
-        // Written with as many decimals, grouped or not, it is the same text but for zeros, blanks and the sign's place.
+        // Written with the same number of decimals, grouped or not, it is the same text except for zeros, blanks and the place of the sign.
         let decimal = options.get("decimal").and_then(Value::as_str).unwrap();
         let digits = |text: &str| {
             let digits: String = text.chars().filter(char::is_ascii_digit).collect();

@@ -1,9 +1,8 @@
-//! Times: moments as RFC 3339 text, with calendars and time zones.
+//! Times as RFC 3339 text, with calendars and time zones.
 //!
-//! A time is text of RFC 3339 or ISO 8601, or a number: seconds since 1970. Text without an offset is of the zone that is given, else
-//! UTC, and a date alone is its midnight. Results are RFC 3339 in UTC, but for those of `in_timezone`. Days, weeks, months and years
-//! are those of the zone that is given, else of the offset of the text, else of UTC. The zones are built in, so results do not
-//! depend on the machine.
+//! A time is text of RFC 3339 or ISO 8601, or a number: seconds since 1970. Text without an offset is in the given zone, otherwise in UTC,
+//! and a date alone is its midnight. Results are RFC 3339 in UTC, except those of `in_timezone`. Days, weeks, months and years are those of
+//! the given zone, otherwise of the offset of the text, otherwise of UTC. The zones are built in, so results do not depend on the machine.
 
 mod moment;
 mod of_jq;
@@ -29,7 +28,7 @@ use crate::meter::tick;
 use crate::program::Metered;
 use crate::value::{Value, described, number_from_text};
 
-/// Longest format, and longest text of a time, in bytes.
+/// Maximum bytes of a format, and of the text of a time.
 const MAX_TEXT_LENGTH: usize = 1000;
 const SPAN_UNITS: [&str; 8] = ["years", "months", "weeks", "days", "hours", "minutes", "seconds", "milliseconds"];
 
@@ -57,7 +56,7 @@ pub(super) fn functions() -> Vec<Function> {
     ]
 }
 
-/// The time zone of this name; none for null.
+/// Returns the time zone of this name; `None` for null.
 fn zone(function: &str, name: &Value) -> Result<Option<TimeZone>, Error<Value>> {
     static ZONES: OnceLock<TimeZoneDatabase> = OnceLock::new();
     if name.is_null() {
@@ -73,7 +72,7 @@ fn unfit<'f>(function: &'f str) -> impl Fn(NoMoment) -> Error<Value> + 'f {
     move |error| failed(function, error)
 }
 
-/// The moment that `time` is, in `zone`, else with its own offset.
+/// Returns the moment of `time`, in `zone`, otherwise with its own offset.
 fn moment(function: &str, time: &Value, zone: Option<TimeZone>) -> Result<Moment, Error<Value>> {
     tick(16);
     if time.as_f64().is_some() {
@@ -96,13 +95,13 @@ fn moment(function: &str, time: &Value, zone: Option<TimeZone>) -> Result<Moment
     moment.map_err(unfit(function))
 }
 
-/// Seconds since 1970 as nanoseconds. A float, which is not sure of more, is rounded to microseconds.
+/// Converts seconds since 1970 to nanoseconds. A float, which is not more precise, is rounded to microseconds.
 fn nanoseconds_of(function: &str, seconds: &Value) -> Option<i128> {
     let decimals = if seconds.is_float() { 6 } else { 9 };
     Decimal::of(function, seconds).ok()?.rounded(decimals).scaled(9)
 }
 
-/// Seconds since 1970: whole ones as an integer, others with as many decimals as they have.
+/// Returns seconds since 1970: whole ones as an integer, others with all their decimals.
 fn seconds(nanoseconds: i128) -> Value {
     let (sign, size) = (if nanoseconds < 0 { "-" } else { "" }, nanoseconds.unsigned_abs());
     let text = format!("{sign}{}.{:09}", size / 1_000_000_000, size % 1_000_000_000);
@@ -116,7 +115,7 @@ fn utc(function: &str, moment: &Moment) -> ValR<Value> {
 fn format_text<'v>(function: &str, format: &'v Value) -> Result<&'v str, Error<Value>> {
     let takes = "a format such as \"%d.%m.%Y %H:%M\"";
     let text = text(function, takes, format)?;
-    // A width can make any text of a few characters.
+    // A width could produce any text from a few characters.
     let has_width =
         text.split('%').skip(1).any(|part| part.trim_start_matches(['-', '_', '^', '#', '0']).starts_with(|c: char| c.is_ascii_digit()));
     if text.len() > MAX_TEXT_LENGTH || (has_width && function != "parse_date") {
@@ -156,7 +155,7 @@ fn to_epoch(time: &Value) -> ValR<Value> {
     Ok(seconds(moment("to_epoch", time, None)?.nanoseconds()))
 }
 
-/// One unit after the other, years first; a day that the month lacks is its last one.
+/// Adds one unit after another, years first; a day that the month lacks becomes its last one.
 fn date_add(time: &Value, span: &Value, zone_name: &Value) -> ValR<Value> {
     let function = "date_add";
     let options = Options::new(function, &SPAN_UNITS, span)?;
@@ -168,9 +167,9 @@ fn date_add(time: &Value, span: &Value, zone_name: &Value) -> ValR<Value> {
     utc(function, &moment)
 }
 
-/// Days and above are counted on the calendar of the zone, hours and below on the clock.
+/// Days and longer units are counted on the calendar of the zone, hours and shorter ones on the clock.
 fn later(moment: &Moment, unit: &str, number: i64) -> Result<Moment, NoMoment> {
-    // The clocks show the same hour twice when summer time ends, and do not tell which of the two it is.
+    // When summer time ends, clocks show the same hour twice, and local time is ambiguous.
     if number == 0 {
         return Ok(moment.clone());
     }
@@ -199,7 +198,7 @@ fn date_diff_in_zone<'a>(mut cv: Cv<'a, Metered>) -> ValXs<'a, Value> {
     binary(cv, move |time, other, unit| date_diff(time, other, unit, &zone))
 }
 
-/// The time less the other: days and above whole, cut off towards zero; hours and below with a fraction.
+/// Returns the difference of the times: days and longer units as whole numbers, truncated; hours and shorter ones with a fraction.
 fn date_diff(time: &Value, other: &Value, unit: &Value, zone_name: &Value) -> ValR<Value> {
     let function = "date_diff";
     let zone = zone(function, zone_name)?;
@@ -217,7 +216,7 @@ fn date_diff(time: &Value, other: &Value, unit: &Value, zone_name: &Value) -> Va
     };
     let nanoseconds = later.nanoseconds() - earlier.nanoseconds();
     let (whole, rest) = (nanoseconds / per_unit, nanoseconds % per_unit);
-    // In two parts: a float would not hold the nanoseconds of many years.
+    // In two parts: a float does not hold the nanoseconds of many years.
     Ok(if rest == 0 { Value::from(whole as i64) } else { Value::from(whole as f64 + rest as f64 / per_unit as f64) })
 }
 
@@ -226,7 +225,7 @@ fn whole_units(later: &Moment, earlier: &Moment, unit: Unit) -> ValR<Value> {
     let earlier = earlier.clone().with_zone(later.zone().clone());
     let span = match (later.zoned(), earlier.zoned()) {
         (Some(later), Some(earlier)) => later.since((unit, &earlier)),
-        // At the edge of the calendar by the clocks: no zone has a rule for the hour that it moves them by.
+        // At the edge of the calendar local times are compared: no zone has a transition there.
         _ => later.local().map_err(unfit("date_diff"))?.since((unit, earlier.local().map_err(unfit("date_diff"))?)),
     };
     let span = span.map_err(|error| failed("date_diff", error))?;
@@ -239,13 +238,13 @@ fn whole_units(later: &Moment, earlier: &Moment, unit: Unit) -> ValR<Value> {
     Ok(Value::from(number))
 }
 
-/// Weeks start on Monday (ISO 8601).
+/// Returns the start of a unit. Weeks start on Monday (ISO 8601).
 fn start_of(time: &Value, unit: &Value, zone_name: &Value) -> ValR<Value> {
     let function = "start_of";
     let moment = moment(function, time, zone(function, zone_name)?)?;
     let local = moment.local().map_err(unfit(function))?;
     let (date, clock) = (local.date(), local.time());
-    // Less what has passed, and not by the clock, which may show the same hour twice.
+    // Subtracts the time that has passed: local time may be ambiguous.
     let within_day = |passed: i128| Moment::new(moment.nanoseconds() - passed, moment.zone().clone());
     let of_date = |date: Result<Date, jiff::Error>| {
         let date = date.map_err(|_| NoMoment::Outside)?;

@@ -1,7 +1,7 @@
-//! A moment of the whole calendar, from the first of January -9999 to the last of December 9999 in UTC.
+//! Moments of the whole calendar, from January 1, -9999 to December 31, 9999 in UTC.
 //!
-//! jiff's own moments end a day before on either side, so that every zone can show them; but systems for accounts write 9999-12-31
-//! where they mean "no end".
+//! The moments of jiff end a day earlier on either side, so that every zone can represent them; but accounting systems write 9999-12-31 for
+//! "no end".
 
 use jiff::civil::DateTime;
 use jiff::fmt::strtime::{BrokenDownTime, Config, PosixCustom};
@@ -10,41 +10,41 @@ use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 
 const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 const NANOSECONDS: i128 = 1_000_000_000;
-/// The calendar of Gregory, and the rules of zones with it, come again after 400 years, weekdays included.
+/// Years after which the Gregorian calendar, and the rules of zones with it, repeat, including weekdays.
 const CYCLE_YEARS: i16 = 400;
 const CYCLE: i128 = 146_097 * 86_400 * NANOSECONDS;
 
-/// What is no moment of the calendar.
+/// The reason for which there is no such moment.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoMoment {
-    /// Before or after it.
+    /// It is outside of the calendar.
     #[error("the time is not between the years -9999 and 9999")]
     Outside,
-    /// As jiff says it.
+    /// An error of jiff.
     #[error(transparent)]
     Other(#[from] jiff::Error),
 }
 
-/// A moment, and the zone in which it is looked at.
+/// A moment, and the zone in which it is represented.
 #[derive(Debug, Clone)]
 pub(super) struct Moment {
-    /// Since 1970, in UTC.
+    /// Nanoseconds since 1970, in UTC.
     nanoseconds: i128,
     zone: TimeZone,
 }
 
 impl Moment {
     /// # Errors
-    /// A moment that is outside of the calendar in UTC.
+    /// The moment is outside of the calendar in UTC.
     pub(super) fn new(nanoseconds: i128, zone: TimeZone) -> Result<Self, NoMoment> {
         civil(nanoseconds)?;
         Ok(Self { nanoseconds, zone })
     }
 
-    /// The moment at which the clocks of `zone` show `local`: the first of two, and after a gap as many minutes later.
+    /// Returns the moment of a local time in `zone`: the first one if it is ambiguous; in a gap it is moved by the length of the gap.
     ///
     /// # Errors
-    /// As [`Self::new`].
+    /// Those of [`Self::new`].
     pub(super) fn of_local(local: DateTime, zone: TimeZone) -> Result<Self, NoMoment> {
         let direct = zone.to_ambiguous_timestamp(local).compatible();
         let nanoseconds = match direct {
@@ -66,18 +66,18 @@ impl Moment {
         &self.zone
     }
 
-    /// Since 1970.
+    /// Returns nanoseconds since 1970.
     pub(super) fn nanoseconds(&self) -> i128 {
         self.nanoseconds
     }
 
-    /// `None` on the days at the edge of the calendar.
+    /// Returns the time with its zone; `None` on the days at the edge of the calendar.
     pub(super) fn zoned(&self) -> Option<ZonedDateTime> {
         let moment = Timestamp::from_nanosecond(self.nanoseconds).ok()?;
         Some(moment.to_zoned_datetime(self.zone.clone()))
     }
 
-    /// The same moment 400 years nearer, where jiff does not have this one.
+    /// Returns the same moment 400 years nearer, if jiff does not have this one.
     fn near(&self) -> Result<Timestamp, NoMoment> {
         let shift = if self.nanoseconds > 0 { -CYCLE } else { CYCLE };
         let moment = Timestamp::from_nanosecond(self.nanoseconds).or_else(|_| Timestamp::from_nanosecond(self.nanoseconds + shift));
@@ -88,33 +88,33 @@ impl Moment {
         Ok(self.zone.to_offset(self.near()?))
     }
 
-    /// In UTC.
+    /// Returns the time in UTC.
     pub(super) fn utc(&self) -> Result<DateTime, NoMoment> {
         civil(self.nanoseconds)
     }
 
-    /// What the clocks of the zone show.
+    /// Returns the local time.
     ///
     /// # Errors
-    /// A zone in which the moment is before or after the calendar.
+    /// The local time is outside of the calendar.
     pub(super) fn local(&self) -> Result<DateTime, NoMoment> {
         civil(self.nanoseconds + i128::from(self.offset()?.seconds()) * NANOSECONDS)
     }
 
-    /// RFC 3339 in UTC.
+    /// Returns RFC 3339 in UTC.
     pub(super) fn text(&self) -> Result<String, NoMoment> {
         Ok(format!("{}Z", self.utc()?))
     }
 
-    /// RFC 3339 with the offset of the zone.
+    /// Returns RFC 3339 with the offset of the zone.
     pub(super) fn local_text(&self) -> Result<String, NoMoment> {
         Ok(format!("{}{}", self.local()?, full(self.offset()?)))
     }
 
-    /// By a format of strftime, in the words of the C locale.
+    /// Returns the text by a format of strftime, in the C locale.
     ///
     /// # Errors
-    /// As [`Self::local`], a format that is none, and `%s` at the edge of the calendar.
+    /// Those of [`Self::local`], an invalid format, and `%s` at the edge of the calendar.
     pub(super) fn format(&self, format: &str) -> Result<String, NoMoment> {
         let config = Config::new().custom(PosixCustom::new());
         let local = self.local()?;
@@ -128,7 +128,7 @@ impl Moment {
         Ok(parts.to_string_with_config(&config, format)?)
     }
 
-    /// The moment that was read by a format; without an offset it is of `zone`, else of UTC, and without a time it is midnight.
+    /// Returns the moment of parsed parts; without an offset it is in `zone`, otherwise in UTC, and without a time it is midnight.
     pub(super) fn of_parts(parts: &BrokenDownTime, zone: Option<TimeZone>) -> Result<Self, NoMoment> {
         let shown = zone.clone().unwrap_or(TimeZone::UTC);
         if let Some(moment) = parts.timestamp() {
@@ -156,12 +156,12 @@ fn civil(nanoseconds: i128) -> Result<DateTime, NoMoment> {
     EPOCH.checked_add(since).map_err(|_| NoMoment::Outside)
 }
 
-/// Nanoseconds since 1970 of what the clocks of UTC show.
+/// Returns nanoseconds since 1970 of a time in UTC.
 pub(super) fn since_epoch(utc: DateTime) -> i128 {
     utc.duration_since(EPOCH).as_nanos()
 }
 
-/// `+02:00`, with seconds where there are some.
+/// Returns `+02:00`, with seconds if there are any.
 fn full(offset: Offset) -> String {
     let seconds = offset.seconds().abs();
     let sign = if offset.seconds() < 0 { '-' } else { '+' };

@@ -1,4 +1,4 @@
-//! jq's own functions of time, over the whole calendar. Where an offset or a fraction was read it counts, which jq drops.
+//! The time functions of jq, over the whole calendar. Unlike in jq, an offset or a fraction in a text is respected.
 
 use jaq_core::{Error, ValR};
 use jiff::civil::DateTime;
@@ -25,7 +25,7 @@ fn format<'v>(function: &str, value: &'v Value) -> Result<&'v str, Error<Value>>
     Ok(text)
 }
 
-/// The broken-down time of a text, in UTC: an offset that the text has is taken away.
+/// Returns the broken-down time of a text, in UTC: an offset in the text is subtracted.
 pub(super) fn strptime(value: &Value, wanted: &Value) -> ValR<Value> {
     let function = "strptime";
     let wanted = format(function, wanted)?;
@@ -81,7 +81,7 @@ pub(super) fn fromdateiso8601(value: &Value) -> ValR<Value> {
     Ok(seconds(moment(function, value, None)?.nanoseconds()))
 }
 
-/// Of seconds or of a broken-down time.
+/// Reads seconds or a broken-down time.
 fn of(function: &str, value: &Value) -> Result<Moment, Error<Value>> {
     match value.as_array() {
         Some(parts) => civil(function, value, parts),
@@ -90,7 +90,7 @@ fn of(function: &str, value: &Value) -> Result<Moment, Error<Value>> {
     }
 }
 
-/// Parts behind the seconds (the day of the week and of the year) follow from the others.
+/// Reads a broken-down time. Its parts after the seconds (the day of the week and of the year) follow from the others.
 fn civil(function: &str, value: &Value, parts: &[Value]) -> Result<Moment, Error<Value>> {
     let unfit = || failed(function, format_args!("{value} is no time between the years -9999 and 9999; it takes {BROKEN_DOWN}"));
     let zero = Value::from(0_usize);
@@ -108,7 +108,7 @@ fn civil(function: &str, value: &Value, parts: &[Value]) -> Result<Moment, Error
     Moment::new(since_epoch(start) + nanoseconds, TimeZone::UTC).map_err(|_| unfit())
 }
 
-/// `[year, month from 0, day, hour, minute, second, day of the week from Sunday, day of the year from 0]`
+/// Returns `[year, month from 0, day, hour, minute, second, day of the week from Sunday, day of the year from 0]`.
 fn broken_down(time: DateTime) -> ValR<Value> {
     let second = seconds(i128::from(time.second()) * 1_000_000_000 + i128::from(time.subsec_nanosecond()));
     let whole = |part: i16| Value::from(i64::from(part));

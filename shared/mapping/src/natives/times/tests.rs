@@ -1,4 +1,4 @@
-//! Times at the edge of the calendar, and what a format keeps.
+//! Times at the edge of the calendar, and round trips of formats.
 
 use super::*;
 use crate::{Limits, Mapping, to_json};
@@ -122,7 +122,7 @@ fn an_offset_a_fraction_and_the_words_of_a_format_are_kept() {
     }
 }
 
-/// Each function of times and numbers, of a text, a number and a format.
+/// Each function of times and numbers, with a text, a number and a format.
 static ALL: LazyLock<Vec<Mapping>> = LazyLock::new(|| {
     let functions = [
         "parse_date",
@@ -161,7 +161,7 @@ static ALL: LazyLock<Vec<Mapping>> = LazyLock::new(|| {
 });
 
 proptest! {
-    /// An error of a function is one; a panic fails the test.
+    /// Functions may return errors; a panic fails the test.
     #[test]
     fn no_text_and_no_number_ends_in_a_panic(
         text in "(\\PC{0,30}|[+-]?[0-9]{4,6}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,10})?)?)?(Z|[+-][0-9]{2}:[0-9]{2}|\\[Europe/Stockholm\\]|é)?)",

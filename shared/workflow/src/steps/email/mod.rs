@@ -1,4 +1,4 @@
-//! The `email` step: renders a mail and sends it.
+//! The `email` step: renders an email and sends it.
 
 mod recipients;
 
@@ -16,7 +16,7 @@ use forebay_mapping::{Encoding, Mapping, Paced, Piece, Template, Value};
 use recipients::{addresses, one_address};
 use serde_json::Map;
 
-/// An `email` step, compiled.
+/// A compiled `email` step.
 struct EmailStep {
     connection: Name,
     from: Option<Paced<Template>>,
@@ -26,7 +26,7 @@ struct EmailStep {
     reply_to: Option<Paced<Template>>,
     subject: Paced<Template>,
     text: Option<Paced<Template>>,
-    /// Inserted values are escaped.
+    /// The HTML text; inserted values are escaped.
     html: Option<Paced<Template>>,
     attachments: Option<Paced<Mapping>>,
 }
@@ -94,8 +94,8 @@ impl StepKind for EmailCall {
     }
 }
 
-/// A template of addresses. A literal that is none is refused in new documents only: one that is stored may stand where it is
-/// never reached.
+/// Compiles a template of addresses. A literal that is not an address is refused in new documents only: a stored one may be in a step that
+/// never runs.
 fn address(compiler: &mut Compiler, path: &str, source: &str, is_one: bool) -> Option<Paced<Template>> {
     let template = compiler.template(path, source, Encoding::HeaderValue)?;
     if let Err(problem) = recipients::check(template.program(), is_one) {

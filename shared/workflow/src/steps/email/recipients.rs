@@ -1,22 +1,22 @@
-//! Addresses of a mail: a template whose literal text alone says where an address begins and ends.
+//! Addresses of an email: templates in which only the literal text determines where an address begins and ends.
 //!
-//! Each entry of a list is one address, and literal commas between its parts separate several. What an expression inserts stands
-//! inside one address and adds no syntax to it; an expression that is an entry of its own gives one address, or, as an array, several.
+//! Each entry of a list is one address, or several separated by literal commas. An inserted value is part of one address and adds no syntax
+//! to it; an entry that is one expression inserts one address, or, as an array, several.
 
 use forebay_contract::MailAddress;
 use forebay_mapping::{Piece, Template, Value, to_json};
 
-/// A character of an address, or what an expression put there.
+/// A character of an address, or an inserted value.
 #[derive(Debug, Clone)]
 enum Token {
     Literal(char),
     Inserted(Value),
 }
 
-/// The addresses that the pieces of one entry stand for; none for a blank text.
+/// Returns the addresses of the pieces of one entry; none for a blank text.
 ///
 /// # Errors
-/// Which text is no address, or which character an expression may not insert.
+/// The text that is not an address, or the character that may not be inserted.
 pub(crate) fn addresses(pieces: &[Piece]) -> Result<Vec<MailAddress>, String> {
     let entries = entries(pieces);
     let is_alone = entries.len() == 1;
@@ -32,10 +32,10 @@ pub(crate) fn addresses(pieces: &[Piece]) -> Result<Vec<MailAddress>, String> {
     Ok(found)
 }
 
-/// Exactly one address, for `from` and `reply_to`.
+/// Returns exactly one address, for `from` and `reply_to`.
 ///
 /// # Errors
-/// As [`addresses`], and none or several.
+/// Those of [`addresses`], and none or several addresses.
 pub(crate) fn one_address(pieces: &[Piece]) -> Result<MailAddress, String> {
     let mut found = addresses(pieces)?;
     match (found.pop(), found.is_empty()) {
@@ -45,10 +45,10 @@ pub(crate) fn one_address(pieces: &[Piece]) -> Result<MailAddress, String> {
     }
 }
 
-/// What can be told of a template before anything is inserted. `is_one`: it stands for one address.
+/// Checks a template before any value is inserted. `is_one`: it must be one address.
 ///
 /// # Errors
-/// Which literal text is no address, or makes none of what is inserted.
+/// A literal text that is not an address, or that cannot be one with any inserted value.
 pub(crate) fn check(template: &Template, is_one: bool) -> Result<(), String> {
     let pieces = template.pieces_with_ones();
     if is_one && template.is_literal() {
@@ -62,7 +62,7 @@ pub(crate) fn check(template: &Template, is_one: bool) -> Result<(), String> {
         if matches!(tokens[..], [Token::Inserted(_)]) || template.is_literal() {
             continue;
         }
-        // An expression may give all of `local@domain`.
+        // An expression may insert the whole `local@domain`.
         if !tokens.iter().any(|token| matches!(token, Token::Literal('@'))) {
             let end = tokens.iter().rposition(|token| matches!(token, Token::Inserted(_))).map_or(0, |last| last + 1);
             tokens.splice(end..end, "@example.com".chars().map(Token::Literal));
@@ -75,7 +75,7 @@ pub(crate) fn check(template: &Template, is_one: bool) -> Result<(), String> {
     }
 }
 
-/// Splits at the literal commas that stand neither in quotes nor in angle brackets.
+/// Splits at literal commas outside of quotes and angle brackets.
 fn entries(pieces: &[Piece]) -> Vec<Vec<Token>> {
     let mut entries = vec![Vec::new()];
     let (mut in_quotes, mut in_brackets, mut is_escaped) = (false, false, false);
@@ -125,7 +125,7 @@ fn trimmed(mut tokens: &[Token]) -> &[Token] {
     tokens
 }
 
-/// An expression that is the whole entry: an address, or a list of them. A blank text is none.
+/// Reads an expression that is the whole entry: an address, or a list of them. A blank text is none.
 fn whole(value: &Value) -> Result<Vec<MailAddress>, String> {
     let single = std::slice::from_ref(value);
     let mut found = Vec::new();
@@ -145,7 +145,7 @@ fn whole(value: &Value) -> Result<Vec<MailAddress>, String> {
     Ok(found)
 }
 
-/// `local@domain` or `Name <local@domain>`, with expressions inside.
+/// Reads `local@domain` or `Name <local@domain>`, with expressions inside.
 fn one(tokens: &[Token]) -> Result<MailAddress, String> {
     let [before @ .., Token::Literal('>')] = tokens else { return mailbox(None, tokens) };
     let open = before.iter().rposition(|token| matches!(token, Token::Literal('<')));
@@ -176,7 +176,7 @@ fn mailbox(name: Option<String>, tokens: &[Token]) -> Result<MailAddress, String
     MailAddress::new(name.as_deref(), &address).map_err(|error| error.to_string())
 }
 
-/// The name before `<`: what is inserted into it is plain text, and quoted as needed when the mail is written.
+/// Reads the name before `<`: inserted values are plain text, and quoted as needed when the email is written.
 fn name(tokens: &[Token]) -> Result<String, String> {
     let mut text = String::new();
     let (mut in_quotes, mut was_quoted, mut is_escaped) = (false, false, false);
@@ -191,7 +191,7 @@ fn name(tokens: &[Token]) -> Result<String, String> {
         match character {
             _ if std::mem::take(&mut is_escaped) => text.push(character),
             '\\' if in_quotes => is_escaped = true,
-            // A quoted name is quoted whole.
+            // A quoted name is quoted as a whole.
             '"' if !in_quotes && !text.trim().is_empty() => return Err("before the quoted name stands more text".to_owned()),
             '"' => {
                 in_quotes = !in_quotes;
@@ -200,7 +200,7 @@ fn name(tokens: &[Token]) -> Result<String, String> {
             _ if !in_quotes && "()<>[]:;@\\".contains(character) => {
                 return Err(format!("put a name with {character:?} into quotes"));
             }
-            // Only blanks may stand around the quotes.
+            // Only blanks are allowed around the quotes.
             _ if !in_quotes && was_quoted && !character.is_whitespace() => {
                 return Err("beside a quoted name stands more than <address>".to_owned());
             }

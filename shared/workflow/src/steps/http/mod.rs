@@ -1,4 +1,4 @@
-//! The `http` step: renders a request, sends it, and reads the answer as `{ status, headers, body }`.
+//! The `http` step: renders a request, sends it, and returns the response as `{ status, headers, body }`.
 
 mod url;
 
@@ -28,29 +28,29 @@ use serde_json::{Map, Value as Json};
 use std::sync::Arc;
 use url::{PathTemplate, UrlTemplate};
 
-/// Bytes of an answer that are read in one piece of work.
+/// Bytes of a response that are read before the task yields.
 const YIELD_AFTER_BYTES: usize = 128 * 1024;
 
-/// Characters of a failed answer's body that go into the message.
+/// Maximum characters of a failed response's body in the message.
 const SHOWN_CHARACTERS: usize = 200;
 
-/// An `http` step, compiled.
+/// A compiled `http` step.
 struct HttpStep {
     method: Method,
     target: Target,
-    /// Values are rendered as plain text and encoded whole.
+    /// Values are rendered as plain text, and then encoded.
     query: Vec<(String, Paced<Template>)>,
     headers: Vec<HeaderTemplate>,
     body: Option<Paced<Mapping>>,
-    /// Statuses beside 2xx that are no failure.
+    /// Statuses besides 2xx that are not failures.
     accept: Vec<u16>,
-    /// Replaces the media type and charset that the remote system declares for its response's body.
+    /// The rule of reading the response's body; it takes precedence over the declaration of the remote system.
     response: BodyRule,
     redirects: Redirects,
     effect: Effect,
 }
 
-/// Where a call goes.
+/// The target of a call.
 enum Target {
     Url(Paced<UrlTemplate>),
     Connection { connection: Name, path: Paced<PathTemplate> },
@@ -103,7 +103,7 @@ impl StepKind for HttpCall {
     }
 }
 
-/// The text of a template has to be an address.
+/// Returns the failure if the text of a template is not an address.
 fn is_address(render: &Rendering<'_>, field: &str, source: &str, text: &str, parsed: Result<Url, ExecutionError>) -> Result<(), Fault> {
     let part = format!("{}.{field}", render.part);
     parsed.map(drop).map_err(|error| Fault::gave(&part, source, &text.into(), error.message))
@@ -127,7 +127,7 @@ impl CompiledKind for HttpStep {
 }
 
 impl HttpStep {
-    /// Sends the request and gives the step's output. A status other than 2xx is a failure.
+    /// Sends the request and returns the step's output. A status other than 2xx is a failure.
     async fn send(&self, step: StepRun<'_>, scope: &Scope) -> Result<Value, ExecutionError> {
         let call = self.call(step, scope).await?;
         let target = call.called();
@@ -179,7 +179,7 @@ impl HttpStep {
         *request.headers_mut() = step.headers(headers)?;
         let expects_body = [Method::POST, Method::PUT, Method::PATCH].contains(&self.method);
         if body.is_none() && expects_body {
-            // Some servers answer 411 without it; the client leaves it out.
+            // Some servers answer 411 without this header, which the client does not set.
             request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         *request.body_mut() = body.map(Into::into);
@@ -206,7 +206,7 @@ impl HttpStep {
 }
 
 impl HttpStep {
-    /// Why a redirect was not followed, and where to write what instead.
+    /// Returns the reason for which a redirect was not followed, and the remedy.
     fn explain(&self, step: StepRun<'_>, not_followed: &NotFollowed) -> String {
         let is_alert = step.host().is_notification();
         let field = match &self.target {
@@ -217,23 +217,23 @@ impl HttpStep {
                 format!("the url of the connection '{connection}' and {path}")
             }
         };
-        // An alert has no such field.
+        // An alert rule has no such field.
         let may_follow = not_followed.may_be_followed() && !is_alert;
         let otherwise = if may_follow { ", or set `redirects: follow_as_get` to fetch what is there" } else { "" };
         format!("{}{otherwise}", not_followed.explain(&self.method, &field))
     }
 }
 
-/// A path under a connection's address.
+/// A path below a connection's address.
 struct Under {
     connection: Arc<Connection>,
     path: String,
 }
 
-/// A call that is ready but for the headers of its connection.
+/// A complete call except for the headers of its connection.
 struct Call {
     request: Request,
-    /// Names in lower case: the step's own headers win over the connection's.
+    /// Names in lower case: the headers of the step take precedence over those of the connection.
     set_by_step: Vec<String>,
     under: Option<Under>,
 }
@@ -246,8 +246,8 @@ impl Call {
         }
     }
 
-    /// Sends it with the headers of its connection. A token that is refused may have been withdrawn before its end: the call is
-    /// made once more with a new one, since a 401 says that nothing was carried out. Gives also whether it was.
+    /// Sends the call with the headers of its connection. A token that is refused may have been revoked before it expired: the call is
+    /// repeated once with a new one, since 401 means that nothing was carried out. Also returns whether it was.
     async fn send(self, step: StepRun<'_>, rule: Redirects, target: &Called) -> Result<(Sent, bool), ExecutionError> {
         let (client, connectors) = (step.engine().client(), step.engine().connectors());
         let Some(Under { connection, .. }) = &self.under else {
@@ -270,7 +270,7 @@ impl Call {
     }
 }
 
-/// The connection's headers, over those that Forebay sets by itself.
+/// Adds the headers of the connection, which replace the defaults of Forebay.
 fn with(mut request: Request, authorization: &Headers, set_by_step: &[String]) -> Request {
     for (name, value) in authorization {
         if !set_by_step.iter().any(|set| set == name.as_str()) {
@@ -281,7 +281,7 @@ fn with(mut request: Request, authorization: &Headers, set_by_step: &[String]) -
 }
 
 impl StepRun<'_> {
-    /// The definition's headers, then those that it does not set itself.
+    /// Returns the headers of the definition, and the defaults that it does not set.
     fn headers(self, rendered: Vec<(String, String)>) -> Result<HeaderMap, ExecutionError> {
         let mut headers = HeaderMap::with_capacity(rendered.len() + 3);
         for (name, value) in rendered {
@@ -322,7 +322,7 @@ async fn read_bounded(mut response: Response, max_bytes: usize, target: &Called)
     let expected = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
     let (mut bytes, mut since_yield) = (Vec::with_capacity(expected), expected);
     loop {
-        // Between two pieces of work the process decides whether there is memory for the next one.
+        // Between two pieces of work the process decides if there is memory for the next one.
         if since_yield > YIELD_AFTER_BYTES {
             since_yield = 0;
             tokio::task::yield_now().await;
@@ -336,8 +336,8 @@ async fn read_bounded(mut response: Response, max_bytes: usize, target: &Called)
     }
 }
 
-/// What the response's body is. One that does not keep what its Content-Type promises is a failure: the workflow would go on with
-/// something else than it was made for.
+/// Reads the response's body. A body that is not valid for its Content-Type is a failure: the workflow would continue with another kind of
+/// value than it was written for.
 async fn body(headers: &HeaderMap, bytes: Vec<u8>, rule: BodyRule, max_bytes: usize, target: &Called) -> Result<Value, ExecutionError> {
     let text_of = |name| headers.get(name).map(header_text);
     let (content_type, encoding) = (text_of(CONTENT_TYPE), text_of(CONTENT_ENCODING));
@@ -360,7 +360,7 @@ async fn body(headers: &HeaderMap, bytes: Vec<u8>, rule: BodyRule, max_bytes: us
     })
 }
 
-/// A header value as text: UTF-8 where it is, else byte by byte as ISO-8859-1 (RFC 9110, section 5.5).
+/// Returns a header value as text: UTF-8 if it is valid, otherwise each byte as ISO-8859-1 (RFC 9110, section 5.5).
 fn header_text(value: &HeaderValue) -> String {
     let latin1 = || value.as_bytes().iter().copied().map(char::from).collect();
     std::str::from_utf8(value.as_bytes()).map_or_else(|_| latin1(), str::to_owned)
@@ -371,7 +371,7 @@ fn header_object(headers: &HeaderMap) -> Value {
     header_values(texts.iter().map(|(name, value)| (*name, value.as_str())))
 }
 
-/// The failure for a status other than 2xx: a 5xx and the statuses that ask to come again are worth another attempt.
+/// Returns the failure for a status other than 2xx: a 5xx and the statuses that allow a repetition are transient.
 async fn refused(mut response: Response, target: &Called, explained: &str) -> ExecutionError {
     let status = response.status();
     let retry_after = retry_after(response.headers());
@@ -382,7 +382,7 @@ async fn refused(mut response: Response, target: &Called, explained: &str) -> Ex
     {
         shown.extend_from_slice(&chunk[..chunk.len().min(SHOWN_CHARACTERS * 4)]);
     }
-    // A character that was cut in two would hide that the text ends within a secret.
+    // A character that was cut would hide that the text ends within a secret.
     let text = String::from_utf8_lossy(&shown);
     let text = target.conceal_cut_off(text.trim_end_matches(char::REPLACEMENT_CHARACTER));
     let text: String = text.trim().chars().take(SHOWN_CHARACTERS).map(|c| if c.is_control() { ' ' } else { c }).collect();

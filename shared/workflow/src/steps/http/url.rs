@@ -1,11 +1,11 @@
-//! The address of an `http` step: a template that is known to be an address as far as it can be before it is rendered.
+//! The address of an `http` step: a template that is checked to be an address as far as possible before it is rendered.
 
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
 use forebay_mapping::{Encoding, Limits, MappingError, Template, Value};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Url;
 
-/// All but the unreserved characters of RFC 3986.
+/// All characters except the unreserved ones of RFC 3986.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 const NOT_HTTP: &str = "must start with http:// or https://";
@@ -14,7 +14,7 @@ const CREDENTIALS: &str = "must hold no credentials; send them in a header";
 pub(crate) struct UrlTemplate(Template);
 
 impl UrlTemplate {
-    /// Compiles the template; the error is for the author and repeats nothing that may be secret.
+    /// Compiles the template; the error is for the author and contains no secrets.
     pub(crate) fn compile(source: &str) -> Result<Self, String> {
         let template = Template::compile(source, Encoding::Url).map_err(|error| error.to_string())?;
         let text = template.with_ones();
@@ -32,26 +32,26 @@ impl UrlTemplate {
     }
 }
 
-/// The path of a call by a connection, with its query.
+/// The path of a call through a connection, with its query.
 pub(crate) struct PathTemplate(UrlTemplate);
 
-/// Stands for the connection's address while a path is compiled and rendered, so that each value is encoded for its place.
+/// Placeholder of the connection's address while a path is compiled and rendered, so that each value is encoded for its place.
 const BASE: &str = "http://connection/";
 
 impl PathTemplate {
-    /// As [`UrlTemplate::compile`].
+    /// Compiles the template, see [`UrlTemplate::compile`].
     pub(crate) fn compile(source: &str) -> Result<Self, String> {
         UrlTemplate::compile(&format!("{BASE}{}", source.trim_start_matches('/'))).map(Self)
     }
 
-    /// Path and query without a slash at the start.
+    /// Returns path and query without a leading slash.
     pub(crate) fn render(&self, context: &Value, limits: &Limits) -> Result<String, MappingError> {
         let address = self.0.render(context, limits)?;
         Ok(address.strip_prefix(BASE).unwrap_or_default().to_owned())
     }
 }
 
-/// An address under that of a connection.
+/// Returns an address below that of a connection.
 pub(crate) fn under(base: &str, path: &str) -> Result<Url, ExecutionError> {
     if path.is_empty() {
         return parse(base);
@@ -59,13 +59,13 @@ pub(crate) fn under(base: &str, path: &str) -> Result<Url, ExecutionError> {
     parse(&format!("{}/{path}", base.trim_end_matches('/')))
 }
 
-/// The address that a template gave.
+/// Parses the result of a template.
 pub(crate) fn parse(address: &str) -> Result<Url, ExecutionError> {
     check(address).map_err(|problem| ExecutionError::permanent(ErrorCode::Mapping, format!("url: the address {problem}")))
 }
 
 fn check(address: &str) -> Result<Url, String> {
-    // The URL parser drops line breaks and tabs, and would see other segments than the checks below.
+    // The URL parser drops line breaks and tabs, so its segments could differ from those of the checks below.
     if address.chars().any(char::is_control) {
         return Err("must hold no line break or other control character".to_owned());
     }
@@ -78,7 +78,7 @@ fn check(address: &str) -> Result<Url, String> {
     if authority.contains('@') {
         return Err(CREDENTIALS.to_owned());
     }
-    // The URL parser would take the first segment of the path for a host that is missing.
+    // The URL parser would use the first segment of the path as the missing host.
     if authority.is_empty() {
         return Err("must name a host".to_owned());
     }
@@ -94,7 +94,7 @@ fn check(address: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-/// Appends a query parameter; name and value are encoded whole.
+/// Appends a query parameter; both name and value are encoded.
 pub(crate) fn add_query(url: &mut Url, name: &str, value: &str) {
     let mut query = url.query().filter(|query| !query.is_empty()).map(|query| format!("{query}&")).unwrap_or_default();
     query.extend(utf8_percent_encode(name, RESERVED));

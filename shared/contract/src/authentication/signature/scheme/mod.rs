@@ -1,5 +1,5 @@
-//! Signed calls: what many senders of webhooks do instead of sending a key. A secret that both sides know makes a code (HMAC, RFC 2104)
-//! of the body, which travels in a header.
+//! Signed calls, which many senders of webhooks use instead of keys: a header has a code (HMAC, RFC 2104) of the body, made with a shared
+//! secret.
 
 use crate::duration::format_duration;
 use crate::unix_time::UnixMicros;
@@ -10,18 +10,18 @@ use sha1::Sha1;
 use sha2::{Sha256, Sha512};
 use std::time::Duration;
 
-/// How far the clocks of sender and receiver may be apart, the time on the way included, where the scheme has a timestamp: what Slack,
-/// Stripe and Standard Webhooks all recommend.
+/// Maximum difference between a timestamp and the receiver's clock, including the time on the way, for schemes with a timestamp. Slack,
+/// Stripe and Standard Webhooks all recommend this value.
 pub const TOLERANCE: Duration = Duration::from_secs(300);
-/// More signatures in one call than a sender that changes its secret makes.
+/// Maximum signatures in one call, more than a sender makes while its secret changes.
 const MAX_SIGNATURES: usize = 10;
 
-/// How calls are signed.
+/// A scheme of signatures.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SignatureScheme {
-    /// As a known sender does it.
+    /// The scheme of a known sender.
     Of(Sender),
-    /// As the definition says.
+    /// A scheme that the definition writes out.
     Hmac(HmacScheme),
 }
 
@@ -42,7 +42,7 @@ pub enum Sender {
 }
 
 impl Sender {
-    /// All of them, with the words of definitions.
+    /// All senders, with their words in definitions.
     pub const WORDS: [(&'static str, Self); 5] = [
         ("github", Self::GitHub),
         ("shopify", Self::Shopify),
@@ -51,7 +51,7 @@ impl Sender {
         ("standard_webhooks", Self::StandardWebhooks),
     ];
 
-    /// What people call it.
+    /// Returns the name for people.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -64,25 +64,24 @@ impl Sender {
     }
 }
 
-/// Any code of the body, or of `TIMESTAMP.BODY`, in one header.
+/// A code of the body, or of `TIMESTAMP.BODY`, in one header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HmacScheme {
     /// The header's name.
     pub header: String,
-    /// What stands before the code, such as `sha256=`.
+    /// The text before the code, such as `sha256=`.
     pub prefix: String,
     /// The hash.
     pub algorithm: HmacAlgorithm,
-    /// How the code is written.
+    /// The encoding of the code.
     pub encoding: CodeEncoding,
-    /// The header that holds the timestamp, in seconds of Unix time; absent: there is none, and a call that was overheard can be sent
-    /// again.
+    /// The header with the timestamp, in seconds of Unix time. Absent: there is none, and a recorded call can be sent again.
     pub timestamp: Option<String>,
-    /// How old, or ahead of its time, a timestamp may be.
+    /// Maximum difference between a timestamp and the receiver's clock.
     pub tolerance: Duration,
 }
 
-/// Hashes.
+/// A hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HmacAlgorithm {
     /// SHA-1: no weakness of it is known for HMAC (RFC 6194, section 3.3).
@@ -93,46 +92,46 @@ pub enum HmacAlgorithm {
     Sha512,
 }
 
-/// How a code is written.
+/// The encoding of a code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CodeEncoding {
-    /// Hexadecimal, in capital or small letters.
+    /// Hexadecimal, in upper or lower case.
     Hex,
     /// Base64 with padding (RFC 4648, section 4).
     Base64,
 }
 
-/// What is wrong with how a call is signed, whatever the secret.
+/// A problem of a signature that does not depend on the secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
     /// A header is missing.
     #[error("the header '{0}' is missing")]
     Missing(String),
-    /// A header is not of its form.
+    /// A header does not have its form.
     #[error("the header '{header}' is not of the form '{form}'")]
     Malformed {
         /// Its name.
         header: String,
-        /// How it is written.
+        /// The form.
         form: String,
     },
-    /// It was signed too long ago, or will be.
+    /// The timestamp differs too much from the clock.
     #[error("the call was signed more than {} from now", format_duration(*.0))]
     Stale(Duration),
 }
 
-/// What a call claims: codes, of which one has to be right.
+/// The codes of a call, one of which must be right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
     codes: Vec<Vec<u8>>,
-    /// What stands before the body in what was signed.
+    /// The text before the body in the signed text.
     before: String,
     algorithm: HmacAlgorithm,
     sender: Option<Sender>,
 }
 
 impl SignatureScheme {
-    /// The header that holds the code.
+    /// Returns the header of the code.
     #[must_use]
     pub fn header(&self) -> &str {
         match self {
@@ -145,13 +144,13 @@ impl SignatureScheme {
         }
     }
 
-    /// Whom a person would say that it is from.
+    /// Returns the sender's name for people.
     #[must_use]
     pub fn name(&self) -> &'static str {
         if let Self::Of(sender) = self { sender.name() } else { "HMAC" }
     }
 
-    /// Reads what a call claims. `header` gives the value of a header by its name in any case.
+    /// Reads the codes of a call. `header` returns the value of a header; the case of its name is ignored.
     ///
     /// # Errors
     /// [`SignatureError`].
@@ -180,7 +179,7 @@ impl SignatureScheme {
             }
             Self::Of(Sender::StandardWebhooks) => {
                 let (id, timestamp) = (of("webhook-id")?, fresh("webhook-timestamp", TOLERANCE)?);
-                // Other versions are made with keys of another kind.
+                // Other versions are made with other kinds of keys.
                 let codes = value.split(' ').filter_map(|part| part.strip_prefix("v1,")).map(base64).collect();
                 (codes, format!("{id}.{timestamp}."))
             }
@@ -198,7 +197,7 @@ impl SignatureScheme {
         Ok(Claim { codes, before, algorithm: self.algorithm(), sender: self.sender() })
     }
 
-    /// The headers that sign a body, as the sender would; `id`: what the call is known by, where the scheme has such an id.
+    /// Returns the headers that sign a body, as the sender makes them. `id` is the id of the call, if the scheme has one.
     #[must_use]
     pub fn sign(&self, secret: &str, id: &str, body: &[u8], now: UnixMicros) -> Vec<(String, String)> {
         let seconds = (now.get() / 1_000_000).to_string();
@@ -227,7 +226,7 @@ impl SignatureScheme {
         headers
     }
 
-    /// How the header is written.
+    /// Returns the form of the header.
     #[must_use]
     pub fn form(&self) -> &'static str {
         match self {
@@ -251,7 +250,7 @@ impl SignatureScheme {
 }
 
 impl Claim {
-    /// Returns true if the body was signed with this secret. How long that takes tells nothing about the right code.
+    /// Returns true if the body was signed with this secret. The time that it takes reveals nothing about the right code.
     #[must_use]
     pub fn is_by(&self, secret: &str, body: &[u8]) -> bool {
         let key = self.key(secret);
@@ -274,7 +273,7 @@ impl Claim {
 
     fn key(&self, secret: &str) -> Vec<u8> {
         let bytes = match self.sender {
-            // A secret that is no base64 is taken as it is.
+            // A secret that is not base64 is used unchanged.
             Some(Sender::StandardWebhooks) => base64(secret.strip_prefix("whsec_").unwrap_or(secret)),
             _ => None,
         };
@@ -285,7 +284,7 @@ impl Claim {
         self.mac::<M>(key, body).is_some_and(|mac| self.codes.iter().any(|code| mac.clone().verify_slice(code).is_ok()))
     }
 
-    /// A key of any length will do for an HMAC.
+    /// Makes the HMAC, which accepts a key of any length.
     fn mac<M: Mac + KeyInit>(&self, key: &[u8], body: &[u8]) -> Option<M> {
         let mut mac = <M as Mac>::new_from_slice(key).ok()?;
         mac.update(self.before.as_bytes());

@@ -93,7 +93,7 @@ fn a_signed_body_is_valid_by_every_scheme() {
     }
 }
 
-/// By `printf 'BEFOREbody' | openssl dgst -ALGORITHM -hmac secret`.
+/// The values were made by `printf 'BEFOREbody' | openssl dgst -ALGORITHM -hmac secret`.
 #[test]
 fn codes_are_those_of_openssl() {
     let stripe = SignatureScheme::Of(Sender::Stripe).sign("secret", "", b"body", UnixMicros::new(1_700_000_000_000_000));
