@@ -1,9 +1,11 @@
 //! Authenticates the caller: a person by a session cookie, a program by a token, or the person at the host by the token of the command.
 
+use crate::api::response::{ApiError, ROOT};
 use crate::client::client_of;
+use crate::device;
 use crate::failure::Failure;
+use crate::pages::error::PageError;
 use crate::state::State;
-use crate::{api, device, pages};
 use actix_web::cookie::time::Duration as CookieDuration;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::dev::Payload;
@@ -13,31 +15,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use forebay_contract::Secret;
 use forebay_operations::{Actor, Signed};
 use futures_util::future::LocalBoxFuture;
-use sha2::{Digest, Sha256};
-use std::fmt;
 use std::time::Duration;
-
-/// Gives the holder of a token the rights of the person at this machine, who could change the database directly. The command starts the API
-/// with such a token.
-#[derive(Clone)]
-pub struct HostAccess {
-    digest: [u8; 32],
-    name: String,
-}
-
-impl HostAccess {
-    /// Creates the access; `name` is the name in the audit log.
-    #[must_use]
-    pub fn new(token: &Secret, name: String) -> Self {
-        Self { digest: Sha256::digest(token.expose()).into(), name }
-    }
-}
-
-impl fmt::Debug for HostAccess {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HostAccess").field("name", &self.name).finish_non_exhaustive()
-    }
-}
 
 /// An authenticated caller, and the state of the process.
 #[derive(Clone)]
@@ -77,13 +55,13 @@ impl FromRequest for Caller {
             if let Some(caller) = request.extensions().get::<Self>() {
                 return Ok(caller.clone());
             }
-            let is_api = request.path().starts_with(api::ROOT);
+            let is_api = request.path().starts_with(ROOT);
             match actor_of(&request).await {
                 Ok(caller) => Ok(caller),
-                Err(Unknown::Failed(failure)) if is_api => Err(api::ApiError(failure).into()),
-                Err(Unknown::Failed(failure)) => Err(pages::PageError::Failed(failure).into()),
-                Err(Unknown::Nobody(failure)) if is_api => Err(api::ApiError(failure).into()),
-                Err(Unknown::Nobody(_)) => Err(pages::PageError::sign_in(&request).into()),
+                Err(Unknown::Failed(failure)) if is_api => Err(ApiError(failure).into()),
+                Err(Unknown::Failed(failure)) => Err(PageError::Failed(failure).into()),
+                Err(Unknown::Nobody(failure)) if is_api => Err(ApiError(failure).into()),
+                Err(Unknown::Nobody(_)) => Err(PageError::sign_in(&request).into()),
             }
         })
     }
@@ -101,8 +79,8 @@ async fn actor_of(request: &HttpRequest) -> Result<Caller, Unknown> {
     let operations = &state.operations;
     let failed = |error: forebay_operations::OperationError| Unknown::Failed(error.into());
     let (actor, credential) = if let Some(token) = bearer(request) {
-        let actor = match state.host.as_ref().filter(|host| host.digest == <[u8; 32]>::from(Sha256::digest(token.expose()))) {
-            Some(host) => Some(Actor::host(&host.name)),
+        let actor = match state.host.as_ref().filter(|host| host.is_token(&token)) {
+            Some(host) => Some(Actor::host(host.name())),
             None => operations.token_actor(&token).await.map_err(failed)?,
         };
         let actor = actor.ok_or_else(|| {

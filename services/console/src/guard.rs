@@ -1,9 +1,10 @@
 //! Headers of every response, and the check that a change comes from the console's own pages.
 
+use crate::api::response::{ApiError, ROOT};
 use crate::auth::{bearer, session_of};
 use crate::failure::Failure;
-use crate::pages::PageError;
-use crate::{api, state::State};
+use crate::pages::error::PageError;
+use crate::state::State;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{
@@ -29,13 +30,13 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let state = request.app_data::<web::Data<State>>();
     let (is_secure, is_for_host) = state.map_or((false, false), |state| (state.is_secure, state.host.is_some()));
-    let is_api = request.path().starts_with(api::ROOT);
+    let is_api = request.path().starts_with(ROOT);
     let is_form = request.method() == Method::POST;
     // Without the cookie another site can do nothing: the API refuses the request itself.
     let is_bare = is_api && session_of(request.request(), is_secure).is_none();
     if !is_bare && let Err(why) = may_come(request.request()) {
         let failure = Failure::new(StatusCode::FORBIDDEN, "foreign-origin", "Not from here", why);
-        let error: Error = if is_api { api::ApiError(failure).into() } else { PageError::Failed(failure).into() };
+        let error: Error = if is_api { ApiError(failure).into() } else { PageError::Failed(failure).into() };
         let mut response = request.error_response(error).map_into_boxed_body();
         protect(response.headers_mut(), is_secure);
         return Ok(response);
@@ -46,7 +47,7 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
         Err(error) => return Err(error),
     };
     if is_for_host
-        && let Some(error) = response.response().error().and_then(Error::as_error::<api::ApiError>)
+        && let Some(error) = response.response().error().and_then(Error::as_error::<ApiError>)
         && let Some(told) = error.response_with_causes()
     {
         response = response.into_response(told);
@@ -61,7 +62,7 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
     Ok(response)
 }
 
-/// Marks the response to a form that has changed nothing. Every other response leads to another page ([`crate::pages::see_other`]) or is a
+/// Marks the response to a form that has changed nothing. Every other response leads to another page ([`crate::pages::error::see_other`]) or is a
 /// refusal, so that loading it again does not repeat the form.
 pub(crate) struct DidNothing;
 

@@ -5,14 +5,17 @@
 
 mod api;
 mod auth;
+mod bulk_retry;
 mod client;
 mod device;
 mod failure;
 mod guard;
+mod host_access;
 mod live;
 mod oidc;
 mod pages;
 mod route;
+mod routes;
 mod server;
 mod setup;
 mod state;
@@ -20,6 +23,7 @@ mod throttle;
 mod view;
 
 pub use api::openapi;
-pub use auth::HostAccess;
-pub use route::{Access, RouteInfo, routes};
+pub use host_access::HostAccess;
+pub use route::Access;
+pub use routes::{RouteInfo, routes};
 pub use server::{Console, ConsoleError};

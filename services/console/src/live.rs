@@ -1,7 +1,7 @@
 //! Server-sent events: a page is notified of a change and fetches itself again.
 
 use crate::auth::Caller;
-use crate::pages::PageResult;
+use crate::pages::error::PageResult;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::{HttpResponse, web};
 use bytes::Bytes;
@@ -37,9 +37,9 @@ pub(crate) fn filter_of(actor: &Actor, filter: Filter) -> Filter {
         Visible::All => filter,
         Visible::Only(seen) => {
             let tenants = match filter.tenants {
-                Some(mut asked) => {
-                    asked.retain(|name| seen.contains(name));
-                    asked
+                Some(mut tenants) => {
+                    tenants.retain(|name| seen.contains(name));
+                    tenants
                 }
                 None => seen,
             };
@@ -49,14 +49,14 @@ pub(crate) fn filter_of(actor: &Actor, filter: Filter) -> Filter {
 }
 
 /// `GET /live`.
-pub(crate) async fn live(caller: Caller, asked: web::Query<Followable>) -> PageResult {
+pub(crate) async fn live(caller: Caller, query: web::Query<Followable>) -> PageResult {
     let filter = Filter {
-        tenants: asked.tenant.parse::<Name>().ok().map(|tenant| vec![tenant]),
-        integration: asked.integration.parse().ok(),
-        id: asked.id.parse::<ExecutionId>().ok(),
+        tenants: query.tenant.parse::<Name>().ok().map(|tenant| vec![tenant]),
+        integration: query.integration.parse().ok(),
+        id: query.id.parse::<ExecutionId>().ok(),
         ..Filter::default()
     };
-    let (beat, said) = if asked.clock { (LOOK_AGAIN, CHANGED) } else { (HEARTBEAT, STILL_HERE) };
+    let (beat, said) = if query.clock { (LOOK_AGAIN, CHANGED) } else { (HEARTBEAT, STILL_HERE) };
     Ok(stream(caller, filter, beat, said, |_| CHANGED.to_owned()))
 }
 

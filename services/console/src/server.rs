@@ -1,13 +1,13 @@
 //! Builds the console and runs it until shutdown.
 
-use crate::auth::HostAccess;
+use crate::bulk_retry::Bulk;
 use crate::device::Devices;
 use crate::guard::guard;
+use crate::host_access::HostAccess;
 use crate::oidc::Provider;
-use crate::pages::bulk::Bulk;
 use crate::state::State;
 use crate::throttle::Throttle;
-use crate::{route, setup};
+use crate::{routes, setup};
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use forebay_contract::{Secret, UnixMicros, with_causes};
@@ -196,11 +196,11 @@ impl Console {
             App::new()
                 .app_data(state.clone())
                 .app_data(web::PayloadConfig::new(LARGEST_BODY))
-                .app_data(crate::api::json_config(LARGEST_BODY))
-                .app_data(crate::api::query_config())
-                .app_data(crate::api::path_config())
+                .app_data(crate::api::response::json_config(LARGEST_BODY))
+                .app_data(crate::api::response::query_config())
+                .app_data(crate::api::response::path_config())
                 .wrap(from_fn(guard))
-                .configure(route::configure)
+                .configure(routes::configure)
         };
         let server = HttpServer::new(app)
             .workers(HTTP_WORKERS)

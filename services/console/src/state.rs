@@ -1,9 +1,9 @@
 //! The state of the process that every request may use.
 
-use crate::auth::HostAccess;
+use crate::bulk_retry::Bulk;
 use crate::device::Devices;
+use crate::host_access::HostAccess;
 use crate::oidc::Provider;
-use crate::pages::bulk::Bulk;
 use crate::throttle::Throttle;
 use forebay_contract::{Name, Secret};
 use forebay_operations::{OperationError, Operations, Visible};

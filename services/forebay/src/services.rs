@@ -245,7 +245,7 @@ fn spawn<E: Into<Error>>(
 
 /// Prints the addresses for the person who started `forebay dev`; other processes log them.
 fn announce(services: Services, built: &Built, settings: &Settings, management: &str) -> Result<(), Error> {
-    tracing::info!(services = services.name(), admin.address = management, "started");
+    tracing::info!(services = services.name(), management.address = management, "started");
     if services != Services::Dev {
         return Ok(());
     }

@@ -27,8 +27,8 @@ pub(crate) fn options(request: &HttpRequest, webhook: &Webhook, allow: &str) -> 
     if is_preflight && is_allowed {
         response.insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, allow));
         response.insert_header((header::ACCESS_CONTROL_MAX_AGE, MAX_AGE));
-        if let Some(asked) = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
-            response.insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, asked.clone()));
+        if let Some(requested) = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+            response.insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, requested.clone()));
         }
     }
     response.finish()

@@ -1,7 +1,7 @@
 //! `GET /{tenant}/{name}/executions/{id}`: the status of an execution, for the API key that called, or one that reads all outcomes.
 
 use crate::authentication::Access;
-use crate::handler::Dependencies;
+use crate::dependencies::Dependencies;
 use crate::problem::Problem;
 use actix_web::HttpResponse;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};

@@ -2,46 +2,17 @@
 
 use crate::authentication::{Head, check_hidden, outcome_reader, refuse_unknown};
 use crate::call::{self, Endpoint};
-use crate::checks::CheckCache;
 use crate::cors;
-use crate::dispatch::BrokerDispatch;
-use crate::documents::Documents;
+use crate::dependencies::Dependencies;
 use crate::executions;
-use crate::limit::InFlight;
 use crate::normalize::check_head;
 use crate::problem::Problem;
-use crate::rate::Rates;
-use crate::receive::BodyBudget;
 use crate::route::Route;
 use crate::trace::Trace;
 use actix_web::http::Method;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use forebay_contract::IdIssuer;
-use forebay_runtime::forwarding::TrustedProxies;
-use forebay_runtime::telemetry::Traces;
-use forebay_store::{Snapshot, SnapshotHandle, Store};
-use std::time::Duration;
-
-/// The dependencies of handlers, built alike in production and in tests.
-pub(crate) struct Dependencies {
-    pub(crate) snapshot: SnapshotHandle,
-    pub(crate) store: Store,
-    pub(crate) dispatch: BrokerDispatch,
-    pub(crate) checks: CheckCache,
-    pub(crate) ids: IdIssuer,
-    pub(crate) in_flight: InFlight,
-    pub(crate) rates: Rates,
-    pub(crate) bodies: BodyBudget,
-    pub(crate) documents: Documents,
-    pub(crate) proxies: TrustedProxies,
-    pub(crate) max_body_bytes: usize,
-    pub(crate) body_timeout: Duration,
-    pub(crate) retention: Duration,
-    /// True if callers without a valid key cannot tell missing names from names that need one.
-    pub(crate) hides_names: bool,
-    pub(crate) traces: Traces,
-}
+use forebay_store::Snapshot;
 
 /// Answers any request.
 pub(crate) async fn handle(request: HttpRequest, payload: Payload, dependencies: Data<Dependencies>) -> HttpResponse {

@@ -8,6 +8,7 @@ mod call;
 mod checks;
 mod client;
 mod cors;
+mod dependencies;
 mod dispatch;
 mod documents;
 mod executions;

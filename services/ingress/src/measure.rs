@@ -7,21 +7,21 @@ use forebay_runtime::metric_names as names;
 use std::time::Duration;
 
 /// Records an answered request. Unknown paths are counted together: a scanner must not create labels.
-pub(crate) fn request(definition: Option<&Definition>, status: StatusCode, took: Duration) {
+pub(crate) fn request(definition: Option<&Definition>, status: StatusCode, duration: Duration) {
     let (tenant, integration) = match definition {
         Some(definition) => (definition.tenant.to_string(), definition.name.to_string()),
         None => ("-".to_owned(), "-".to_owned()),
     };
     let code = status.as_u16().to_string();
     metrics::counter!(names::INGRESS_REQUESTS_TOTAL, "tenant" => tenant, "integration" => integration, "code" => code).increment(1);
-    metrics::histogram!(names::INGRESS_REQUEST_DURATION_SECONDS).record(took);
+    metrics::histogram!(names::INGRESS_REQUEST_DURATION_SECONDS).record(duration);
 }
 
 /// Records a message that was published, or was not.
-pub(crate) fn publish(result: &Result<(), PublishError>, took: Duration) {
+pub(crate) fn publish(result: &Result<(), PublishError>, duration: Duration) {
     let word = result.as_ref().err().map_or("confirmed", PublishError::as_str);
     metrics::counter!(names::PUBLISH_TOTAL, "result" => word).increment(1);
-    metrics::histogram!(names::PUBLISH_DURATION_SECONDS).record(took);
+    metrics::histogram!(names::PUBLISH_DURATION_SECONDS).record(duration);
 }
 
 /// Records the state of the process, once a second.

@@ -2,9 +2,10 @@
 
 use crate::backlog::LongQueues;
 use crate::checks::CheckCache;
+use crate::dependencies::Dependencies;
 use crate::dispatch::BrokerDispatch;
 use crate::documents::Documents;
-use crate::handler::{Dependencies, handle};
+use crate::handler::handle;
 use crate::limit::InFlight;
 use crate::listening::{BoundAddress, StoppingTimes};
 use crate::measure;

@@ -19,11 +19,11 @@ pub(crate) fn published(envelope: &Envelope, lag: Duration) {
     metrics::histogram!(names::SCHEDULER_LAG_SECONDS).record(lag.as_secs_f64());
 }
 
-pub(crate) fn publish(result: &Result<(), PublishError>, took: Duration) {
+pub(crate) fn publish(result: &Result<(), PublishError>, duration: Duration) {
     let word = result.as_ref().map_or_else(PublishError::as_str, |()| "confirmed");
     metrics::counter!(names::PUBLISH_TOTAL, "result" => word).increment(1);
     match result {
-        Ok(()) => metrics::histogram!(names::PUBLISH_DURATION_SECONDS).record(took.as_secs_f64()),
+        Ok(()) => metrics::histogram!(names::PUBLISH_DURATION_SECONDS).record(duration.as_secs_f64()),
         Err(error) => metrics::counter!(names::SCHEDULER_FAILED_TOTAL, "result" => error.as_str()).increment(1),
     }
 }

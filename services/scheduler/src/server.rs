@@ -1,6 +1,7 @@
 //! Builds the scheduler and runs it until shutdown: publishes due runs, then sleeps until the next due time or a change.
 
 use crate::alerts::Watcher;
+use crate::error::SchedulerError;
 use crate::publish::Publishing;
 use forebay_broker::{Broker, PublisherState};
 use forebay_contract::IdIssuer;
@@ -8,7 +9,6 @@ use forebay_runtime::health::Health;
 use forebay_runtime::settings::Settings;
 use forebay_runtime::shutdown::Shutdown;
 use forebay_store::{SnapshotHandle, Store, StoreError};
-use forebay_workflow::EngineError;
 use std::num::NonZeroU8;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -26,17 +26,6 @@ const BROKER_INTERVAL: Duration = Duration::from_millis(100);
 /// The name of its health check.
 const BROKER: &str = "scheduler broker";
 const DATABASE: &str = "scheduler database";
-
-/// The reason for which the scheduler could not be built.
-#[derive(Debug, thiserror::Error)]
-pub enum SchedulerError {
-    /// The engine that sends notifications could not be built.
-    #[error("what sends alerts cannot be started")]
-    Engine(#[from] EngineError),
-    /// The installation's key could not be read from the store.
-    #[error("the installation's id key cannot be read")]
-    Store(#[from] StoreError),
-}
 
 /// A built scheduler.
 pub struct Scheduler {

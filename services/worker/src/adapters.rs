@@ -1,8 +1,8 @@
 //! The real store and the real broker behind the traits of [`crate::execution::ports`].
 
-use crate::execution::ports::{Batch, CallReply, ExecutionBroker, ExecutionStore, PortFuture, Target, Urgency};
+use crate::execution::ports::{Batch, CallReply, ExecutionBroker, ExecutionStore, NotRecorded, PortFuture, Recorded, Target, Urgency};
 use crate::measure;
-use crate::recording::{NotRecorded, Recorded, Recorder};
+use crate::recording::Recorder;
 use crate::store_health::StoreHealth;
 use forebay_broker::{Broker, PublishError, PublishPolicy, Publisher, Queue, Replies, Reply};
 use forebay_contract::definition::{Definition, DispatchPolicy};

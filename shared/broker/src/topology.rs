@@ -170,15 +170,14 @@ impl Topology {
         tenants.all(|other| other == tenant || self.shared_queue_of(other) != shared_queue)
     }
 
-    /// Returns the policy of a call: the queue of [`Self::queue_of`], and an order for the calls of one ordered trigger.
+    /// Returns the policy of a call: the trigger's own queue if its dispatch policy needs one, else the tenant's shared queue; and an order
+    /// for the calls of one ordered trigger. `tenant_queue`: the shared queue that belongs to the tenant alone, if it has one.
     #[must_use]
     pub fn policy_of(&self, envelope: &Envelope, dispatch: &DispatchPolicy, tenant_queue: Option<SharedQueueNumber>) -> PublishPolicy {
         let policy = PublishPolicy::on(self.queue_of(envelope, dispatch, tenant_queue));
         if dispatch.is_ordered() { policy.in_order(envelope) } else { policy }
     }
 
-    /// Returns the queue of a call: the trigger's own if its dispatch policy needs one, else the tenant's shared queue. `tenant_queue`: the
-    /// shared queue that belongs to the tenant alone, if it has one.
     fn queue_of(&self, envelope: &Envelope, policy: &DispatchPolicy, tenant_queue: Option<SharedQueueNumber>) -> Queue {
         let number = tenant_queue.unwrap_or_else(|| self.shared_queue_of(envelope.tenant.as_str()));
         match (policy.is_exclusive(), envelope.reply_to.is_some()) {

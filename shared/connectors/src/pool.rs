@@ -51,10 +51,10 @@ where
     pub(super) async fn lease(
         &self,
         connection: &Arc<Connection>,
-        most: usize,
+        max_size: usize,
         make: impl FnOnce() -> M,
     ) -> Result<Lease<M>, ExecutionError> {
-        match self.pool(connection, most, make)?.get().await {
+        match self.pool(connection, max_size, make)?.get().await {
             Ok(object) => Ok(Lease { object: Some(object) }),
             Err(PoolError::Backend(error)) => Err(error),
             Err(PoolError::Closed) => Err(ExecutionError::transient(
@@ -68,7 +68,7 @@ where
         }
     }
 
-    fn pool(&self, connection: &Arc<Connection>, most: usize, make: impl FnOnce() -> M) -> Result<Pool<M>, ExecutionError> {
+    fn pool(&self, connection: &Arc<Connection>, max_size: usize, make: impl FnOnce() -> M) -> Result<Pool<M>, ExecutionError> {
         let mut pools = self.pools.lock();
         let key = (connection.tenant.clone(), connection.name.clone());
         if let Some(entry) = pools.get_mut(&key)
@@ -77,7 +77,7 @@ where
             entry.used = Instant::now();
             return Ok(entry.pool.clone());
         }
-        let built = Pool::builder(make()).max_size(most).runtime(Runtime::Tokio1).timeouts(Timeouts::default()).build();
+        let built = Pool::builder(make()).max_size(max_size).runtime(Runtime::Tokio1).timeouts(Timeouts::default()).build();
         let pool = built.map_err(|error| ExecutionError::transient(ErrorCode::Internal, format!("no pool could be made: {error}")))?;
         let entry = Entry { connection: Arc::clone(connection), pool: pool.clone(), used: Instant::now() };
         if let Some(before) = pools.insert(key, entry) {

@@ -11,13 +11,13 @@ pub fn error_chain<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item =
 /// libraries repeat their cause.
 #[must_use]
 pub fn causes(error: &(dyn Error + 'static)) -> Vec<String> {
-    let mut told = error.to_string();
+    let mut last_text = error.to_string();
     let mut causes = Vec::new();
     for cause in error_chain(error).skip(1) {
         let text = cause.to_string();
-        if !told.ends_with(&text) {
+        if !last_text.ends_with(&text) {
             causes.push(text.clone());
-            told = text;
+            last_text = text;
         }
     }
     causes

@@ -99,8 +99,8 @@ pub(super) fn check_term(source: &str, term: &Term<&str>) -> Result<(), CompileE
             Term::Path(_, path) if path.0.len() > MAX_PATH_PARTS => Some(format!("a path of more than {MAX_PATH_PARTS} parts")),
             Term::Def(definitions, _) => {
                 definitions.iter().flat_map(|definition| &definition.args).for_each(|name| count(name));
-                let most = definitions.iter().map(|definition| definition.args.len()).max();
-                most.filter(|most| *most > MAX_ARGUMENTS).map(|_| format!("a definition with more than {MAX_ARGUMENTS} arguments"))
+                let max = definitions.iter().map(|definition| definition.args.len()).max();
+                max.filter(|max| *max > MAX_ARGUMENTS).map(|_| format!("a definition with more than {MAX_ARGUMENTS} arguments"))
             }
             Term::Label(name, _) => {
                 count(name);

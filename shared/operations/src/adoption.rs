@@ -155,7 +155,7 @@ impl InstallationCheck {
             Err(failure) => OperationError::Failed(format!(
                 "{error}. The settings from before could not be restored ({}), so no service uses the broker: run `forebay installation \
                  adopt` with them",
-                told(&failure)
+                message_of(&failure)
             )),
         }
     }
@@ -176,7 +176,7 @@ impl InstallationCheck {
             None => Ok(()),
         };
         let now = Adoption { stored: Some(here.clone()), is_marked: true, is_closed: false, ..adoption.clone() };
-        Ok(Adopted { now, mark_left: removed.err().map(|error| told(&error)) })
+        Ok(Adopted { now, mark_left: removed.err().map(|error| message_of(&error)) })
     }
 
     async fn remove_marks(&self, place: &BrokerPlace) -> Result<(), BrokerError> {
@@ -204,7 +204,7 @@ fn closed_of(place: &BrokerPlace) -> String {
 }
 
 /// Returns the text of an error of the broker with its cause.
-fn told(error: &BrokerError) -> String {
+fn message_of(error: &BrokerError) -> String {
     forebay_contract::with_causes(error)
 }
 

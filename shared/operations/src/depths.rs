@@ -33,13 +33,13 @@ pub(crate) struct Depths {
 
 #[derive(Default)]
 struct Known {
-    depths: HashMap<Queue, Told>,
+    depths: HashMap<Queue, Entry>,
     /// The duration of the last round.
-    took: Duration,
+    duration: Duration,
 }
 
 #[derive(Clone, Copy)]
-struct Told {
+struct Entry {
     at: Instant,
     /// `None`: the queue does not exist.
     depth: Option<Depth>,
@@ -54,7 +54,7 @@ impl Depths {
         // In either case the numbers known by then are returned.
         let _ = tokio::time::timeout(patience, asking).await;
         let mut known = self.known();
-        known.depths.retain(|_, told| told.at.elapsed() < STALE);
+        known.depths.retain(|_, entry| entry.at.elapsed() < STALE);
         let nothing = Depth { ready: 0, consumers: 0 };
         queues.iter().filter_map(|queue| Some((*queue, known.depths.get(queue)?.depth.unwrap_or(nothing)))).collect()
     }
@@ -63,7 +63,7 @@ impl Depths {
         let _turn = self.asking.lock().await;
         {
             let known = self.known();
-            queues.retain(|queue| known.depths.get(queue).is_none_or(|told| !told.is_fresh(known.took)));
+            queues.retain(|queue| known.depths.get(queue).is_none_or(|entry| !entry.is_fresh(known.duration)));
         }
         if queues.is_empty() {
             return;
@@ -77,8 +77,8 @@ impl Depths {
             let began = Instant::now();
             match look.depths(some).await {
                 Ok(found) => {
-                    let told = found.into_iter().map(|depth| Told { at: Instant::now(), depth });
-                    self.known().depths.extend(some.iter().copied().zip(told));
+                    let entry = found.into_iter().map(|depth| Entry { at: Instant::now(), depth });
+                    self.known().depths.extend(some.iter().copied().zip(entry));
                 }
                 Err(error) => return self.forget(&error),
             }
@@ -86,7 +86,7 @@ impl Depths {
                 tokio::time::sleep(began.elapsed() * INTERVAL_FACTOR).await;
             }
         }
-        self.known().took = began.elapsed();
+        self.known().duration = began.elapsed();
     }
 
     fn forget(&self, error: &BrokerError) {
@@ -99,9 +99,9 @@ impl Depths {
     }
 }
 
-impl Told {
-    fn is_fresh(self, took: Duration) -> bool {
+impl Entry {
+    fn is_fresh(self, duration: Duration) -> bool {
         let least = if self.depth.is_none() { MISSING_FRESH } else { FRESH };
-        self.at.elapsed() < least.max(took * REST).min(STALE / 2)
+        self.at.elapsed() < least.max(duration * REST).min(STALE / 2)
     }
 }

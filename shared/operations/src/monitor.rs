@@ -47,14 +47,14 @@ impl Operations {
         let of = match (query.of, seen) {
             (of @ (StatisticsScope::All | StatisticsScope::Tenants(_)), Visible::All) => of,
             (StatisticsScope::All, Visible::Only(tenants)) => StatisticsScope::Tenants(tenants),
-            (StatisticsScope::Tenants(mut asked), Visible::Only(tenants)) => {
-                asked.retain(|tenant| tenants.contains(tenant));
-                StatisticsScope::Tenants(asked)
+            (StatisticsScope::Tenants(mut requested), Visible::Only(tenants)) => {
+                requested.retain(|tenant| tenants.contains(tenant));
+                StatisticsScope::Tenants(requested)
             }
-            (StatisticsScope::Integrations(mut asked), _) => {
+            (StatisticsScope::Integrations(mut requested), _) => {
                 let seen: HashSet<Uuid> = self.list_integrations(actor, tenant).await?.into_iter().map(|row| row.id).collect();
-                asked.retain(|id| seen.contains(id));
-                StatisticsScope::Integrations(asked)
+                requested.retain(|id| seen.contains(id));
+                StatisticsScope::Integrations(requested)
             }
         };
         Ok(self.store.statistics(&StatisticsQuery { of, ..query }).await?)

@@ -143,6 +143,7 @@ fn response(status: StatusCode, content_type: &'static str, body: String) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metric_names::PUBLISH_TOTAL;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio_util::sync::CancellationToken;
 
@@ -157,7 +158,7 @@ mod tests {
 
     async fn start() -> (SocketAddr, Health, CancellationToken, tokio::task::JoinHandle<()>) {
         let health = Health::new();
-        let metrics = crate::metrics::install().unwrap();
+        let metrics = Metrics::of(|| metrics::counter!(PUBLISH_TOTAL, "result" => "confirmed").increment(1));
         let server = ManagementServer::bind("127.0.0.1:0".parse().unwrap(), health.clone(), metrics).await.unwrap();
         let (addr, stop) = (server.local_addr(), CancellationToken::new());
         let task = tokio::spawn(server.run_until(stop.clone().cancelled_owned()));
@@ -184,10 +185,9 @@ mod tests {
     #[tokio::test]
     async fn metrics_are_served_in_the_form_of_prometheus() {
         let (addr, _health, _stop, _task) = start().await;
-        metrics::counter!(crate::metric_names::PUBLISH_TOTAL, "result" => "management-test").increment(1);
         let answer = call(addr, "GET /metrics").await;
         assert!(answer.contains("content-type: text/plain; version=0.0.4"), "{answer}");
-        assert!(answer.contains("forebay_publish_total{result=\"management-test\"} 1"), "{answer}");
+        assert!(answer.contains("forebay_publish_total{result=\"confirmed\"} 1"), "{answer}");
     }
 
     #[tokio::test]
@@ -214,7 +214,7 @@ mod tests {
     #[tokio::test]
     async fn an_address_in_use_is_named_with_what_to_do() {
         let (addr, health, _stop, _task) = start().await;
-        let error = ManagementServer::bind(addr, health, crate::metrics::install().unwrap()).await.unwrap_err().to_string();
+        let error = ManagementServer::bind(addr, health, Metrics::of(|| ())).await.unwrap_err().to_string();
         assert!(error.contains(&addr.to_string()) && error.contains("FOREBAY_MANAGEMENT_LISTEN"), "{error}");
     }
 }

@@ -98,18 +98,21 @@ fn builder() -> Result<PrometheusBuilder, BuildError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The text of metrics to which only `measure` adds.
-    fn text_of(measure: impl FnOnce()) -> String {
+impl Metrics {
+    /// Returns metrics to which only `measure` adds.
+    pub(crate) fn of(measure: impl FnOnce()) -> Self {
         let recorder = builder().unwrap().build_recorder();
         metrics::with_local_recorder(&recorder, || {
             metric_names::describe();
             measure();
         });
-        Metrics { handle: recorder.handle() }.render()
+        Self { handle: recorder.handle() }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
 
     #[test]
     fn a_process_has_one_recorder() {
@@ -121,10 +124,11 @@ mod tests {
 
     #[test]
     fn durations_have_buckets_from_half_a_millisecond_to_a_minute() {
-        let text = text_of(|| {
+        let metrics = Metrics::of(|| {
             metrics::histogram!(metric_names::PUBLISH_DURATION_SECONDS).record(0.0004);
             metrics::histogram!(metric_names::WORKER_RECORD_BATCH_SIZE).record(20.0);
         });
+        let text = metrics.render();
         assert!(text.contains("forebay_publish_duration_seconds_bucket{le=\"0.0005\"} 1"), "{text}");
         assert!(text.contains("forebay_publish_duration_seconds_bucket{le=\"60\"} 1"), "{text}");
         assert!(text.contains("forebay_worker_record_batch_size_bucket{le=\"25\"} 1"), "{text}");
@@ -133,9 +137,10 @@ mod tests {
 
     #[test]
     fn a_renamed_metric_is_exported_under_its_former_name_too() {
-        let text = text_of(|| {
+        let metrics = Metrics::of(|| {
             metrics::counter!(metric_names::ALERT_NOTIFICATIONS_TOTAL, "channel" => "former", "result" => "sent").increment(2);
         });
+        let text = metrics.render();
         for name in ["forebay_alert_notifications_total", "forebay_alerts_told_total"] {
             assert!(text.contains(&format!("\n# TYPE {name} counter\n")), "{text}");
             assert!(text.contains(&format!("\n{name}{{channel=\"former\",result=\"sent\"}} 2\n")), "{text}");

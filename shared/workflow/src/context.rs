@@ -39,8 +39,13 @@ impl Context {
     ///
     /// # Errors
     /// The body cannot be read.
-    pub(crate) async fn of(envelope: &Envelope, attempt: u32, asked: Asked<'_>, memory_limit: usize) -> Result<Self, ExecutionError> {
-        let ReadBody { value: body, raw } = body_of(envelope, asked).await?;
+    pub(crate) async fn of(
+        envelope: &Envelope,
+        attempt: u32,
+        body_options: BodyOptions<'_>,
+        memory_limit: usize,
+    ) -> Result<Self, ExecutionError> {
+        let ReadBody { value: body, raw } = body_of(envelope, body_options).await?;
         let execution = [
             ("id", Value::string(envelope.execution_id.to_string())),
             ("attempt", Value::from(i64::from(attempt))),
@@ -172,10 +177,10 @@ impl Context {
     }
 }
 
-async fn body_of(envelope: &Envelope, asked: Asked<'_>) -> Result<ReadBody, ExecutionError> {
+async fn body_of(envelope: &Envelope, body_options: BodyOptions<'_>) -> Result<ReadBody, ExecutionError> {
     let aside = weight::are_many(envelope.body.len()) || envelope.content_encoding.is_some();
     let (content_type, encoding, bytes) = (envelope.content_type.clone(), envelope.content_encoding.clone(), envelope.body.clone());
-    let Asked { reading: Reading { rule, max_bytes }, wants_raw } = asked;
+    let BodyOptions { reading: Reading { rule, max_bytes }, wants_raw } = body_options;
     let rule = rule.clone();
     let read = move || {
         let reading = Reading { rule: &rule, max_bytes };
@@ -198,7 +203,7 @@ fn request(request: &Request, content_type: Option<&str>, raw: Option<Value>) ->
 
 /// The options of reading an envelope's body, and the forms in which mappings see it.
 #[derive(Clone, Copy)]
-pub(crate) struct Asked<'r> {
+pub(crate) struct BodyOptions<'r> {
     pub reading: Reading<'r>,
     /// Whether mappings see `.request.raw`: see [`names_raw`].
     pub wants_raw: bool,

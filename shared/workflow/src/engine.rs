@@ -1,6 +1,6 @@
 //! Runs a program on an envelope: input, steps in order, response, within a deadline and memory limits.
 
-use crate::context::{Asked, Context};
+use crate::context::{BodyOptions, Context};
 use crate::flow::{Execution, Flow, Scope, State};
 use crate::host::{Host, NoHost};
 use crate::in_step::InStep;
@@ -244,8 +244,8 @@ impl Execution<'_> {
     async fn execute(&self) -> Result<RunEnd, ExecutionError> {
         let (options, program) = (self.engine.options(), self.program);
         let reading = program.definition().trigger.reading(&self.envelope.request);
-        let asked = Asked { reading, wants_raw: program.wants_raw };
-        let mut context = Context::of(self.envelope, self.execution.attempt, asked, options.context_memory).await?;
+        let body_options = BodyOptions { reading, wants_raw: program.wants_raw };
+        let mut context = Context::of(self.envelope, self.execution.attempt, body_options, options.context_memory).await?;
         let input = match &program.input {
             None => Ok(None),
             Some(mapping) => mapping.output("", context.value(), &self.budget).await.map(Some),

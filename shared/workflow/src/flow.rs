@@ -184,15 +184,16 @@ impl Execution<'_> {
             };
             let Some(pause) = step.retry.and_then(|retry| retry.pause_after_error(attempt, &error)) else { return Err(error) };
             // A longer backoff of the step itself is not caused by the remote system.
-            if let Some(asked) = error.retry_after.filter(|asked| *asked >= pause.length())
+            if let Some(requested) = error.retry_after.filter(|requested| *requested >= pause.length())
                 && Instant::now() + pause.length() >= self.execution.deadline
             {
                 // The pause would exceed the execution's timeout and hide the error.
-                let message = format!("{}; {}, which is longer than this execution may take", error.message, asked_for(asked));
+                let message = format!("{}; {}, which is longer than this execution may take", error.message, asked_for(requested));
                 return Err(ExecutionError { message, ..error });
             }
-            if let Some(asked) = pause.cut_short() {
-                let note = format!("{}; it was called again after {}, the longest pause", asked_for(asked), show_duration(pause.length()));
+            if let Some(requested) = pause.cut_short() {
+                let note =
+                    format!("{}; it was called again after {}, the longest pause", asked_for(requested), show_duration(pause.length()));
                 tracing::info!(forebay.execution.id = %self.envelope.execution_id, forebay.step.id = path, "{note}");
                 self.state().log.remark(path, note);
             }
@@ -258,8 +259,8 @@ impl Drop for Taken<'_> {
 }
 
 /// Returns the text about a pause that the remote system requested.
-pub fn asked_for(asked: Duration) -> String {
-    format!("it asked to be left alone for {} (Retry-After)", show_duration(asked))
+pub fn asked_for(requested: Duration) -> String {
+    format!("it asked to be left alone for {} (Retry-After)", show_duration(requested))
 }
 
 fn as_word(status: StepStatus) -> &'static str {

@@ -1,6 +1,6 @@
 //! Keys that mappings compute from a call: ordering keys and idempotency keys.
 
-use crate::context::{Asked, Context, names_raw};
+use crate::context::{BodyOptions, Context, names_raw};
 use crate::engine::EngineOptions;
 use crate::in_step::InStep;
 use forebay_contract::body::Reading;
@@ -74,8 +74,8 @@ async fn output(mapping: &Paced<Mapping>, part: &str, envelope: &Envelope, readi
         mapping_memory: options.mapping_memory,
     };
     let attempt = envelope.attempts.saturating_add(1);
-    let asked = Asked { reading, wants_raw: names_raw(mapping.program().source()) };
-    let context = Context::of(envelope, attempt, asked, options.context_memory).await?;
+    let body_options = BodyOptions { reading, wants_raw: names_raw(mapping.program().source()) };
+    let context = Context::of(envelope, attempt, body_options, options.context_memory).await?;
     mapping.output("", context.value(), &budget).await.in_step(part)
 }
 

@@ -124,13 +124,13 @@ impl Redaction {
     /// Returns a message without the hidden values, and without the fields that it quotes; `None`: it stays unchanged.
     #[must_use]
     pub fn message(&self, text: &str) -> Option<String> {
-        let mut told = without_fields(text, &self.names);
+        let mut redacted = without_fields(text, &self.names);
         for hidden in &self.hidden {
-            if told.contains(hidden.as_str()) {
-                told = told.replace(hidden.as_str(), HIDDEN);
+            if redacted.contains(hidden.as_str()) {
+                redacted = redacted.replace(hidden.as_str(), HIDDEN);
             }
         }
-        (told != text).then_some(told)
+        (redacted != text).then_some(redacted)
     }
 
     /// Hides the fields of a shared value; `None`: it has no such field.
@@ -256,8 +256,8 @@ mod tests {
     fn messages_are_told_without_what_was_hidden() {
         let mut redaction = redaction();
         redaction.hide(&mut json!({ "password": "hunter2", "ssn": [99_887_766, "abc"] }));
-        let told = redaction.message("cannot parse \"hunter2\" and 99887766 and abc").unwrap();
-        assert_eq!(told, "cannot parse \"[redacted]\" and [redacted] and abc");
+        let redacted = redaction.message("cannot parse \"hunter2\" and 99887766 and abc").unwrap();
+        assert_eq!(redacted, "cannot parse \"[redacted]\" and [redacted] and abc");
         assert_eq!(redaction.message("fine"), None);
     }
 }

@@ -6,21 +6,21 @@ use crate::redaction::HIDDEN;
 pub(crate) fn without_fields(text: &str, names: &[String]) -> String {
     // It has the same length as the text.
     let lower = text.to_ascii_lowercase();
-    let (mut told, mut done) = (String::with_capacity(text.len()), 0);
+    let (mut redacted, mut done) = (String::with_capacity(text.len()), 0);
     while let Some(end) = names.iter().filter_map(|name| end_of_name(&lower, done, name)).min() {
         match value_after(&text[end..]) {
             Some((before, length)) => {
-                told.push_str(&text[done..end + before]);
-                told.push_str(HIDDEN);
+                redacted.push_str(&text[done..end + before]);
+                redacted.push_str(HIDDEN);
                 done = end + before + length;
             }
             None => {
-                told.push_str(&text[done..end]);
+                redacted.push_str(&text[done..end]);
                 done = end;
             }
         }
     }
-    told + &text[done..]
+    redacted + &text[done..]
 }
 
 /// Returns the end of the next whole word `name`.
@@ -68,8 +68,8 @@ mod tests {
             ("the token is missing; tokens: 3, my-token: x", "the token is missing; tokens: 3, my-token: x"),
             ("token", "token"),
         ];
-        for (text, told) in cases {
-            assert_eq!(without_fields(text, &["token".to_owned(), "pin".to_owned()]), told);
+        for (text, redacted) in cases {
+            assert_eq!(without_fields(text, &["token".to_owned(), "pin".to_owned()]), redacted);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::connections::is_of;
 use super::paging::{cut, etag, expected, must_expect, path, tenant};
-use super::{ApiResult, ok, ok_tagged};
+use super::response::{ApiResult, ok, ok_tagged};
 use crate::auth::Caller;
 use actix_web::{HttpRequest, web};
 use forebay_admin_api::alerts::{Alert, AlertState, RaisedAlert, TestedAlert};

@@ -1,7 +1,7 @@
 //! Applies many documents at once: connections first, since steps of definitions use them, and alerts last, since they watch integrations.
 
 use super::integrations::{applied, change, checked, difference, planned, read};
-use super::{ApiResult, ok};
+use super::response::{ApiResult, ok};
 use crate::auth::Caller;
 use actix_web::web;
 use forebay_admin_api::apply::{Applied, AppliedAlert, AppliedConnection, ApplyRequest};
@@ -103,7 +103,7 @@ pub(super) async fn apply(caller: Caller, request: web::Json<ApplyRequest>) -> A
         // Checked before anything is stored.
         actor.may(tenant, needed)?;
     }
-    let (stored, done, told) = if dry_run {
+    let (stored, done, stored_alerts) = if dry_run {
         let done = operations.plan(actor, &definitions).await?.iter().map(planned).collect();
         (operations.plan_connections(actor, &connections).await?, done, operations.plan_alerts(actor, &alerts).await?)
     } else {
@@ -112,5 +112,5 @@ pub(super) async fn apply(caller: Caller, request: web::Json<ApplyRequest>) -> A
         (stored, done, operations.apply_alerts(actor, &alerts).await?)
     };
     let connections = stored.into_iter().map(connection).collect();
-    ok(Applied { connections, definitions: done, alerts: told.into_iter().map(alert).collect() })
+    ok(Applied { connections, definitions: done, alerts: stored_alerts.into_iter().map(alert).collect() })
 }

@@ -1,7 +1,7 @@
 //! The audit log.
 
 use super::paging::{limit, name, optional_time};
-use super::{ApiResult, ok};
+use super::response::{ApiResult, ok};
 use crate::auth::Caller;
 use crate::failure::Failure;
 use actix_web::http::header::CONTENT_TYPE;

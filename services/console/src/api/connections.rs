@@ -1,7 +1,7 @@
 //! Connections: named documents whose secrets are not shown.
 
 use super::paging::{cut, etag, expected, must_expect, path, tenant};
-use super::{ApiResult, ok, ok_tagged};
+use super::response::{ApiResult, ok, ok_tagged};
 use crate::auth::Caller;
 use crate::failure::Failure;
 use actix_web::{HttpRequest, web};

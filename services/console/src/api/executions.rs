@@ -1,7 +1,7 @@
 //! The history: search, details, retries, server-sent events.
 
 use super::paging::{limit, name, optional_time};
-use super::{ApiError, ApiResult, accepted, ok, optional, required};
+use super::response::{ApiError, ApiResult, accepted, ok, optional, required};
 use crate::auth::Caller;
 use crate::failure::Failure;
 use crate::live::{HEARTBEAT, STILL_HERE, stream};

@@ -1,7 +1,7 @@
 //! Definitions of integrations: lists, details, versions.
 
 use super::paging::{cut, etag, expected, must_expect, name, path, tenant};
-use super::{ApiResult, accepted, ok, ok_tagged, optional};
+use super::response::{ApiResult, accepted, ok, ok_tagged, optional};
 use crate::auth::Caller;
 use crate::failure::Failure;
 use actix_web::{HttpRequest, web};

@@ -1,7 +1,7 @@
 //! Keys of callers.
 
 use super::paging::{cut, etag, expected, name, tenant};
-use super::{ApiResult, created, ok, ok_tagged};
+use super::response::{ApiResult, created, ok, ok_tagged};
 use crate::auth::Caller;
 use crate::failure::Failure;
 use actix_web::{HttpRequest, web};

@@ -1,7 +1,7 @@
 //! Execution statistics, queues, workers and unreadable messages.
 
 use super::paging::{cut, name, optional_time, tenant};
-use super::{ApiResult, ok};
+use super::response::{ApiResult, ok};
 use crate::auth::Caller;
 use crate::failure::Failure;
 use actix_web::web;

@@ -1,39 +1,11 @@
 //! The OpenAPI 3.1 document, made from the routes and the types of their requests and responses.
 
+use super::documented::{Described, Documented, described};
 use crate::route::{Access, Route};
 use actix_web::http::Method;
 use forebay_admin_api::Problem;
 use serde_json::{Map, Value, json};
-use utoipa::openapi::path::Parameter;
-use utoipa::openapi::{RefOr, Schema};
 use utoipa::{IntoParams, ToSchema};
-
-/// The schema of a Rust type.
-struct Described {
-    schema: Value,
-    /// Schemas of the types that it refers to.
-    others: Vec<(String, RefOr<Schema>)>,
-}
-
-fn described<T: ToSchema>() -> Described {
-    let mut others = Vec::new();
-    T::schemas(&mut others);
-    others.push((T::name().into_owned(), T::schema()));
-    Described { schema: json!({ "$ref": format!("#/components/schemas/{}", T::name()) }), others }
-}
-
-/// The description of a route.
-pub(crate) struct Documented {
-    summary: &'static str,
-    /// The parameters of its path, then those of its query.
-    parameters: Vec<Parameter>,
-    takes: Option<(Described, bool)>,
-    gives: Option<Described>,
-    status: u16,
-    media: &'static str,
-    conditional: bool,
-    deprecated: bool,
-}
 
 type To = fn(actix_web::Route) -> actix_web::Route;
 
@@ -117,7 +89,7 @@ impl Route {
                 "required": ["items", "next"],
                 "properties": {
                     "items": { "type": "array", "items": row.schema },
-                    "next": { "type": ["string", "null"], "description": "The `cursor` of the next page; null: this is the last." },
+                    "next": { "type": ["string", "null"], "description": "The `cursor` of the next page; null: this is the last page." },
                 },
             });
             documented.gives = Some(Described { schema, others: row.others });
@@ -151,12 +123,11 @@ impl Route {
     }
 }
 
-/// Returns the document, made from the routes.
-#[must_use]
-pub fn openapi() -> Value {
+/// Returns the document of these routes.
+pub(super) fn document(routes: &[Route]) -> Value {
     let mut paths: Map<String, Value> = Map::new();
     let mut schemas: Map<String, Value> = Map::new();
-    for route in super::routes() {
+    for route in routes {
         let Some(documented) = &route.documented else { continue };
         for (name, schema) in documented.gives.iter().flat_map(|known| &known.others) {
             schemas.entry(name.clone()).or_insert_with(|| json!(schema));
@@ -165,7 +136,7 @@ pub fn openapi() -> Value {
             schemas.entry(name.clone()).or_insert_with(|| json!(schema));
         }
         let operations = paths.entry(route.path).or_insert_with(|| json!({}));
-        operations[route.method.as_str().to_lowercase()] = operation(&route, documented);
+        operations[route.method.as_str().to_lowercase()] = operation(route, documented);
     }
     for (name, schema) in described::<Problem>().others {
         schemas.insert(name, json!(schema));
@@ -175,7 +146,7 @@ pub fn openapi() -> Value {
         "info": {
             "title": "Forebay admin API",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Everything that the command and the console's pages can do. What is of a tenant that the caller does not see answers 404.",
+            "description": "Everything that the command and the console's pages can do. Objects of tenants that the caller may not see are answered with 404.",
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "paths": paths,
@@ -185,8 +156,8 @@ pub fn openapi() -> Value {
                 "token": { "type": "http", "scheme": "bearer", "description": "An API token, made on the console's page of tokens." },
                 "session": {
                     "type": "apiKey", "in": "cookie", "name": "forebay",
-                    "description": "The session of the console's pages; where they are reached by https its name is __Host-forebay. \
-                                    What changes anything must come from the console's own pages.",
+                    "description": "The session of the console's pages; its name is __Host-forebay if they are reached by https. \
+                                    Requests that change anything must come from the console's own pages.",
                 },
             },
         },
@@ -197,9 +168,9 @@ pub fn openapi() -> Value {
 fn operation(route: &Route, documented: &Documented) -> Value {
     let mut parameters: Vec<Value> = documented.parameters.iter().map(|parameter| json!(parameter)).collect();
     if documented.conditional {
-        let tag = "The ETag that the change was made from, or * for whatever it is; one of the two headers is required.";
+        let tag = "The ETag of the version that was changed, or * for any version; one of the two headers is required.";
         parameters.push(json!({ "name": "If-Match", "in": "header", "description": tag, "schema": { "type": "string", "pattern": r#"^(\*|[0-9]{1,9}|"[0-9]{1,9}")$"# } }));
-        let none = "*: there must be none yet.";
+        let none = "*: the object must not exist yet.";
         parameters
             .push(json!({ "name": "If-None-Match", "in": "header", "description": none, "schema": { "type": "string", "enum": ["*"] } }));
     }
@@ -232,20 +203,20 @@ fn responses(route: &Route, documented: &Documented) -> Value {
     let problem = |about: &str| json!({ "description": about, "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } } });
     let mut may = |status: &str, about: &str| responses[status] = problem(about);
     may("400", "The request is not well-formed.");
-    may("503", "The database or the broker is away; try again.");
+    may("503", "The database or the broker cannot be reached; try again.");
     if route.access != Access::Public {
-        may("401", "No token, or one that does not work.");
+        may("401", "The token is missing or not valid.");
         may("403", "The role does not allow it.");
-        may("404", "It does not exist, or not for this caller.");
-        may("409", "Not as things stand; or this console's broker is not the installation's.");
+        may("404", "The object does not exist, or the caller may not see it.");
+        may("409", "The present state does not allow it, or this console's broker is not the installation's.");
     }
     if documented.takes.is_some() {
         may("413", "The body is too large.");
-        may("415", "The body is no JSON.");
+        may("415", "The body is not JSON.");
     }
     if route.method != Method::GET {
-        may("412", "It has been changed meanwhile.");
-        may("422", "A value is not right.");
+        may("412", "The object was changed meanwhile.");
+        may("422", "A value is not valid.");
     }
     if documented.conditional {
         may("428", "If-Match or If-None-Match is missing.");
@@ -272,10 +243,11 @@ fn role_of(access: Access) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::{openapi, routes};
 
     #[test]
     fn every_placeholder_of_an_address_is_a_parameter() {
-        for route in super::super::routes() {
+        for route in routes() {
             let document = openapi();
             let operation = &document["paths"][route.path][route.method.as_str().to_lowercase()];
             let in_path = |parameter: &&Value| parameter["in"] == "path" && parameter["required"] == true;
@@ -289,7 +261,7 @@ mod tests {
     #[test]
     fn every_route_is_in_the_document_and_every_reference_leads_somewhere() {
         let document = openapi();
-        for route in super::super::routes() {
+        for route in routes() {
             assert!(document["paths"][route.path][route.method.as_str().to_lowercase()].is_object(), "{} {}", route.method, route.path);
         }
         let text = document.to_string();

@@ -1,7 +1,7 @@
 //! Users, tokens, tenants and the caller.
 
 use super::paging::{cut, etag, expected, name_in_path, tenant};
-use super::{ApiResult, created, ok, ok_tagged, required};
+use super::response::{ApiResult, created, ok, ok_tagged, required};
 use crate::auth::Caller;
 use crate::failure::Failure;
 use actix_web::{HttpRequest, web};

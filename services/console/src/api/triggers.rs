@@ -1,7 +1,7 @@
 //! Triggers, schedules and diagnostics.
 
 use super::paging::{cut, path, tenant};
-use super::{ApiResult, ok};
+use super::response::{ApiResult, ok};
 use crate::auth::Caller;
 use crate::failure::Failure;
 use actix_web::web;

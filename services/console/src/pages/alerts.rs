@@ -1,11 +1,12 @@
 //! Alert rules.
 
 use super::conflict::{Choice, unchosen};
+use super::error::{PageError, PageResult, see_other};
 use super::flash::{Flash, Shown};
+use super::frame::{Framed, did_nothing};
 use super::integrations::{At, path};
 use super::sent::Sent;
 use super::written::WrittenText;
-use super::{Framed, PageError, PageResult, did_nothing, see_other};
 use crate::auth::Caller;
 use crate::failure::Failure;
 use crate::view;

@@ -1,152 +1,27 @@
 //! Retries all executions that a search finds: they are counted first, then retried in the background, with the progress on the page.
 
+use super::error::{PageResult, see_other};
 use super::executions::{Counted, filter_of, page};
 use super::sent::Sent;
-use super::{PageResult, see_other};
 use crate::auth::Caller;
+use crate::bulk_retry::MAX_EXECUTIONS;
 use crate::view::badge::Tone;
 use crate::view::executions::{Choices, SearchQuery};
 use crate::view::notice::notice;
 use actix_web::http::StatusCode;
 use actix_web::web;
-use forebay_contract::{ExecutionId, UnixMicros};
-use forebay_operations::{Actor, Operations, RetryOptions};
+use forebay_contract::UnixMicros;
+use forebay_operations::RetryOptions;
 use forebay_store::Filter;
-use maud::{Markup, html};
-use parking_lot::Mutex;
-use std::sync::Arc;
-use std::time::Duration;
-use tokio_util::sync::CancellationToken;
 
-/// Maximum executions that are counted.
-pub(crate) const MAX_EXECUTIONS: u32 = 10_000;
 /// Executions that are read at once.
 const PART: u32 = 100;
-/// Maximum retries by search that run in this process.
-const MAX_RUNNING: usize = 4;
-/// Maximum finished retries by search that are shown.
-const MAX_SHOWN: usize = 8;
-/// Time for which a finished retry by search is shown.
-const SHOWN_FOR: Duration = Duration::from_secs(5 * 60);
-
-/// One retry by search.
-struct Job {
-    by: String,
-    found: u32,
-    retried: u32,
-    refused: u32,
-    last_refusal: String,
-    /// The time at which it ended, and the reason if it did not complete; empty: it completed.
-    ended: Option<(UnixMicros, String)>,
-    stop: CancellationToken,
-}
-
-/// The retries by search of this process.
-#[derive(Clone, Default)]
-pub(crate) struct Bulk(Arc<Mutex<Vec<Arc<Mutex<Job>>>>>);
-
-impl Bulk {
-    fn jobs(&self) -> Vec<Arc<Mutex<Job>>> {
-        self.0.lock().clone()
-    }
-
-    /// Returns the state of a person's retries by search; `None`: there are none.
-    pub(crate) fn notice(&self, actor: &Actor) -> Option<Markup> {
-        let now = UnixMicros::now();
-        let mut shown = Vec::new();
-        for job in self.jobs() {
-            let job = job.lock();
-            if job.by == actor.name() && job.ended.as_ref().is_none_or(|(at, _)| now.since(*at) < SHOWN_FOR) {
-                shown.push(told(&job));
-            }
-        }
-        (!shown.is_empty()).then(|| html! { @for one in &shown { (one) } })
-    }
-
-    fn begin(&self, actor: Actor, operations: Arc<Operations>, filter: Filter, options: RetryOptions, found: u32) -> bool {
-        let mut jobs = self.0.lock();
-        let is_running = |job: &Arc<Mutex<Job>>| job.lock().ended.is_none();
-        if jobs.iter().filter(|job| is_running(job)).count() >= MAX_RUNNING {
-            return false;
-        }
-        while jobs.len() >= MAX_SHOWN {
-            let Some(place) = jobs.iter().position(|job| !is_running(job)) else { break };
-            jobs.remove(place);
-        }
-        let stop = CancellationToken::new();
-        let job = Arc::new(Mutex::new(Job {
-            by: actor.name().to_owned(),
-            found,
-            retried: 0,
-            refused: 0,
-            last_refusal: String::new(),
-            ended: None,
-            stop: stop.clone(),
-        }));
-        jobs.push(job.clone());
-        tokio::spawn(async move {
-            let ended = run(&job, &actor, &operations, filter, options, &stop).await;
-            job.lock().ended = Some((UnixMicros::now(), ended.err().unwrap_or_default()));
-        });
-        true
-    }
-}
-
-async fn run(
-    job: &Mutex<Job>,
-    actor: &Actor,
-    operations: &Operations,
-    filter: Filter,
-    options: RetryOptions,
-    stop: &CancellationToken,
-) -> Result<(), String> {
-    let mut after: Option<ExecutionId> = None;
-    loop {
-        if stop.is_cancelled() {
-            return Err("stopped".to_owned());
-        }
-        let part = operations.retry_found(actor, filter.clone(), options, after.as_ref()).await.map_err(|error| error.to_string())?;
-        let mut job = job.lock();
-        job.retried += part.retried;
-        job.refused += u32::try_from(part.refused.len()).unwrap_or(u32::MAX);
-        if let Some((_, why)) = part.refused.last() {
-            job.last_refusal.clone_from(why);
-        }
-        match part.next {
-            Some(next) => after = Some(next),
-            None => return Ok(()),
-        }
-    }
-}
-
-fn told(job: &Job) -> Markup {
-    let refused = html! { @if job.refused > 0 { " " (job.refused) " could not be: " (job.last_refusal) } };
-    match &job.ended {
-        None => notice(
-            Tone::Busy,
-            &format!("Retrying: {} of {}", job.retried + job.refused, job.found),
-            html! {
-                div.stack.tight {
-                    progress value=(job.retried + job.refused) max=(job.found.max(1)) aria-label="Retried" {}
-                    p { "In the order in which they were received, at most 50 per second." (refused) }
-                    form method="post" action="/executions/retry/stop" { button.button.small type="submit" { "Stop" } }
-                }
-            },
-        ),
-        Some((_, why)) if why.is_empty() => notice(Tone::Good, &format!("{} executions retried", job.retried), refused),
-        Some((_, why)) => notice(
-            Tone::Warn,
-            &format!("{} of {} executions retried", job.retried, job.found),
-            html! { "It ended early: " (why) "." (refused) },
-        ),
-    }
-}
 
 /// `POST /executions/retry`.
 pub(super) async fn submit(caller: Caller, body: web::Bytes) -> PageResult {
     let sent = Sent::read(&body);
     let field = |name: &str| sent.text(name).to_owned();
-    let asked = SearchQuery {
+    let query = SearchQuery {
         tenant: field("tenant"),
         integration: field("integration"),
         status: field("status"),
@@ -155,30 +30,25 @@ pub(super) async fn submit(caller: Caller, body: web::Bytes) -> PageResult {
         error: field("error"),
         before: String::new(),
     };
-    let filter = Filter { limit: PART, ..filter_of(&asked)? };
+    let filter = Filter { limit: PART, ..filter_of(&query)? };
     let options = RetryOptions { latest: sent.has("latest"), from_start: sent.text("from") == "start" };
     let choices = Choices { count: true, latest: options.latest, from_start: options.from_start };
     let found = caller.state.operations.count_retryable(&caller.actor, filter.clone(), MAX_EXECUTIONS).await?;
     if sent.text("action") != "retry" || found == 0 {
         // Counting changes nothing, so it has an address.
-        return Ok(see_other(&format!("/executions?{}{}", asked.query_string(), choices.query_string())));
+        return Ok(see_other(&format!("/executions?{}{}", query.query_string(), choices.query_string())));
     }
     // Executions that fail again meanwhile are not retried twice: only those received until now are, each once, in order.
     let filter = Filter { until: Some(UnixMicros::now()), ..filter };
     if !caller.state.bulk.begin(caller.actor.clone(), caller.state.operations.clone(), filter, options, found) {
         let said = notice(Tone::Warn, "Not started", "Other retries by search are running: wait until one has ended.");
-        return page(&caller, &asked, StatusCode::TOO_MANY_REQUESTS, &said, &Counted { found: Some(found), choices }).await;
+        return page(&caller, &query, StatusCode::TOO_MANY_REQUESTS, &said, &Counted { found: Some(found), choices }).await;
     }
-    Ok(see_other(&format!("/executions?{}", asked.query_string())))
+    Ok(see_other(&format!("/executions?{}", query.query_string())))
 }
 
 /// `POST /executions/retry/stop`: stops the caller's own.
 pub(super) async fn stop(caller: Caller) -> PageResult {
-    for job in caller.state.bulk.jobs() {
-        let job = job.lock();
-        if job.by == caller.actor.name() {
-            job.stop.cancel();
-        }
-    }
+    caller.state.bulk.stop(&caller.actor);
     Ok(see_other("/executions"))
 }

@@ -1,10 +1,11 @@
 //! Connections to other systems.
 
 use super::conflict::{Choice, unchosen};
+use super::error::{PageError, PageResult, see_other};
 use super::flash::{Flash, Shown};
-use super::sent::Sent;
+use super::frame::{Framed, did_nothing};
+use super::sent::{Sent, name};
 use super::written::WrittenText;
-use super::{Framed, PageError, PageResult, did_nothing, name, see_other};
 use crate::auth::Caller;
 use crate::failure::Failure;
 use crate::view;

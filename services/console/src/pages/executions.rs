@@ -1,8 +1,10 @@
 //! The history: search, details, retries.
 
-use super::sent::Sent;
-use super::{Framed, PageError, PageResult, see_other};
+use super::error::{PageError, PageResult, see_other};
+use super::frame::Framed;
+use super::sent::{Sent, name};
 use crate::auth::Caller;
+use crate::bulk_retry::MAX_EXECUTIONS;
 use crate::failure::Failure;
 use crate::state::State;
 use crate::view;
@@ -22,49 +24,49 @@ use serde_json::Value;
 const ROWS: u32 = 50;
 
 /// Returns the filter of the store for a search.
-pub(super) fn filter_of(asked: &SearchQuery) -> Result<Filter, PageError> {
+pub(super) fn filter_of(query: &SearchQuery) -> Result<Filter, PageError> {
     let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
-    let named = |text: &str| given(text).map(|text| super::name(&text)).transpose();
-    let statuses = match given(&asked.status) {
+    let named = |text: &str| given(text).map(|text| name(&text)).transpose();
+    let statuses = match given(&query.status) {
         None => Vec::new(),
         Some(word) => vec![word.parse::<ExecutionStatus>().map_err(Failure::bad_request)?],
     };
-    let since = match given(&asked.since) {
+    let since = match given(&query.since) {
         None => None,
         Some(text) => {
             let back = parse_duration(&text).map_err(|error| Failure::bad_request(error.to_string()))?;
             Some(UnixMicros::now() - back)
         }
     };
-    let error = match given(&asked.error) {
+    let error = match given(&query.error) {
         None => None,
         Some(word) => Some(word.parse::<ErrorCode>().map_err(Failure::bad_request)?),
     };
-    let search = given(&asked.search);
+    let search = given(&query.search);
     let id = search.as_deref().and_then(|text| text.parse::<ExecutionId>().ok());
     let label = search.as_deref().filter(|_| id.is_none()).map(LabelFilter::of_text);
     Ok(Filter {
-        tenants: named(&asked.tenant)?.map(|tenant| vec![tenant]),
-        integration: named(&asked.integration)?,
+        tenants: named(&query.tenant)?.map(|tenant| vec![tenant]),
+        integration: named(&query.integration)?,
         statuses,
         since,
         error,
         id,
         label,
-        before: asked.before.parse().ok(),
+        before: query.before.parse().ok(),
         limit: ROWS,
         ..Filter::default()
     })
 }
 
 /// `GET /executions`.
-pub(super) async fn list(caller: Caller, asked: web::Query<SearchQuery>, choices: web::Query<Choices>) -> PageResult {
-    let (asked, choices) = (asked.into_inner(), choices.into_inner());
+pub(super) async fn list(caller: Caller, query: web::Query<SearchQuery>, choices: web::Query<Choices>) -> PageResult {
+    let (query, choices) = (query.into_inner(), choices.into_inner());
     let found = match choices.count {
-        true => Some(caller.state.operations.count_retryable(&caller.actor, filter_of(&asked)?, super::bulk::MAX_EXECUTIONS).await?),
+        true => Some(caller.state.operations.count_retryable(&caller.actor, filter_of(&query)?, MAX_EXECUTIONS).await?),
         false => None,
     };
-    page(&caller, &asked, StatusCode::OK, &html! {}, &Counted { found, choices }).await
+    page(&caller, &query, StatusCode::OK, &html! {}, &Counted { found, choices }).await
 }
 
 /// The number of executions that a retry of the search would include, if it was counted, and its options.
@@ -75,27 +77,27 @@ pub(super) struct Counted {
 }
 
 /// Returns the list. `said` is a message about the last action.
-pub(super) async fn page(caller: &Caller, asked: &SearchQuery, status: StatusCode, said: &Markup, counted: &Counted) -> PageResult {
-    let filter = Filter { limit: ROWS + 1, ..filter_of(asked)? };
+pub(super) async fn page(caller: &Caller, query: &SearchQuery, status: StatusCode, said: &Markup, counted: &Counted) -> PageResult {
+    let filter = Filter { limit: ROWS + 1, ..filter_of(query)? };
     let mut rows = caller.state.operations.list_executions(&caller.actor, filter).await?;
     let has_more = rows.len() > ROWS as usize;
     rows.truncate(ROWS as usize);
     let tenants: Vec<String> = caller.state.tenants(&caller.actor.tenants(Role::Viewer)).iter().map(Name::to_string).collect();
-    let names = names(&caller.state, &caller.actor, &asked.tenant);
+    let names = names(&caller.state, &caller.actor, &query.tenant);
     let may_retry = caller.actor.grants().strongest() >= Some(Role::Operator);
     let content = html! {
         (said)
         @if let Some(running) = caller.state.bulk.notice(&caller.actor) { div id="retrying" data-live { (running) } } @else { div id="retrying" data-live {} }
-        (view::executions::filter(asked, &tenants, &names))
-        section.card id="list" data-live { (view::executions::list(&rows, asked, has_more)) }
-        @if may_retry { (view::executions::bulk(asked, counted.found, &counted.choices, super::bulk::MAX_EXECUTIONS)) }
+        (view::executions::filter(query, &tenants, &names))
+        section.card id="list" data-live { (view::executions::list(&rows, query, has_more)) }
+        @if may_retry { (view::executions::bulk(query, counted.found, &counted.choices, MAX_EXECUTIONS)) }
     };
     let live = form_urlencoded::Serializer::new(String::from("/live?"))
-        .append_pair("tenant", &asked.tenant)
-        .append_pair("integration", &asked.integration)
+        .append_pair("tenant", &query.tenant)
+        .append_pair("integration", &query.integration)
         .finish();
     // A page that answers a form has no address that could be fetched again.
-    let follows = asked.before.is_empty() && counted.found.is_none();
+    let follows = query.before.is_empty() && counted.found.is_none();
     let framed = Framed::new(caller, Section::Executions, "Executions").live(if follows { &live } else { "" });
     Ok(framed.show_as(status, &html! {}, &content))
 }

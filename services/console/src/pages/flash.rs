@@ -1,7 +1,7 @@
 //! Messages that a page shows once, after a form. A form that has changed something leads to another page by GET, which can be loaded again
 //! without a change; the message is on that page the first time.
 
-use super::{PageError, PageResult, see_other};
+use super::error::{PageError, PageResult, see_other};
 use crate::auth::Caller;
 use crate::view::connections::Tested;
 use crate::view::try_it::{Answer, Call};

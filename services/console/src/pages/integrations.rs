@@ -1,10 +1,12 @@
 //! The integrations with their health and statistics, the page of each, and its versions.
 
+use super::error::{PageError, PageResult, see_other};
 use super::flash::Shown;
-use super::keys::Said;
+use super::frame::Framed;
 use super::monitor::{begin_of_slice, slices, statistics};
-use super::sent::Sent;
-use super::{Framed, PageError, PageResult, name, see_other};
+use super::said::Said;
+use super::saved::Saved;
+use super::sent::{Sent, name};
 use crate::auth::Caller;
 use crate::failure::Failure;
 use crate::view;
@@ -19,8 +21,7 @@ use forebay_contract::definition::Definition;
 use forebay_contract::{IntegrationPath, Name, UnixMicros, parse_duration};
 use forebay_operations::OperationError;
 use forebay_store::{
-    Applied, Change, Filter, IntegrationRow, NewDefinition, Role, StatisticsPoint, StatisticsQuery, StatisticsScope, StoreError,
-    StoredVersion,
+    Filter, IntegrationRow, NewDefinition, Role, StatisticsPoint, StatisticsQuery, StatisticsScope, StoreError, StoredVersion,
 };
 use maud::html;
 use serde::Deserialize;
@@ -60,24 +61,24 @@ pub(super) struct IntegrationsQuery {
 }
 
 /// `GET /integrations`.
-pub(super) async fn list(caller: Caller, asked: web::Query<IntegrationsQuery>) -> PageResult {
+pub(super) async fn list(caller: Caller, query: web::Query<IntegrationsQuery>) -> PageResult {
     let operations = &caller.state.operations;
-    let tenant = Some(asked.tenant.trim()).filter(|text| !text.is_empty()).map(name).transpose()?;
+    let tenant = Some(query.tenant.trim()).filter(|text| !text.is_empty()).map(name).transpose()?;
     let mut rows = operations.list_integrations(&caller.actor, tenant.as_ref()).await?;
     let is_empty = rows.is_empty();
-    let wanted = asked.search.trim().to_lowercase();
+    let wanted = query.search.trim().to_lowercase();
     rows.retain(|row| wanted.is_empty() || format!("{}/{} {}", row.tenant, row.name, row.description).to_lowercase().contains(&wanted));
-    let (all, page) = (rows.len(), asked.page.min(rows.len().saturating_sub(1) / LINES));
+    let (all, page) = (rows.len(), query.page.min(rows.len().saturating_sub(1) / LINES));
     let rows: Vec<IntegrationRow> = rows.into_iter().skip(page * LINES).take(LINES).collect();
     let lines = lines(&caller, &rows).await?;
     let tenants: Vec<String> = caller.state.tenants(&caller.actor.tenants(Role::Viewer)).iter().map(Name::to_string).collect();
     let may_create = caller.actor.grants().strongest() >= Some(Role::Developer);
     let content = html! {
-        @if tenants.len() > 1 || all > LINES || !wanted.is_empty() { (view::integrations::filter(&asked.tenant, &asked.search, &tenants)) }
+        @if tenants.len() > 1 || all > LINES || !wanted.is_empty() { (view::integrations::filter(&query.tenant, &query.search, &tenants)) }
         section.card id="list" data-live {
             @if lines.is_empty() && !is_empty { (view::notice::empty("Nothing was found", "No integration of this name.", &html! { a.button href="/integrations" { "Show all" } })) }
             @else { (view::integrations::list(&lines, may_create)) }
-            (view::integrations::pager(&asked.tenant, &asked.search, page, all, LINES))
+            (view::integrations::pager(&query.tenant, &query.search, page, all, LINES))
         }
     };
     let new = html! { @if may_create && !is_empty { a.button.main href="/integrations/new" { "New integration" } } };
@@ -116,7 +117,7 @@ async fn lines(caller: &Caller, rows: &[IntegrationRow]) -> Result<Vec<ListedInt
             ended: slices(&points, from, SLICE, SLICES),
             succeeded: known.counts.succeeded,
             failed: known.counts.failed + known.counts.expired,
-            p95: known.counts.durations.quantile(0.95).and_then(|took| i64::try_from(took.as_micros()).ok()),
+            p95: known.counts.durations.quantile(0.95).and_then(|duration| i64::try_from(duration.as_micros()).ok()),
             last: known.last,
         });
     }
@@ -132,22 +133,6 @@ pub(super) async fn overview(caller: Caller, at: At, shown: web::Query<Shown>, s
         (version, false) => said.notice = notice(Tone::Idle, "No changes", format!("Version {version} has the same text.").as_str()),
     }
     page(&caller, &path(at)?, StatusCode::OK, &said).await
-}
-
-/// The version that the editor has just saved.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Saved {
-    /// The version that is current then; 0: nothing was saved.
-    saved: i32,
-    /// True if it is a new version.
-    changed: bool,
-}
-
-/// Returns the address of the page that shows the saved version.
-pub(super) fn saved_address(applied: &Applied) -> String {
-    let place = address(applied.path.tenant.as_str(), applied.path.name.as_str());
-    format!("{place}?saved={}&changed={}", applied.version, applied.change != Change::Unchanged)
 }
 
 /// Returns the page of one integration. `said` has a message about the last action, and a form of a key that was refused.
@@ -171,7 +156,7 @@ pub(super) async fn page(caller: &Caller, path: &IntegrationPath, status: Status
     let diagnosed = caller.state.snapshot.current().diagnosed_until(integration.id).filter(|until| *until > now);
     let base = address(path.tenant.as_str(), path.name.as_str());
     let is_webhook = definition.trigger.webhook().is_some();
-    let asked = view::executions::SearchQuery { tenant: path.tenant.to_string(), integration: path.name.to_string(), ..Default::default() };
+    let query = view::executions::SearchQuery { tenant: path.tenant.to_string(), integration: path.name.to_string(), ..Default::default() };
     let content = html! {
         (integration_tabs(path.tenant.as_str(), path.name.as_str(), "Overview", is_webhook))
         (said.notice)
@@ -186,12 +171,12 @@ pub(super) async fn page(caller: &Caller, path: &IntegrationPath, status: Status
         }
         div.stack id="statistics" data-live { (view::monitor::statistics(&statistics)) }
         section.card id="latest" data-live {
-            header { h2 { "Latest executions" } div.actions { a.button.small href={ "/executions?" (asked.query_string()) } { "All" } } }
+            header { h2 { "Latest executions" } div.actions { a.button.small href={ "/executions?" (query.query_string()) } { "All" } } }
             (view::executions::list(&latest, &view::executions::SearchQuery::default(), false))
         }
         @if let Some(key_use) = definition.trigger.webhook().and_then(|webhook| webhook.authentication.key_use()) {
             @let signs = key_use == KeyUse::Signs;
-            @let all: Vec<view::keys::ListedKey> = keys.into_iter().map(super::keys::line).collect();
+            @let all: Vec<view::keys::ListedKey> = keys.into_iter().map(view::keys::ListedKey::from).collect();
             @let (mine, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|key| key.integrations.iter().any(|one| *one == path.name.as_str()));
             @let title = match key_use { KeyUse::Signs => "Signing keys, and API keys for outcomes", KeyUse::Sends => "API keys" };
             (table_card(title, &html! {}, &view::keys::list(&mine, now, is_developer, path.name.as_str(), &base)))

@@ -1,64 +1,22 @@
 //! Keys of callers.
 
+use super::error::{PageResult, see_other};
 use super::flash::{Flash, Shown};
-use super::sent::Sent;
-use super::{Framed, PageResult, name, see_other};
+use super::frame::Framed;
+use super::said::Said;
+use super::sent::{Sent, name};
 use crate::auth::Caller;
 use crate::failure::Failure;
 use crate::view;
-use crate::view::badge::Tone;
-use crate::view::keys::{Form, ListedKey};
-use crate::view::notice::notice;
+use crate::view::keys::ListedKey;
 use crate::view::page::{Section, card};
 use actix_web::http::StatusCode;
 use actix_web::web;
 use forebay_contract::{Name, Secret, UnixMicros, parse_duration};
 use forebay_operations::OperationError;
-use forebay_store::{KeyChange, KeyRow, NewKey, Role, StoreError};
-use maud::{Markup, html};
+use forebay_store::{KeyChange, NewKey, Role, StoreError};
+use maud::html;
 use uuid::Uuid;
-
-/// The messages of a page with a form of keys: about the last action, and a form that was refused.
-#[derive(Default)]
-pub(super) struct Said {
-    /// The notice at the top.
-    pub(super) notice: Markup,
-    /// The reason for which the form was refused; empty: it was not.
-    pub(super) wrong: String,
-    /// The submitted fields.
-    pub(super) sent: Sent,
-}
-
-impl Said {
-    /// Makes the messages from a flash.
-    pub(super) fn of(flash: Option<Flash>) -> Self {
-        let notice = match flash {
-            Some(Flash::KeyCreated { label, key, signs }) => view::keys::created(&label, key.expose(), signs),
-            Some(Flash::Said(title, text)) => notice(Tone::Good, &title, text.as_str()),
-            Some(Flash::TokenCreated(_) | Flash::Tested(_) | Flash::Tried(..)) | None => html! {},
-        };
-        Self { notice, ..Self::default() }
-    }
-
-    /// Returns a form of new keys, filled with the submitted fields if it was this form.
-    pub(super) fn form(&self, tenant: &str, integrations: &[String], signs: bool, back: &str) -> Markup {
-        let (sent, is_this) = (&self.sent, self.sent.text("tenant") == tenant);
-        let form = Form { tenant, integrations, signs, back, ..Form::default() };
-        if !is_this {
-            return view::keys::form(&form);
-        }
-        view::keys::form(&Form {
-            chosen: sent.all("integrations"),
-            signs: sent.has("signs"),
-            reads_all_outcomes: sent.has("allOutcomes"),
-            wrong: &self.wrong,
-            label: sent.text("label"),
-            expires: sent.text("expires"),
-            value: sent.text("value"),
-            ..form
-        })
-    }
-}
 
 /// `GET /keys`.
 pub(super) async fn list(caller: Caller, shown: web::Query<Shown>) -> PageResult {
@@ -67,7 +25,7 @@ pub(super) async fn list(caller: Caller, shown: web::Query<Shown>) -> PageResult
 }
 
 async fn page(caller: &Caller, status: StatusCode, said: &Said) -> PageResult {
-    let keys: Vec<ListedKey> = caller.state.operations.list_keys(&caller.actor, None).await?.into_iter().map(line).collect();
+    let keys: Vec<ListedKey> = caller.state.operations.list_keys(&caller.actor, None).await?.into_iter().map(ListedKey::from).collect();
     let tenants: Vec<Name> = caller.state.tenants(&caller.actor.tenants(Role::Developer));
     let snapshot = caller.state.snapshot.current();
     let may_change = !tenants.is_empty();
@@ -97,21 +55,6 @@ fn names_of(snapshot: &forebay_store::Snapshot, tenant: &Name) -> Vec<String> {
     names
 }
 
-pub(super) fn line(key: KeyRow) -> ListedKey {
-    ListedKey {
-        id: key.id.to_string(),
-        tenant: key.tenant.to_string(),
-        label: key.label,
-        hint: key.hint.unwrap_or_default(),
-        integrations: key.integrations,
-        created_at: key.created_at,
-        last_used_at: key.last_used_at,
-        expires_at: key.expires_at,
-        signs: key.signs,
-        reads_all_outcomes: key.reads_all_outcomes,
-    }
-}
-
 /// `POST /keys`.
 pub(super) async fn create(caller: Caller, body: web::Bytes) -> PageResult {
     let sent = Sent::read(&body);
@@ -126,7 +69,7 @@ pub(super) async fn create(caller: Caller, body: web::Bytes) -> PageResult {
             return caller.lead_to(&back, &flash).await;
         }
         Err(OperationError::KeyKnown { key, .. }) => {
-            let known = view::keys::known(&line(*key), sent.all("integrations"), UnixMicros::now(), &back);
+            let known = view::keys::known(&ListedKey::from(*key), sent.all("integrations"), UnixMicros::now(), &back);
             (StatusCode::CONFLICT, known, String::new())
         }
         Err(OperationError::Invalid(why)) => (StatusCode::UNPROCESSABLE_ENTITY, html! {}, why),

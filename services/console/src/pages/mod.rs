@@ -2,203 +2,29 @@
 
 mod alerts;
 pub(crate) mod assets;
-pub(crate) mod bulk;
+mod bulk;
 mod conflict;
 mod connections;
 pub(crate) mod editor;
+pub(crate) mod error;
 mod executions;
 mod flash;
+mod frame;
 mod integrations;
 mod keys;
 mod monitor;
 mod people;
+mod said;
+mod saved;
 pub(crate) mod sent;
 mod sign_in;
 mod trial;
 mod written;
 
-use crate::auth::Caller;
-use crate::failure::Failure;
-use crate::guard::DidNothing;
 use crate::live;
 use crate::route::{Access, Route};
-use crate::view::page::{Frame, Section, page};
-use crate::view::problem::problem;
-use actix_web::http::header::{HOST, LOCATION, REFERER, SET_COOKIE};
-use actix_web::http::{Method, StatusCode};
-use actix_web::{HttpRequest, HttpResponse, ResponseError};
-use forebay_contract::Name;
-use forebay_operations::OperationError;
-use forebay_store::{Role, StoreError};
-use maud::Markup;
-use std::fmt;
-
-/// The response of a page.
-pub(crate) type PageResult = Result<HttpResponse, PageError>;
-
-/// The reason for which a page cannot be shown.
-#[derive(Debug)]
-pub(crate) enum PageError {
-    /// An error page.
-    Failed(Failure),
-    /// The person must sign in first, and then returns to this address.
-    SignIn(String),
-}
-
-impl PageError {
-    /// Leads to the sign-in. Afterwards the person returns to the page; never to an address that changes something.
-    pub(crate) fn sign_in(request: &HttpRequest) -> Self {
-        let next = match *request.method() {
-            Method::GET => request.uri().path_and_query().map_or("/", |place| place.as_str()).to_owned(),
-            // Returns to the page of the form, which may have a draft.
-            _ => page_of_form(request).unwrap_or_else(|| "/".to_owned()),
-        };
-        let query = form_urlencoded::Serializer::new(String::new()).append_pair("next", &next).finish();
-        Self::SignIn(format!("/sign-in?{query}"))
-    }
-}
-
-/// Returns the page from which a form was sent; a browser does not send it to other sites.
-fn page_of_form(request: &HttpRequest) -> Option<String> {
-    let from = request.headers().get(REFERER)?.to_str().ok()?.parse::<actix_web::http::Uri>().ok()?;
-    let host = request.headers().get(HOST)?.to_str().ok()?;
-    let is_here = from.authority().is_some_and(|authority| authority.as_str() == host);
-    from.path_and_query().filter(|_| is_here).map(|place| place.as_str().to_owned())
-}
-
-impl From<OperationError> for PageError {
-    fn from(error: OperationError) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
-impl From<Failure> for PageError {
-    fn from(failure: Failure) -> Self {
-        Self::Failed(failure)
-    }
-}
-
-impl From<StoreError> for PageError {
-    fn from(error: StoreError) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
-impl fmt::Display for PageError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Failed(failure) => f.write_str(&failure.detail),
-            Self::SignIn(_) => f.write_str("not signed in"),
-        }
-    }
-}
-
-impl ResponseError for PageError {
-    fn status_code(&self) -> StatusCode {
-        match self {
-            Self::Failed(failure) => failure.status,
-            Self::SignIn(_) => StatusCode::SEE_OTHER,
-        }
-    }
-
-    fn error_response(&self) -> HttpResponse {
-        match self {
-            Self::SignIn(place) => see_other(place),
-            Self::Failed(failure) => {
-                let mut response = HttpResponse::build(failure.status);
-                for (name, value) in failure.headers.iter().filter(|(name, _)| *name != SET_COOKIE) {
-                    response.insert_header((name.clone(), value.as_str()));
-                }
-                html_of(&mut response, problem(failure.status.as_u16(), &failure.detail))
-            }
-        }
-    }
-}
-
-/// Redirects to another page, by GET.
-pub(crate) fn see_other(place: &str) -> HttpResponse {
-    HttpResponse::SeeOther().insert_header((LOCATION, place)).finish()
-}
-
-/// Marks the response to a form that has changed nothing: loading it again changes nothing either.
-fn did_nothing(mut response: HttpResponse) -> HttpResponse {
-    response.extensions_mut().insert(DidNothing);
-    response
-}
-
-fn html_of(response: &mut actix_web::HttpResponseBuilder, markup: Markup) -> HttpResponse {
-    response.content_type("text/html; charset=utf-8").body(markup.into_string())
-}
-
-/// Returns a page without navigation.
-fn bare(markup: Markup) -> HttpResponse {
-    html_of(&mut HttpResponse::Ok(), markup)
-}
-
-/// A page with navigation.
-struct Framed<'a> {
-    frame: Frame<'a>,
-}
-
-impl<'a> Framed<'a> {
-    fn new(caller: &'a Caller, section: Section, title: &'a str) -> Self {
-        let seen = caller.actor.tenants(Role::Viewer);
-        let frame = Frame {
-            title,
-            section,
-            lead: "",
-            above: &[],
-            who: caller.actor.name(),
-            administers: caller.actor.may_everywhere(Role::Administrator).is_ok(),
-            reads_audit: caller.actor.grants().strongest() == Some(Role::Administrator),
-            halted: caller.state.halted(&seen),
-            live: "",
-            has_editor: false,
-        };
-        Self { frame }
-    }
-
-    /// Sets the text under the heading.
-    fn lead(mut self, lead: &'a str) -> Self {
-        self.frame.lead = lead;
-        self
-    }
-
-    /// Sets the pages above this one.
-    fn above(mut self, above: &'a [(String, String)]) -> Self {
-        self.frame.above = above;
-        self
-    }
-
-    /// Follows the events at this address.
-    fn live(mut self, source: &'a str) -> Self {
-        self.frame.live = source;
-        self
-    }
-
-    fn with_editor(mut self) -> Self {
-        self.frame.has_editor = true;
-        self
-    }
-
-    fn show(self, head: &Markup, content: &Markup) -> HttpResponse {
-        self.show_as(StatusCode::OK, head, content)
-    }
-
-    /// Returns the page with another status: a field of the form is not valid, and the page says why.
-    fn show_as(mut self, status: StatusCode, head: &Markup, content: &Markup) -> HttpResponse {
-        if status != StatusCode::OK {
-            // The response answers a form, and has no address that could be fetched again.
-            self.frame.live = "";
-        }
-        html_of(&mut HttpResponse::build(status), page(&self.frame, head, content))
-    }
-}
-
-/// Reads the name of a tenant, integration or connection in an address or form.
-fn name(text: &str) -> Result<Name, PageError> {
-    text.parse().map_err(|error: forebay_contract::NameError| Failure::bad_request(error.to_string()).into())
-}
+use actix_web::http::Method;
+use forebay_store::Role;
 
 /// The routes of the pages.
 pub(crate) fn routes() -> Vec<Route> {

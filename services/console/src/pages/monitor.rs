@@ -1,6 +1,8 @@
 //! Execution statistics, halted triggers, queues, workers and unreadable messages.
 
-use super::{Framed, PageError, PageResult, name, see_other};
+use super::error::{PageError, PageResult, see_other};
+use super::frame::Framed;
+use super::sent::name;
 use crate::auth::Caller;
 use crate::view;
 use crate::view::integrations::address;
@@ -33,10 +35,10 @@ pub(super) struct MonitorQuery {
 }
 
 /// `GET /monitor`.
-pub(super) async fn show(caller: Caller, asked: web::Query<MonitorQuery>) -> PageResult {
+pub(super) async fn show(caller: Caller, query: web::Query<MonitorQuery>) -> PageResult {
     let (actor, operations) = (&caller.actor, &caller.state.operations);
-    let tenant = Some(asked.tenant.trim()).filter(|text| !text.is_empty()).map(name).transpose()?;
-    let (over, minutes, step) = SPANS.into_iter().find(|(word, ..)| *word == asked.over).unwrap_or(SPANS[0]);
+    let tenant = Some(query.tenant.trim()).filter(|text| !text.is_empty()).map(name).transpose()?;
+    let (over, minutes, step) = SPANS.into_iter().find(|(word, ..)| *word == query.over).unwrap_or(SPANS[0]);
     let now = UnixMicros::now();
     let queues = async {
         let triggers = operations.list_triggers(actor, tenant.as_ref()).await?;
@@ -57,7 +59,7 @@ pub(super) async fn show(caller: Caller, asked: web::Query<MonitorQuery>) -> Pag
     let tenants: Vec<String> = caller.state.tenants(&actor.tenants(Role::Viewer)).iter().map(Name::to_string).collect();
     let messages: Option<Vec<UnreadableMessage>> = messages.map(|messages| messages.into_iter().map(unreadable).collect());
     let content = html! {
-        (view::monitor::choice(over, &SPANS.map(|(word, ..)| word), &asked.tenant, &tenants))
+        (view::monitor::choice(over, &SPANS.map(|(word, ..)| word), &query.tenant, &tenants))
         div.stack id="halted" data-live { (view::monitor::halted(&triggers, may_decide)) }
         div.stack id="statistics" data-live { (view::monitor::statistics(&statistics)) }
         div.stack id="queues" data-live { (view::monitor::queues(&shown, now)) }

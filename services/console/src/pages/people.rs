@@ -1,8 +1,9 @@
 //! Users, tokens, and the audit log.
 
+use super::error::{PageResult, see_other};
 use super::flash::{Flash, Shown};
+use super::frame::Framed;
 use super::sent::Sent;
-use super::{Framed, PageResult, see_other};
 use crate::auth::Caller;
 use crate::failure::Failure;
 use crate::view;
@@ -63,7 +64,7 @@ pub(super) async fn add_user(caller: Caller, body: web::Bytes) -> PageResult {
     let (name, full_name) = (sent.text("name").to_owned(), sent.text("full_name").to_owned());
     match caller.state.operations.create_user(&caller.actor, name, full_name, password, grants).await {
         Ok(_) => Ok(see_other("/users")),
-        Err(error) => user_page_with(&caller, StatusCode::UNPROCESSABLE_ENTITY, &told(error)?, &sent).await,
+        Err(error) => user_page_with(&caller, StatusCode::UNPROCESSABLE_ENTITY, &message_of(error)?, &sent).await,
     }
 }
 
@@ -73,7 +74,7 @@ fn granted(sent: &Sent) -> Result<Grants, String> {
 }
 
 /// Returns the text of an error that the page shows beside its form; other errors have their own page.
-fn told(error: OperationError) -> Result<String, OperationError> {
+fn message_of(error: OperationError) -> Result<String, OperationError> {
     match error {
         OperationError::Invalid(why) | OperationError::Refused(why) => Ok(why),
         OperationError::Store(
@@ -124,7 +125,7 @@ pub(super) async fn delete_user(caller: Caller, id: web::Path<Uuid>, body: web::
     let expected = Sent::read(&body).given("revision").and_then(|text| text.parse().ok());
     match caller.state.operations.delete_user(&caller.actor, *id, expected).await {
         Ok(()) => Ok(see_other("/users")),
-        Err(error) => user_page(&caller, StatusCode::CONFLICT, &told(error)?).await,
+        Err(error) => user_page(&caller, StatusCode::CONFLICT, &message_of(error)?).await,
     }
 }
 
@@ -132,7 +133,7 @@ async fn change(caller: &Caller, id: Uuid, sent: &Sent, change: PersonChange) ->
     let expected = sent.given("revision").and_then(|text| text.parse().ok());
     match caller.state.operations.update_user(&caller.actor, id, change, expected).await {
         Ok(_) => Ok(see_other("/users")),
-        Err(error) => user_page(caller, StatusCode::CONFLICT, &told(error)?).await,
+        Err(error) => user_page(caller, StatusCode::CONFLICT, &message_of(error)?).await,
     }
 }
 
@@ -194,7 +195,7 @@ pub(super) async fn make_token(caller: Caller, body: web::Bytes) -> PageResult {
     };
     match caller.state.operations.create_token(&caller.actor, new).await {
         Ok(created) => caller.lead_to("/tokens", &Flash::TokenCreated(created.token)).await,
-        Err(error) => token_page(&caller, StatusCode::UNPROCESSABLE_ENTITY, None, &told(error)?, &sent).await,
+        Err(error) => token_page(&caller, StatusCode::UNPROCESSABLE_ENTITY, None, &message_of(error)?, &sent).await,
     }
 }
 
@@ -205,14 +206,14 @@ pub(super) async fn delete_token(caller: Caller, id: web::Path<Uuid>) -> PageRes
 }
 
 /// `GET /audit`.
-pub(super) async fn audit(caller: Caller, asked: web::Query<view::people::AuditQuery>) -> PageResult {
-    let asked = asked.into_inner();
+pub(super) async fn audit(caller: Caller, query: web::Query<view::people::AuditQuery>) -> PageResult {
+    let query = query.into_inner();
     let given = |text: &str| Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_owned);
     let filter = AuditFilter {
-        by: given(&asked.by),
-        action: given(&asked.action),
-        target: given(&asked.target),
-        before: asked.before.parse().ok(),
+        by: given(&query.by),
+        action: given(&query.action),
+        target: given(&query.target),
+        before: query.before.parse().ok(),
         limit: LINES + 1,
         ..AuditFilter::default()
     };
@@ -234,7 +235,7 @@ pub(super) async fn audit(caller: Caller, asked: web::Query<view::people::AuditQ
         })
         .collect();
     let framed = Framed::new(&caller, Section::Audit, "Audit log").lead("Every change: who, what, before, after.");
-    Ok(framed.show(&html! {}, &view::people::audit(&entries, &asked, has_more)))
+    Ok(framed.show(&html! {}, &view::people::audit(&entries, &query, has_more)))
 }
 
 /// Adds the tenant to targets that do not contain it.

@@ -1,6 +1,14 @@
 //! Submitted forms.
 
+use super::error::PageError;
+use crate::failure::Failure;
+use forebay_contract::Name;
 use std::collections::HashMap;
+
+/// Reads the name of a tenant, integration or connection in an address or form.
+pub(super) fn name(text: &str) -> Result<Name, PageError> {
+    text.parse().map_err(|error: forebay_contract::NameError| Failure::bad_request(error.to_string()).into())
+}
 
 /// The fields of a submitted form; several fields of one name are all kept.
 #[derive(Debug, Clone, Default)]

@@ -1,7 +1,8 @@
 //! Signing in and out, the first run, and the page of one's account.
 
+use super::error::{PageResult, html_of, see_other};
+use super::frame::{Framed, bare};
 use super::sent::Sent;
-use super::{Framed, PageResult, bare, html_of, see_other};
 use crate::auth::{Caller, begun_cookie, begun_of, device_cookie, device_of, no_cookie, session_cookie, session_of};
 use crate::client::client_of;
 use crate::failure::Failure;
@@ -39,11 +40,11 @@ pub(super) struct SignInQuery {
 }
 
 /// `GET /setup`.
-pub(super) async fn setup(state: web::Data<State>, asked: web::Query<SignInQuery>) -> PageResult {
+pub(super) async fn setup(state: web::Data<State>, query: web::Query<SignInQuery>) -> PageResult {
     if state.has_users().await? {
         return Ok(see_other("/sign-in"));
     }
-    Ok(bare(view::sign_in::setup("", &asked.code, "")))
+    Ok(bare(view::sign_in::setup("", &query.code, "")))
 }
 
 /// `POST /setup`.
@@ -74,11 +75,11 @@ pub(super) async fn set_up(state: web::Data<State>, request: HttpRequest, body: 
 }
 
 /// `GET /sign-in`.
-pub(super) async fn form(state: web::Data<State>, asked: web::Query<SignInQuery>) -> PageResult {
+pub(super) async fn form(state: web::Data<State>, query: web::Query<SignInQuery>) -> PageResult {
     if !state.has_users().await? {
         return Ok(see_other("/setup"));
     }
-    Ok(bare(view::sign_in::sign_in("", "", &asked.next, other(&state))))
+    Ok(bare(view::sign_in::sign_in("", "", &query.next, other(&state))))
 }
 
 /// `POST /sign-in`.
@@ -95,14 +96,14 @@ pub(super) async fn sign_in(state: web::Data<State>, request: HttpRequest, body:
         Err(wait) => return Ok(later(again(StatusCode::TOO_MANY_REQUESTS, &too_soon(wait)), wait)),
     };
     let digest = state.devices.log_digest(&name);
-    let asked = SignInAttempt {
+    let sign_in = SignInAttempt {
         name: &name,
         password: Secret::new(sent.text("password")),
         address,
         name_digest: &digest,
         is_known_device: device.is_some(),
     };
-    match state.operations.sign_in(asked).await {
+    match state.operations.sign_in(sign_in).await {
         Ok(Some(signed)) => {
             attempt.succeeded();
             Ok(signed_in(&signed, &state, local(next)))
@@ -141,14 +142,14 @@ fn other(state: &State) -> Option<&str> {
 }
 
 /// `GET /sign-in/oidc`: redirects to the provider.
-pub(super) async fn begin_oidc(state: web::Data<State>, asked: web::Query<SignInQuery>) -> PageResult {
+pub(super) async fn begin_oidc(state: web::Data<State>, query: web::Query<SignInQuery>) -> PageResult {
     let Some(provider) = &state.oidc else { return Err(Failure::not_found("Single sign-on is not set up.").into()) };
-    match provider.begin(&asked.next).await {
+    match provider.begin(&query.next).await {
         Ok((place, begun)) => {
             let kept = serde_json::to_vec(&begun).map(|text| data_encoding::BASE64URL_NOPAD.encode(&text)).unwrap_or_default();
             Ok(with_cookie(see_other(&place), begun_cookie(kept, BEGUN_LASTS, state.is_secure)))
         }
-        Err(error) => Ok(not_by_oidc(&state, &asked.next, &error.to_string())),
+        Err(error) => Ok(not_by_oidc(&state, &query.next, &error.to_string())),
     }
 }
 
@@ -212,8 +213,8 @@ pub(super) async fn sign_out(state: web::Data<State>, request: HttpRequest) -> P
 }
 
 /// `GET /account`.
-pub(super) async fn account(caller: Caller, asked: web::Query<AccountAsked>) -> PageResult {
-    let said = if asked.changed == "password" { "The password is changed, and every other session has ended." } else { "" };
+pub(super) async fn account(caller: Caller, query: web::Query<AccountAsked>) -> PageResult {
+    let said = if query.changed == "password" { "The password is changed, and every other session has ended." } else { "" };
     own_account(&caller, StatusCode::OK, said, "").await
 }
 

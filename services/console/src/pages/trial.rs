@@ -1,9 +1,10 @@
 //! Tries an integration: a call through the real ingress, and its response.
 
+use super::error::{PageError, PageResult};
 use super::flash::{Flash, Shown};
+use super::frame::Framed;
 use super::integrations::{At, path};
 use super::sent::Sent;
-use super::{Framed, PageError, PageResult};
 use crate::auth::Caller;
 use crate::failure::Failure;
 use crate::view;
@@ -158,21 +159,21 @@ async fn once(caller: &Caller, url: &str, call: &Call, authentication: &Authenti
     let response = request.send().await.map_err(|error| reason(&error))?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let mut body = response.bytes().await.map_err(|error| reason(&error))?.to_vec();
-    let took = i64::try_from(began.elapsed().as_micros()).unwrap_or(i64::MAX);
+    let duration = i64::try_from(began.elapsed().as_micros()).unwrap_or(i64::MAX);
     body.truncate(LARGEST_SHOWN);
     let text = |value: &reqwest::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let headers: Vec<(String, String)> = headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
-    Ok(Answer { execution: execution(&headers, &body), status, headers, body, took })
+    Ok(Answer { execution: execution(&headers, &body), status, headers, body, duration })
 }
 
 /// Returns the execution of the call: from a header, or from the body of an accepted call.
 fn execution(headers: &[(String, String)], body: &[u8]) -> String {
     let named = headers.iter().find(|(name, _)| name == "forebay-execution-id").map(|(_, value)| value.clone());
-    let told = || {
+    let from_body = || {
         let value: serde_json::Value = serde_json::from_slice(body).ok()?;
         value.get("executionId")?.as_str().map(str::to_owned)
     };
-    named.or_else(told).unwrap_or_default()
+    named.or_else(from_body).unwrap_or_default()
 }
 
 fn reason(error: &reqwest::Error) -> String {

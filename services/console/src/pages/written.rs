@@ -1,8 +1,8 @@
 //! The submitted text of a connection or an alert.
 
 use super::conflict::Choice;
-use super::sent::Sent;
-use super::{PageError, name};
+use super::error::PageError;
+use super::sent::{Sent, name};
 use crate::view::conflict::{Conflict, conflict};
 use crate::view::text_editor::refused;
 use forebay_contract::IntegrationPath;

@@ -3,7 +3,7 @@
 use super::badge;
 use super::diagram::{Beside, diagram, states};
 use super::diff;
-use super::executions::{can_be_retried, state, took};
+use super::executions::{can_be_retried, duration, state};
 use super::json::{body, json};
 use super::notice::{empty, facts, notice};
 use super::page::card;
@@ -87,7 +87,7 @@ fn summary(row: &ExecutionRow, seen: &Seen<'_>) -> Markup {
         ("Trigger", html! { (row.trigger.as_str()) }),
         ("Received", at(row.accepted_at)),
         ("Queue time", html! { (row.started_at.map_or_else(|| "not started".to_owned(), |started| between(row.accepted_at, started))) }),
-        ("Duration", html! { (took(row)) }),
+        ("Duration", html! { (duration(row)) }),
         ("Attempts", attempts),
         ("Worker", html! { @if row.worker.is_empty() { "-" } @else { (row.worker) } }),
     ];
@@ -139,7 +139,7 @@ fn times(detail: &ExecutionDetail) -> Markup {
     let first = detail.steps.first().map(|step| step.started_at).or(row.started_at);
     if let Some(first) = first {
         let waited = i64::try_from(first.since(row.accepted_at).as_micros()).unwrap_or(i64::MAX);
-        lanes.push(Lane { name: "queued".to_owned(), href: String::new(), state: "queued", began: row.accepted_at, took: waited });
+        lanes.push(Lane { name: "queued".to_owned(), href: String::new(), state: "queued", began: row.accepted_at, duration: waited });
     }
     for step in &detail.steps {
         let state = match step.status {
@@ -153,7 +153,7 @@ fn times(detail: &ExecutionDetail) -> Markup {
             href: format!("#step-{}", bare(&step.id)),
             state,
             began: step.started_at,
-            took: step.took,
+            duration: step.took,
         });
     }
     if lanes.is_empty() {

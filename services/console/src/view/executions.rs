@@ -85,7 +85,7 @@ const PERIODS: [(&str, &str); 6] = [
 
 /// Draws the filter above the list. The reader may choose from `tenants` and `integrations`.
 #[must_use]
-pub(crate) fn filter(asked: &SearchQuery, tenants: &[String], integrations: &[String]) -> Markup {
+pub(crate) fn filter(query: &SearchQuery, tenants: &[String], integrations: &[String]) -> Markup {
     let named = |all: &'_ [String], any: &'static str| -> Vec<(String, String)> {
         std::iter::once((String::new(), any.to_owned())).chain(all.iter().map(|name| (name.clone(), name.clone()))).collect()
     };
@@ -97,16 +97,16 @@ pub(crate) fn filter(asked: &SearchQuery, tenants: &[String], integrations: &[St
         section.card {
             div.body {
                 form.filters method="get" action="/executions" data-send-on-change role="search" {
-                    @if tenants.len() > 1 { (choice("tenant", "Tenant", &asked.tenant, &named(tenants, "Every tenant"))) }
-                    (choice("integration", "Integration", &asked.integration, &named(integrations, "Every integration")))
-                    (Field { name: "status", label: "State", value: &asked.status, ..Field::default() }.choice(&STATES))
-                    (Field { name: "since", label: "Received", value: &asked.since, ..Field::default() }.choice(&PERIODS))
+                    @if tenants.len() > 1 { (choice("tenant", "Tenant", &query.tenant, &named(tenants, "Every tenant"))) }
+                    (choice("integration", "Integration", &query.integration, &named(integrations, "Every integration")))
+                    (Field { name: "status", label: "State", value: &query.status, ..Field::default() }.choice(&STATES))
+                    (Field { name: "since", label: "Received", value: &query.since, ..Field::default() }.choice(&PERIODS))
                     div.wide.field {
-                        (Field { name: "search", label: "Label or id", value: &asked.search, example: "workOrder=WO-1", ..Field::default() }.line("search"))
+                        (Field { name: "search", label: "Label or id", value: &query.search, example: "workOrder=WO-1", ..Field::default() }.line("search"))
                     }
                     div.actions {
                         button.button.main type="submit" { "Search" }
-                        @if asked.is_narrowed() { a.button.quiet href="/executions" { "Clear" } }
+                        @if query.is_narrowed() { a.button.quiet href="/executions" { "Clear" } }
                     }
                 }
             }
@@ -116,9 +116,9 @@ pub(crate) fn filter(asked: &SearchQuery, tenants: &[String], integrations: &[St
 
 /// Draws the list.
 #[must_use]
-pub(crate) fn list(rows: &[ExecutionRow], asked: &SearchQuery, has_more: bool) -> Markup {
+pub(crate) fn list(rows: &[ExecutionRow], query: &SearchQuery, has_more: bool) -> Markup {
     if rows.is_empty() {
-        let (title, text) = if asked.is_narrowed() {
+        let (title, text) = if query.is_narrowed() {
             ("Nothing was found", "No execution fits this search. Remove a filter or widen the time range.")
         } else {
             ("No executions yet", "Each call and each run of a schedule becomes an execution. Send one from an integration's Try it page.")
@@ -133,7 +133,7 @@ pub(crate) fn list(rows: &[ExecutionRow], asked: &SearchQuery, has_more: bool) -
                 tbody { @for row in rows { (line(row)) } }
             }
         }
-        @if has_more || !asked.before.is_empty() { (pager(rows, asked, has_more)) }
+        @if has_more || !query.before.is_empty() { (pager(rows, query, has_more)) }
     }
 }
 
@@ -144,7 +144,7 @@ fn line(row: &ExecutionRow) -> Markup {
             td data-label="State" { (state(row)) }
             td data-label="Integration" { a.row-link href=(href) { (row.tenant) "/" (row.integration) } }
             td data-label="Received" { (ago(row.accepted_at)) }
-            td.nowrap data-label="Duration" { (took(row)) }
+            td.nowrap data-label="Duration" { (duration(row)) }
             td data-label="Attempts" { (row.attempts) }
             td data-label="Response" { @if let Some(status) = row.response_status { code { (status) } } }
             td data-label="Labels or error" {
@@ -169,31 +169,31 @@ pub(crate) fn state(row: &ExecutionRow) -> Markup {
 
 /// Returns the duration of the last attempt; empty: it has not ended.
 #[must_use]
-pub(crate) fn took(row: &ExecutionRow) -> String {
+pub(crate) fn duration(row: &ExecutionRow) -> String {
     match (row.started_at, row.ended_at) {
         (Some(started), Some(ended)) => between(started, ended),
         _ => String::new(),
     }
 }
 
-fn pager(rows: &[ExecutionRow], asked: &SearchQuery, has_more: bool) -> Markup {
-    let query = asked.query_string();
-    let and = if query.is_empty() { "" } else { "&" };
+fn pager(rows: &[ExecutionRow], query: &SearchQuery, has_more: bool) -> Markup {
+    let query_string = query.query_string();
+    let and = if query_string.is_empty() { "" } else { "&" };
     html! {
         nav.pager aria-label="Pages" {
-            @if asked.before.is_empty() { span {} } @else { a.button.small href={ "/executions?" (query) } { "Newest" } }
+            @if query.before.is_empty() { span {} } @else { a.button.small href={ "/executions?" (query_string) } { "Newest" } }
             @if let Some(last) = rows.last().filter(|_| has_more) {
-                a.button.small href={ "/executions?" (query) (and) "before=" (last.id) } { "Older" }
+                a.button.small href={ "/executions?" (query_string) (and) "before=" (last.id) } { "Older" }
             }
         }
     }
 }
 
-/// Draws the form for retrying all executions of a search. `found` is their number, at most `most`, if a dry run has counted them.
+/// Draws the form for retrying all executions of a search. `found` is their number, at most `limit`, if a dry run has counted them.
 #[must_use]
-pub(crate) fn bulk(asked: &SearchQuery, found: Option<u32>, choices: &Choices, most: u32) -> Markup {
+pub(crate) fn bulk(query: &SearchQuery, found: Option<u32>, choices: &Choices, limit: u32) -> Markup {
     let hidden = html! {
-        @for (name, value) in [("tenant", &asked.tenant), ("integration", &asked.integration), ("status", &asked.status), ("since", &asked.since), ("search", &asked.search), ("error", &asked.error)] {
+        @for (name, value) in [("tenant", &query.tenant), ("integration", &query.integration), ("status", &query.status), ("since", &query.since), ("search", &query.search), ("error", &query.error)] {
             @if !value.is_empty() { input type="hidden" name=(name) value=(value); }
         }
     };
@@ -214,7 +214,7 @@ pub(crate) fn bulk(asked: &SearchQuery, found: Option<u32>, choices: &Choices, m
                         None => div.actions { button.button type="submit" name="action" value="count" { "Count first" } },
                         Some(0) => p role="status" { "There is nothing to retry: no failed or expired execution fits this search." },
                         Some(found) => {
-                            p role="status" { strong { (found) @if found >= most { " or more" } } " " (executions) " would be retried." }
+                            p role="status" { strong { (found) @if found >= limit { " or more" } } " " (executions) " would be retried." }
                             div.actions {
                                 button.button.main type="submit" name="action" value="retry"
                                     data-confirm={ "Retry " (found) " " (executions) "?" } data-confirm-go="Retry" { "Retry " (found) " " (executions) }
@@ -239,8 +239,8 @@ mod tests {
 
     #[test]
     fn a_search_goes_on_over_its_pages_without_what_is_empty() {
-        let asked = SearchQuery { search: "workOrder=A&B".to_owned(), status: "failed".to_owned(), ..SearchQuery::default() };
-        assert_eq!(asked.query_string(), "status=failed&search=workOrder%3DA%26B");
+        let query = SearchQuery { search: "workOrder=A&B".to_owned(), status: "failed".to_owned(), ..SearchQuery::default() };
+        assert_eq!(query.query_string(), "status=failed&search=workOrder%3DA%26B");
         assert!(!SearchQuery { before: "x".to_owned(), ..SearchQuery::default() }.is_narrowed());
     }
 

@@ -6,6 +6,7 @@ use super::notice::{copied, empty, notice};
 use super::table::head;
 use super::time::{ago, at};
 use forebay_contract::UnixMicros;
+use forebay_store::KeyRow;
 use maud::{Markup, html};
 
 /// Label of the checkbox of [`ListedKey::reads_all_outcomes`].
@@ -34,6 +35,23 @@ pub(crate) struct ListedKey {
     pub(crate) signs: bool,
     /// Reads the outcomes of all calls of its integrations.
     pub(crate) reads_all_outcomes: bool,
+}
+
+impl From<KeyRow> for ListedKey {
+    fn from(key: KeyRow) -> Self {
+        Self {
+            id: key.id.to_string(),
+            tenant: key.tenant.to_string(),
+            label: key.label,
+            hint: key.hint.unwrap_or_default(),
+            integrations: key.integrations,
+            created_at: key.created_at,
+            last_used_at: key.last_used_at,
+            expires_at: key.expires_at,
+            signs: key.signs,
+            reads_all_outcomes: key.reads_all_outcomes,
+        }
+    }
 }
 
 /// Draws a key that was just created: the only time that it is shown.

@@ -100,7 +100,7 @@ pub(crate) struct Queue {
 /// Draws depth and oldest age of each queue; empty ones are at the end.
 #[must_use]
 pub(crate) fn queues(queues: &[Queue], now: UnixMicros) -> Markup {
-    let most = queues.iter().filter_map(|queue| queue.depth).max().unwrap_or(0).max(1);
+    let max = queues.iter().filter_map(|queue| queue.depth).max().unwrap_or(0).max(1);
     table_card(
         "Queues",
         &html! {},
@@ -117,7 +117,7 @@ pub(crate) fn queues(queues: &[Queue], now: UnixMicros) -> Markup {
                                     td data-label="Queued" {
                                         @match queue.depth {
                                             None => span.muted { "unknown" },
-                                            Some(depth) => span.row { (depth) (share(depth, most)) },
+                                            Some(depth) => span.row { (depth) (share(depth, max)) },
                                         }
                                     }
                                     td.nowrap data-label="Oldest" { @if let Some(oldest) = queue.oldest { (between(oldest, now)) } }
@@ -132,8 +132,8 @@ pub(crate) fn queues(queues: &[Queue], now: UnixMicros) -> Markup {
     )
 }
 
-fn share(depth: u64, most: u64) -> Markup {
-    let width = depth as f64 / most as f64 * 100.0;
+fn share(depth: u64, max: u64) -> Markup {
+    let width = depth as f64 / max as f64 * 100.0;
     html! { svg width="100" height="8" viewBox="0 0 100 8" aria-hidden="true" { rect.bar.tone-busy width=(width.max(if depth > 0 { 2.0 } else { 0.0 })) height="8" rx="2" {} } }
 }
 

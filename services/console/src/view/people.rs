@@ -261,14 +261,14 @@ pub(crate) struct AuditQuery {
 
 /// Draws the audit log.
 #[must_use]
-pub(crate) fn audit(entries: &[Entry], asked: &AuditQuery, has_more: bool) -> Markup {
+pub(crate) fn audit(entries: &[Entry], query: &AuditQuery, has_more: bool) -> Markup {
     html! {
         section.card {
             div.body {
                 form.filters method="get" action="/audit" role="search" {
-                    (Field { name: "by", label: "Who", value: &asked.by, ..Field::default() }.line("search"))
-                    (Field { name: "action", label: "What was done", value: &asked.action, example: "key.create", ..Field::default() }.line("search"))
-                    (Field { name: "target", label: "To what", value: &asked.target, example: "t37ed/Orders", ..Field::default() }.line("search"))
+                    (Field { name: "by", label: "Who", value: &query.by, ..Field::default() }.line("search"))
+                    (Field { name: "action", label: "What was done", value: &query.action, example: "key.create", ..Field::default() }.line("search"))
+                    (Field { name: "target", label: "To what", value: &query.target, example: "t37ed/Orders", ..Field::default() }.line("search"))
                     div.actions { button.button.main type="submit" { "Search" } }
                 }
             }
@@ -298,10 +298,10 @@ pub(crate) fn audit(entries: &[Entry], asked: &AuditQuery, has_more: bool) -> Ma
                     }
                 }
                 @if let Some(last) = entries.last().filter(|_| has_more) {
-                    @let query = form_urlencoded::Serializer::new(String::new())
-                        .append_pair("by", &asked.by).append_pair("action", &asked.action).append_pair("target", &asked.target)
+                    @let query_string = form_urlencoded::Serializer::new(String::new())
+                        .append_pair("by", &query.by).append_pair("action", &query.action).append_pair("target", &query.target)
                         .append_pair("before", &last.id.to_string()).finish();
-                    nav.pager aria-label="Pages" { span {} a.button.small href={ "/audit?" (query) } { "Older" } }
+                    nav.pager aria-label="Pages" { span {} a.button.small href={ "/audit?" (query_string) } { "Older" } }
                 }
             }
         }

@@ -22,12 +22,12 @@ pub(crate) struct Lane {
     /// The time at which it began.
     pub(crate) began: UnixMicros,
     /// Its duration in microseconds.
-    pub(crate) took: i64,
+    pub(crate) duration: i64,
 }
 
 impl Lane {
     fn duration(&self) -> Duration {
-        Duration::from_micros(u64::try_from(self.took).unwrap_or_default())
+        Duration::from_micros(u64::try_from(self.duration).unwrap_or_default())
     }
 }
 
@@ -52,7 +52,7 @@ pub(crate) fn timeline(lanes: &[Lane]) -> Markup {
 
 fn bar(lane: &Lane, first: UnixMicros, whole: f64) -> Markup {
     let begin = lane.began.since(first).as_micros() as f64 / whole * WIDTH;
-    let width = (lane.took as f64 / whole * WIDTH).max(MIN_WIDTH);
+    let width = (lane.duration as f64 / whole * WIDTH).max(MIN_WIDTH);
     let begin = begin.min(WIDTH - width).max(0.0);
     html! {
         span.name title=(lane.name) { (lane.name) }
@@ -60,7 +60,7 @@ fn bar(lane: &Lane, first: UnixMicros, whole: f64) -> Markup {
             rect.ground x="0" y="8" width=(WIDTH) height="2" {}
             rect.bar x=(round(begin)) y="2" width=(round(width)) height="14" rx="2" {}
         }
-        span.small.right { span.unseen { (lane.state) " in " } (span(lane.took)) }
+        span.small.right { span.unseen { (lane.state) " in " } (span(lane.duration)) }
     }
 }
 
@@ -72,8 +72,8 @@ fn round(number: f64) -> f64 {
 mod tests {
     use super::*;
 
-    fn lane(name: &str, began: i64, took: i64) -> Lane {
-        Lane { name: name.to_owned(), href: String::new(), state: "succeeded", began: UnixMicros::new(began), took }
+    fn lane(name: &str, began: i64, duration: i64) -> Lane {
+        Lane { name: name.to_owned(), href: String::new(), state: "succeeded", began: UnixMicros::new(began), duration }
     }
 
     #[test]

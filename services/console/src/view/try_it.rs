@@ -37,7 +37,7 @@ pub(crate) struct Answer {
     /// Its body.
     pub(crate) body: Vec<u8>,
     /// Microseconds until the response was complete.
-    pub(crate) took: i64,
+    pub(crate) duration: i64,
     /// The execution; empty: the call was not accepted.
     pub(crate) execution: String,
 }
@@ -108,7 +108,7 @@ pub(crate) fn answered(answer: &Answer, curl: &str) -> Markup {
         _ => Tone::Bad,
     };
     html! {
-        (card("Response", &html! { (badge(tone, &answer.status.to_string())) span.muted { (span(answer.took)) } }, &html! {
+        (card("Response", &html! { (badge(tone, &answer.status.to_string())) span.muted { (span(answer.duration)) } }, &html! {
             details.fold { summary { "Headers (" (answer.headers.len()) ")" } div.body { pre tabindex="0" { @for (name, value) in &answer.headers { (name) ": " (value) "\n" } } } }
             (body(&answer.body))
             @if !answer.execution.is_empty() { div.actions { a.button href={ "/executions/" (answer.execution) } { "Open the execution" } } }

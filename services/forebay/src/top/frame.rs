@@ -1,6 +1,5 @@
 //! The lines of one frame.
 
-use super::Contents;
 use crate::output::table;
 use crate::shown::{duration, failure, or_empty, second_or_empty};
 use forebay_admin_api::Time;
@@ -13,6 +12,15 @@ use jiff::Timestamp;
 const RECENT: usize = 5;
 /// Maximum queues, those with the most messages.
 const QUEUES: usize = 15;
+
+/// The contents of one frame; for a part that the person may not see, the reason.
+pub(crate) struct Contents {
+    pub(crate) statistics: Result<Vec<StatisticsPoint>, String>,
+    pub(crate) queues: Result<Vec<Queue>, String>,
+    pub(crate) workers: Result<Vec<Worker>, String>,
+    pub(crate) triggers: Result<Vec<Trigger>, String>,
+    pub(crate) latest: Result<Vec<Execution>, String>,
+}
 
 pub(crate) fn lines(contents: &Contents, now: Timestamp) -> Vec<String> {
     let mut lines = vec![format!("forebay  {}", now.strftime("%Y-%m-%d %H:%M:%S UTC")), String::new()];

@@ -2,15 +2,15 @@
 
 mod frame;
 
+use self::frame::Contents;
 use crate::api::Api;
 use crate::error::Error;
 use crate::output::write;
 use crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use crossterm::{cursor, execute, queue, terminal};
 use forebay_admin_api::client::ClientError;
-use forebay_admin_api::executions::{Execution, ExecutionFilter};
-use forebay_admin_api::monitor::{Queue, StatisticsPoint, StatisticsQuery, Worker};
-use forebay_admin_api::triggers::Trigger;
+use forebay_admin_api::executions::ExecutionFilter;
+use forebay_admin_api::monitor::StatisticsQuery;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
@@ -20,15 +20,6 @@ const REFRESH: Duration = Duration::from_secs(2);
 const KEYS: Duration = Duration::from_millis(100);
 /// Maximum executions, the latest ones.
 const LATEST: u32 = 20;
-
-/// The contents of one frame; for a part that the person may not see, the reason.
-pub(crate) struct Contents {
-    pub(crate) statistics: Result<Vec<StatisticsPoint>, String>,
-    pub(crate) queues: Result<Vec<Queue>, String>,
-    pub(crate) workers: Result<Vec<Worker>, String>,
-    pub(crate) triggers: Result<Vec<Trigger>, String>,
-    pub(crate) latest: Result<Vec<Execution>, String>,
-}
 
 /// Prints one frame with `once` or without a terminal; otherwise runs until `q`.
 pub(crate) async fn top(api: &Api, once: bool) -> Result<(), Error> {

@@ -1,6 +1,6 @@
 //! Calls that carry an API key.
 
-use super::{Access, Caller, Check, Credential, Head, ended_key, has_ended};
+use super::access::{Access, Caller, Check, Credential, Head, ended_key, has_ended};
 use crate::problem::Problem;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use forebay_contract::authentication::{ApiKey as ByApiKey, KeyUse};

@@ -1,6 +1,6 @@
 //! Calls that anybody may make.
 
-use super::{Caller, Check, Credential, Head};
+use super::access::{Caller, Check, Credential, Head};
 use crate::problem::Problem;
 use forebay_contract::authentication::Open;
 

@@ -1,6 +1,6 @@
 //! Calls that are signed.
 
-use super::{Caller, Check, Credential, Head, Proof, Unverified, ended_key, has_ended};
+use super::access::{Caller, Check, Credential, Head, Proof, Unverified, ended_key, has_ended};
 use crate::problem::Problem;
 use forebay_contract::UnixMicros;
 use forebay_contract::authentication::{Claim, KeyUse, Signature, SignatureError, SignatureScheme};

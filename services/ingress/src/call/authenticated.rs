@@ -3,7 +3,7 @@
 use super::received::{Call, Received};
 use crate::authentication::{Access, Caller};
 use crate::client::client_of;
-use crate::handler::Dependencies;
+use crate::dependencies::Dependencies;
 use crate::problem::Problem;
 use crate::receive::{BodyLimits, receive};
 use crate::shares::Share;

@@ -22,7 +22,7 @@ use self::published::Published;
 pub(crate) use self::received::Endpoint;
 use self::received::Received;
 use self::reserved::Reserving;
-use crate::handler::Dependencies;
+use crate::dependencies::Dependencies;
 use crate::problem::Problem;
 use crate::trace::Trace;
 use actix_web::web::Payload;

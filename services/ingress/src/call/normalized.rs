@@ -4,7 +4,7 @@ use super::authenticated::{Authenticated, Body};
 use super::received::Call;
 use crate::authentication::Access;
 use crate::checks::Checks;
-use crate::handler::Dependencies;
+use crate::dependencies::Dependencies;
 use crate::normalize::normalize;
 use crate::problem::Problem;
 use crate::shares::Share;

@@ -1,8 +1,8 @@
 //! The first stage: a call whose head its endpoint accepts.
 
 use crate::authentication::{Caller, Head};
+use crate::dependencies::Dependencies;
 use crate::dispatch::Wait;
-use crate::handler::Dependencies;
 use crate::limit::InFlightCall;
 use crate::prefer::Preferences;
 use crate::problem::Problem;

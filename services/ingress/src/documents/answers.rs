@@ -1,6 +1,6 @@
 //! The possible responses to a call of an endpoint, as the HTTP contract defines them.
 
-use super::Endpoint;
+use super::endpoint::Endpoint;
 use forebay_contract::authentication::KeyUse;
 use forebay_contract::definition::{IdempotencyMatch, OnTimeout, Status};
 use forebay_contract::format_duration;

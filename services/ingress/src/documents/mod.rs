@@ -1,9 +1,11 @@
 //! `GET /{tenant}` and `/{tenant}/openapi.json`: documentation for partners, made from the tenant's definitions in memory.
 
 mod answers;
+mod endpoint;
 mod openapi;
 mod page;
 
+use self::endpoint::Endpoint;
 use crate::authentication::{has_ended, presented_key};
 use crate::client::client_of;
 use crate::problem::Problem;
@@ -15,7 +17,6 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse};
 use data_encoding::{BASE64, HEXLOWER};
 use forebay_contract::Name;
-use forebay_contract::definition::{Definition, Webhook};
 use forebay_runtime::forwarding::TrustedProxies;
 use forebay_store::{ApiKey, DocsAccess, Snapshot};
 use parking_lot::Mutex;
@@ -55,16 +56,6 @@ struct Made {
     openapi: String,
     /// The text, with [`page::ORIGIN`] instead of the address of this installation.
     page: String,
-}
-
-/// An integration with an enabled webhook.
-#[derive(Clone, Copy)]
-struct Endpoint<'a> {
-    definition: &'a Definition,
-    webhook: &'a Webhook,
-    version: i32,
-    /// Maximum bytes of a body, by the definition and the settings of this process.
-    max_bytes: usize,
 }
 
 impl Documents {
@@ -189,9 +180,9 @@ fn content_security_policy() -> HeaderValue {
 /// only characters of a host and port are kept.
 fn origin(request: &HttpRequest, proxies: &TrustedProxies) -> String {
     let client = client_of(request, proxies);
-    let asked = || request.headers().get(HOST)?.to_str().ok().map(str::to_owned);
+    let host_header = || request.headers().get(HOST)?.to_str().ok().map(str::to_owned);
     let fits = |host: &String| !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".:-[]".contains(&b));
-    let host = client.host.or_else(asked).filter(fits).unwrap_or_else(|| "HOST".to_owned());
+    let host = client.host.or_else(host_header).filter(fits).unwrap_or_else(|| "HOST".to_owned());
     let scheme = if client.is_https { "https" } else { "http" };
     format!("{scheme}://{host}")
 }

@@ -1,7 +1,7 @@
 //! OpenAPI 3.1 of a tenant's endpoints.
 
-use super::Endpoint;
 use super::answers::{Answer, AnswerKind, answers};
+use super::endpoint::Endpoint;
 use forebay_contract::authentication::{ApiKey, AuthenticationType, OutcomeReaders, SecurityScheme};
 use forebay_contract::body::BodyRule;
 use forebay_contract::definition::{IdempotencyMatch, QueryKind};

@@ -1,7 +1,7 @@
 //! The HTML page of a tenant's endpoints, without scripts, fonts or images.
 
-use super::Endpoint;
 use super::answers::answers;
+use super::endpoint::Endpoint;
 use super::openapi::rule_text;
 use forebay_contract::authentication::Instruction;
 use forebay_contract::definition::{IdempotencyMatch, QueryKind, QueryParameter};

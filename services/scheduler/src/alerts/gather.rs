@@ -96,32 +96,32 @@ impl Gathering {
     /// Adds whether messages wait that no worker holds. Those in an exclusive queue belong to its integration. For a shared queue that is
     /// unknown: while workers live, they hold its first messages; without workers, its messages count for every integration.
     async fn add_waiting(&self, watched: &[Arc<Integration>], workers: &Workers, facts: &mut HashMap<Uuid, Facts>) {
-        let mut asked: Vec<(Uuid, Queue)> = Vec::new();
+        let mut wanted: Vec<(Uuid, Queue)> = Vec::new();
         for integration in watched {
             let is_exclusive = integration.definition.trigger.policy().is_exclusive();
             let Some(known) = facts.get_mut(&integration.id) else { continue };
             if known.in_hand.is_some() || (!is_exclusive && workers.are_there) {
                 known.waits = Some(false);
             } else if is_exclusive {
-                asked.push((integration.id, Queue::Trigger(integration.id)));
+                wanted.push((integration.id, Queue::Trigger(integration.id)));
             } else {
                 let tenant = integration.definition.tenant.as_str();
                 let own = self.snapshot.current().tenant_queue(tenant);
                 for number in [self.broker.topology().shared_queue_of(tenant)].into_iter().chain(own) {
-                    asked.extend([Queue::Work(number), Queue::Call(number)].map(|queue| (integration.id, queue)));
+                    wanted.extend([Queue::Work(number), Queue::Call(number)].map(|queue| (integration.id, queue)));
                 }
             }
         }
-        if asked.is_empty() {
+        if wanted.is_empty() {
             return;
         }
-        let queues: Vec<Queue> = asked.iter().map(|(_, queue)| *queue).collect();
+        let queues: Vec<Queue> = wanted.iter().map(|(_, queue)| *queue).collect();
         let depths = match tokio::time::timeout(BROKER_TIMEOUT, self.inspector.depths(&queues)).await {
             Ok(Ok(depths)) => depths,
             Ok(Err(error)) => return tracing::debug!(%error, "the state of queues is not known for alert rules"),
             Err(_) => return tracing::debug!("the state of queues is not known in time for alert rules"),
         };
-        for ((id, _), depth) in asked.iter().zip(depths) {
+        for ((id, _), depth) in wanted.iter().zip(depths) {
             let waits = depth.is_some_and(|depth| depth.ready > 0);
             if let Some(known) = facts.get_mut(id) {
                 known.waits = Some(known.waits.unwrap_or(false) || waits);

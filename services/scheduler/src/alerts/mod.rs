@@ -6,10 +6,10 @@ mod gather;
 mod notify;
 mod observe;
 
-use crate::SchedulerError;
 use crate::alerts::decide::{Pace, decide};
 use crate::alerts::gather::Gathering;
 use crate::alerts::notify::Notifier;
+use crate::error::SchedulerError;
 use forebay_broker::Broker;
 use forebay_contract::IdIssuer;
 use forebay_runtime::settings::Settings;

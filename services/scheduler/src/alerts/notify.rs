@@ -41,14 +41,14 @@ impl Notifier {
         let results =
             join_all(open.map(async |channel| (channel, self.engine.notify(alert, channel, notification, id, find.clone()).await))).await;
         let mut result = NotificationResult { number: notification.number, delivered: delivered.to_vec(), failed: None };
-        let (mut errors, mut asked) = (Vec::new(), None);
+        let (mut errors, mut requested) = (Vec::new(), None);
         for (channel, sent) in results {
             measure::notified(channel, sent.is_ok());
             match sent {
                 Ok(()) => result.delivered.push(channel.as_str().to_owned()),
                 Err(ExecutionError { message, retry_after, .. }) => {
                     errors.push(format!("{}: {message}{}", channel.as_str(), unmet_retry_after(retry_after)));
-                    asked = asked.max(retry_after);
+                    requested = requested.max(retry_after);
                 }
             }
         }
@@ -59,24 +59,25 @@ impl Notifier {
         }
         let errors = errors.join("; ");
         tracing::warn!(alert.path = %path, alert.event = event, alert.number = number, error = errors, "the notification could not be sent; trying again");
-        result.failed = Some((errors, pause(self.interval, attempts, asked)));
+        result.failed = Some((errors, pause(self.interval, attempts, requested)));
         result
     }
 }
 
 /// Returns the time until the next attempt: one interval at first, doubled each time, and at least the `Retry-After` of a remote system, up
 /// to its maximum.
-fn pause(interval: Duration, attempts: i32, asked: Option<Duration>) -> Duration {
+fn pause(interval: Duration, attempts: i32, requested: Option<Duration>) -> Duration {
     let intervals = 1_u32.checked_shl(attempts.max(0).unsigned_abs()).unwrap_or(MAX_INTERVALS).min(MAX_INTERVALS);
     // Evaluations may be slightly early.
-    (interval * intervals).mul_f64(0.9).max(asked.unwrap_or_default().min(MAX_REQUESTED_DELAY))
+    (interval * intervals).mul_f64(0.9).max(requested.unwrap_or_default().min(MAX_REQUESTED_DELAY))
 }
 
 /// Returns the note of the rule's error about a `Retry-After` that is longer than the maximum.
-fn unmet_retry_after(asked: Option<Duration>) -> String {
-    let asked = asked.filter(|asked| *asked > MAX_REQUESTED_DELAY);
-    let said = asked
-        .map(|asked| format!("; {}; it is called again after {}, the longest pause", asked_for(asked), show_duration(MAX_REQUESTED_DELAY)));
+fn unmet_retry_after(requested: Option<Duration>) -> String {
+    let requested = requested.filter(|requested| *requested > MAX_REQUESTED_DELAY);
+    let said = requested.map(|requested| {
+        format!("; {}; it is called again after {}, the longest pause", asked_for(requested), show_duration(MAX_REQUESTED_DELAY))
+    });
     said.unwrap_or_default()
 }
 

@@ -22,14 +22,14 @@ pub(crate) fn assign(workers: &[Uuid], queues: &[Uuid]) -> HashMap<Uuid, Assigne
     if workers.is_empty() {
         return assigned;
     }
-    let most = queues.len().div_ceil(workers.len()).max(queues.len() * 5 / (4 * workers.len()));
+    let max = queues.len().div_ceil(workers.len()).max(queues.len() * 5 / (4 * workers.len()));
     let mut load: HashMap<Uuid, usize> = HashMap::new();
     let mut queues = queues.to_vec();
     queues.sort_unstable();
     for queue in queues {
         let mut ranked = workers.to_vec();
         ranked.sort_by_key(|worker| (std::cmp::Reverse(weight(queue, *worker)), *worker));
-        let has_room = |worker: &&Uuid| load.get(worker).copied().unwrap_or_default() < most;
+        let has_room = |worker: &&Uuid| load.get(worker).copied().unwrap_or_default() < max;
         let Some(primary) = ranked.iter().find(has_room).copied() else { continue };
         *load.entry(primary).or_default() += 1;
         let standby = ranked.iter().find(|worker| **worker != primary).copied();

@@ -87,11 +87,11 @@ impl Members {
 
     async fn beat(&self) -> Option<Vec<Uuid>> {
         let store = &self.store;
-        let asked = tokio::time::timeout(STORE_TIMEOUT, async {
+        let answer = tokio::time::timeout(STORE_TIMEOUT, async {
             store.heartbeat(&self.me).await?;
             store.live_workers(WORKER_TTL).await
         });
-        match asked.await {
+        match answer.await {
             Ok(Ok(workers)) => Some(workers.into_iter().map(|worker| worker.id).collect()),
             Ok(Err(error)) => {
                 tracing::debug!(%error, "the other workers cannot be seen at the moment");

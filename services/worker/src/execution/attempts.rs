@@ -215,15 +215,15 @@ impl Next {
 }
 
 /// Returns the note in the history about a `Retry-After` of a remote system that was not followed.
-fn unmet_retry_after(asked: Option<Duration>, pause: Pause, comes_again: bool) -> Option<String> {
+fn unmet_retry_after(requested: Option<Duration>, pause: Pause, comes_again: bool) -> Option<String> {
     // The backoff of the execution may be longer; then the remote system does not prevent the retry.
-    let asked = asked.filter(|asked| *asked >= pause.length())?;
+    let requested = requested.filter(|requested| *requested >= pause.length())?;
     match (pause.cut_short(), comes_again) {
         (Some(_), true) => {
-            Some(format!("{}; it is called again after {}, the longest pause", asked_for(asked), show_duration(pause.length())))
+            Some(format!("{}; it is called again after {}, the longest pause", asked_for(requested), show_duration(pause.length())))
         }
         (None, true) => None,
-        (_, false) => Some(format!("{}, which is longer than this execution may be retried in its place", asked_for(asked))),
+        (_, false) => Some(format!("{}, which is longer than this execution may be retried in its place", asked_for(requested))),
     }
 }
 
@@ -232,11 +232,11 @@ mod tests {
     use super::*;
     use forebay_contract::definition::RetryPolicy;
 
-    fn note(backoff: u64, asked: Option<u64>, comes_again: bool) -> String {
-        let (mut policy, asked) = (RetryPolicy::default(), asked.map(Duration::from_secs));
+    fn note(backoff: u64, requested: Option<u64>, comes_again: bool) -> String {
+        let (mut policy, requested) = (RetryPolicy::default(), requested.map(Duration::from_secs));
         (policy.attempts, policy.first, policy.max) = (2, Duration::from_secs(backoff), Duration::from_secs(backoff));
-        let error = ExecutionError { transient: true, retry_after: asked, ..ExecutionError::permanent(ErrorCode::Remote, "") };
-        unmet_retry_after(asked, policy.pause_after_error(1, &error).unwrap(), comes_again).unwrap_or_default()
+        let error = ExecutionError { transient: true, retry_after: requested, ..ExecutionError::permanent(ErrorCode::Remote, "") };
+        unmet_retry_after(requested, policy.pause_after_error(1, &error).unwrap(), comes_again).unwrap_or_default()
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! Traits of the store and the broker for executions: small enough for unit tests to implement them in memory.
 
-use crate::recording::{NotRecorded, Recorded};
 use forebay_broker::PublishError;
 use forebay_contract::definition::{Definition, DispatchPolicy};
 use forebay_contract::envelope::Envelope;
@@ -72,6 +71,22 @@ pub(crate) enum Urgency {
     Now,
     /// The record may wait a few milliseconds for others: a batch costs the database little more than one record.
     Batched,
+}
+
+/// Neither the store nor the broker accepted the record: the delivery stays unacknowledged and is redelivered.
+#[derive(Debug, thiserror::Error)]
+#[error("the outcome could be written neither to the store nor to the broker")]
+pub(crate) struct NotRecorded;
+
+/// The result of recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Recorded {
+    /// The record is in the store.
+    Stored,
+    /// The record is discarded: the store has a record that takes precedence, such as a success of another worker.
+    Superseded,
+    /// The record is on a queue of the broker until the database is back.
+    Spooled,
 }
 
 /// Publishing of envelopes and replies.

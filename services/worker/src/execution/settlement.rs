@@ -3,8 +3,8 @@
 use super::delivered::{Delivered, Source};
 use super::halts::Halts;
 use super::outcome::{Disposition, Outcome};
-use super::ports::{ExecutionBroker, Urgency};
-use crate::recording::{EndRecord, EndRecorded, Failure, NotRecorded, Recorded, Recording};
+use super::ports::{ExecutionBroker, NotRecorded, Recorded, Urgency};
+use crate::recording::{EndRecord, EndRecorded, Failure, Recording};
 use forebay_contract::definition::{Definition, OnFailure};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::Ending;

@@ -33,12 +33,12 @@ mod tests {
         let shown = waiting(&error, false, minutes(1), wait).message;
         let (why, at) = shown.split_once("; the next attempt begins after 2 min, at ").unwrap();
         assert_eq!((why, at.len()), ("it answered 503", "2026-01-31T06:00:00Z".len()));
-        let asked = ExecutionError { retry_after: Some(minutes(1)), ..error };
-        let shown = waiting(&asked, true, minutes(1), wait).message;
+        let requested = ExecutionError { retry_after: Some(minutes(1)), ..error };
+        let shown = waiting(&requested, true, minutes(1), wait).message;
         assert!(
             shown.starts_with(MESSAGE_IS_HIDDEN) && shown.contains("for 1 min (Retry-After); the next") && !shown.contains("503"),
             "{shown}"
         );
-        assert!(!waiting(&asked, false, minutes(2), wait).message.contains("Retry-After"), "its own backoff is longer");
+        assert!(!waiting(&requested, false, minutes(2), wait).message.contains("Retry-After"), "its own backoff is longer");
     }
 }

@@ -12,5 +12,5 @@ mod statistics;
 
 pub(crate) use announcer::Announcer;
 pub(crate) use record::{EndRecord, EndRecorded, Failure, Recording, stored_count};
-pub(crate) use recorder::{NotRecorded, RecordDestination, Recorded, Recorder, drain_spool};
+pub(crate) use recorder::{RecordDestination, Recorder, drain_spool};
 pub(crate) use statistics::Statistics;

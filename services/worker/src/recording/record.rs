@@ -1,10 +1,9 @@
 //! The records of executions.
 
-use super::recorder::{NotRecorded, Recorded};
 use super::redaction::hide;
 use super::statistics::Statistics;
 use crate::execution::outcome::{Outcome, Ran};
-use crate::execution::ports::{ExecutionStore, Urgency};
+use crate::execution::ports::{ExecutionStore, NotRecorded, Recorded, Urgency};
 use crate::execution::programs::Programs;
 use crate::measure;
 use forebay_contract::definition::Definition;

@@ -4,7 +4,7 @@
 //! are answered and acknowledged, and memory does not grow.
 
 use super::announcer::Announcer;
-use crate::execution::ports::Urgency;
+use crate::execution::ports::{NotRecorded, Recorded, Urgency};
 use crate::measure;
 use crate::store_health::StoreHealth;
 use forebay_broker::{Consumers, Delivery, MessageKey, Publisher, Queue};
@@ -27,22 +27,6 @@ const SPOOL_INTERVAL: Duration = Duration::from_secs(1);
 const STORE_TIMEOUT: Duration = Duration::from_secs(3);
 const SPOOL_PREFETCH: u16 = 200;
 const SPOOL_GATHER: Duration = Duration::from_millis(20);
-
-/// Neither the store nor the broker accepted the record: the delivery stays unacknowledged and is redelivered.
-#[derive(Debug, thiserror::Error)]
-#[error("the outcome could be written neither to the store nor to the broker")]
-pub(crate) struct NotRecorded;
-
-/// The result of recording.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Recorded {
-    /// The record is in the store.
-    Stored,
-    /// The record is discarded: the store has a record that takes precedence, such as a success of another worker.
-    Superseded,
-    /// The record is on a queue of the broker until the database is back.
-    Spooled,
-}
 
 /// Hands records to the recording tasks: urgent records do not queue behind the others.
 #[derive(Clone)]

@@ -36,8 +36,8 @@ pub(crate) async fn hide(record: &mut Record, definition: Option<&Definition>, e
     // At this point it knows every value that messages may repeat.
     let messages = record.steps.iter_mut().filter_map(|step| step.error.as_mut());
     for message in messages.chain(record.error.iter_mut().map(|error| &mut error.message)) {
-        if let Some(told) = redaction.message(message) {
-            *message = told;
+        if let Some(redacted) = redaction.message(message) {
+            *message = redacted;
         }
     }
     record.seals = true;

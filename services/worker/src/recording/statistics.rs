@@ -28,13 +28,13 @@ pub(crate) struct Statistics(Arc<Mutex<HashMap<Place, (Counts, bool)>>>);
 impl Statistics {
     /// Counts an execution that ended. `started_at` is `None` if it never began.
     pub(crate) fn count(&self, integration: Uuid, status: ExecutionStatus, started_at: Option<UnixMicros>, ended_at: UnixMicros) {
-        let took = started_at.map(|started_at| ended_at.since(started_at));
+        let duration = started_at.map(|started_at| ended_at.since(started_at));
         let mut counts = self.0.lock();
         // The counts of a minute replace those written before for it. So an execution is counted in the present minute: a minute that was
         // dropped must not begin again.
         let place = (integration, MinuteStatistics::minute_of(UnixMicros::now()));
         let (known, changed) = counts.entry(place).or_default();
-        known.add(status, took);
+        known.add(status, duration);
         *changed = true;
     }
 

@@ -22,7 +22,7 @@ pub fn comes_again(status: StatusCode) -> bool {
 /// Reads seconds, which some services write with a fraction, or a date in one of the three forms of HTTP (section 5.6.7). A date in the
 /// past is no pause.
 fn read(text: &str, now: SystemTime) -> Option<Duration> {
-    let asked = if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+    let requested = if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
         let seconds = text.parse().ok()?;
         Duration::try_from_secs_f64(seconds).unwrap_or(MAX_RETRY_AFTER)
     } else {
@@ -31,7 +31,7 @@ fn read(text: &str, now: SystemTime) -> Option<Duration> {
         let at = at.or_else(|| of_mail(text))?;
         at.duration_since(now).unwrap_or_default()
     };
-    Some(asked.min(MAX_RETRY_AFTER))
+    Some(requested.min(MAX_RETRY_AFTER))
 }
 
 fn of_mail(text: &str) -> Option<SystemTime> {
@@ -67,7 +67,7 @@ mod tests {
             ("inf", None),
             ("soon", None),
         ] {
-            assert_eq!(read(text, now).map(|asked| asked.as_secs_f64()), expected, "{text}");
+            assert_eq!(read(text, now).map(|requested| requested.as_secs_f64()), expected, "{text}");
         }
     }
 

@@ -161,7 +161,7 @@ impl Connectors {
         let give_up_at = Instant::now() + TOKEN_TIMEOUT * 2;
         let mut must_fetch = *fetches_first;
         let turn = loop {
-            match asked(store.turn(&owner, refused.as_ref())).await {
+            match within_deadline(store.turn(&owner, refused.as_ref())).await {
                 // It counts as refused, so that the next one is newer.
                 Ok(TokenTurn::Use(shared)) if must_fetch => (must_fetch, refused) = (false, Some(shared.token)),
                 Ok(TokenTurn::Use(shared)) => return Token::of(&grant.target(), shared),
@@ -180,7 +180,7 @@ impl Connectors {
                 .as_ref()
                 .ok()
                 .map(|token| SharedToken { token: token.text.clone(), usable_for: token.until.saturating_duration_since(Instant::now()) });
-            if let Err(error) = asked(store.end(&owner, turn, shared.as_ref())).await {
+            if let Err(error) = within_deadline(store.end(&owner, turn, shared.as_ref())).await {
                 tracing::warn!(connection.name = %grant.connection.name, %error, "an access token could not be shared with other processes");
             }
         }
@@ -220,7 +220,7 @@ impl Connectors {
             headers.insert(name, value);
         }
         *request.body_mut() = Some(pairs.join("&").into());
-        let (asked, called) = (Instant::now(), Called::of_tokens(format!("{target}: token_url"), grant.connection));
+        let (requested_at, called) = (Instant::now(), Called::of_tokens(format!("{target}: token_url"), grant.connection));
         // A token request must not become a GET, which would contain the client's secret.
         let client = self.client_for(client, grant.connection, grant.http, request.url())?;
         let Sent { response, not_followed } = send(&client, request, Redirects::Error, &called).await?;
@@ -241,7 +241,7 @@ impl Connectors {
             return Err(fail(ErrorCode::Connection, format!("gives tokens of the type '{kind}'; only Bearer is supported")));
         }
         let life = answer.as_ref().and_then(life_in).unwrap_or(USUAL_LIFE).min(MAX_LIFE);
-        let usable_for = usable(life).saturating_sub(asked.elapsed());
+        let usable_for = usable(life).saturating_sub(requested_at.elapsed());
         Token::of(&target, SharedToken { token: Secret::new(access_token), usable_for })
     }
 }
@@ -253,7 +253,7 @@ impl Token {
     }
 }
 
-async fn asked<T>(answer: impl Future<Output = Result<T, TokenStoreError>>) -> Result<T, TokenStoreError> {
+async fn within_deadline<T>(answer: impl Future<Output = Result<T, TokenStoreError>>) -> Result<T, TokenStoreError> {
     let too_slow = |_| Err(TokenStoreError(format!("no answer within {} s", STORE_TIMEOUT.as_secs())));
     tokio::time::timeout(STORE_TIMEOUT, answer).await.unwrap_or_else(too_slow)
 }

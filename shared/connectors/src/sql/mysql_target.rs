@@ -223,7 +223,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn told(text: &str) -> Option<(String, Vec<Option<String>>)> {
+    fn targets_of(text: &str) -> Option<(String, Vec<Option<String>>)> {
         let targets = Reading::of(text).targets?;
         let name = |target: &Option<usize>| target.map(|index| targets.columns.get(index).cloned().unwrap_or_else(|| format!("#{index}")));
         Some((targets.tables.clone(), targets.of_parameter.iter().map(name).collect()))
@@ -252,7 +252,7 @@ mod tests {
         for (text, tables, columns) in cases {
             let columns = columns.iter().map(|name| (!name.is_empty()).then(|| (*name).to_owned())).collect();
             let expected = (!tables.is_empty()).then(|| (tables.to_owned(), columns));
-            assert_eq!(told(text), expected, "{text}");
+            assert_eq!(targets_of(text), expected, "{text}");
         }
         let update = Reading::of("UPDATE t SET a = ?, `B` = ? WHERE a = ?").targets.unwrap();
         assert_eq!((update.parameter_of("b"), update.parameter_of("a"), update.parameter_of("c")), (Some(2), None, None));

@@ -105,8 +105,8 @@ impl Notification {
     #[must_use]
     pub fn subject(&self, alert: &Alert) -> String {
         let event = self.event();
-        let told: Vec<&str> = self.entries.iter().filter(|entry| entry.event == event).map(|entry| entry.integration.as_str()).collect();
-        let of = match told.as_slice() {
+        let names: Vec<&str> = self.entries.iter().filter(|entry| entry.event == event).map(|entry| entry.integration.as_str()).collect();
+        let of = match names.as_slice() {
             [] => String::new(),
             [one] => format!(": {one}"),
             [first, rest @ ..] => format!(": {first} and {} more", rest.len()),

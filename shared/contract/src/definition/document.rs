@@ -42,13 +42,13 @@ pub(super) fn parse(text: &str) -> Result<Vec<Spanned<Node>>, DocumentError> {
     let nodes = serde_saphyr::from_multiple_with_options::<Spanned<Node>>(text, options).map_err(|error| DocumentError {
         line: error.location().map_or(0, |at| at.line()),
         column: error.location().map_or(0, |at| at.column()),
-        message: told(error.without_snippet()),
+        message: message_of(error.without_snippet()),
     })?;
     Ok(nodes.into_iter().filter(|node| !matches!(node.value, Node::Null)).collect())
 }
 
 /// Returns the error for the author of the document. The texts of the library are for programmers, and repeat the place.
-fn told(error: &serde_saphyr::Error) -> String {
+fn message_of(error: &serde_saphyr::Error) -> String {
     use serde_saphyr::{Error, MessageFormatter, UserMessageFormatter};
     match error {
         Error::DuplicateMappingKey { key: Some(key), .. } => format!("the field '{}' is given twice: remove one", key.escape_debug()),

@@ -141,7 +141,7 @@ impl RetryPolicy {
         if !error.transient && !self.on_any {
             return None;
         }
-        self.pause_after(attempt).map(|backoff| Pause { backoff, asked: error.retry_after })
+        self.pause_after(attempt).map(|backoff| Pause { backoff, requested: error.retry_after })
     }
 
     /// Returns the pause after the given attempt (1 is the first) has failed; `None` if it was the last.
@@ -161,20 +161,20 @@ impl RetryPolicy {
 pub struct Pause {
     backoff: Duration,
     /// The pause that the remote system requested.
-    asked: Option<Duration>,
+    requested: Option<Duration>,
 }
 
 impl Pause {
     /// Returns the length, without the random part of [`jittered`](Self::jittered).
     #[must_use]
     pub fn length(&self) -> Duration {
-        self.backoff.max(self.asked.unwrap_or_default().min(MAX_BACKOFF))
+        self.backoff.max(self.requested.unwrap_or_default().min(MAX_BACKOFF))
     }
 
     /// Returns the requested pause, if it is longer than the maximum.
     #[must_use]
     pub fn cut_short(&self) -> Option<Duration> {
-        self.asked.filter(|asked| *asked > self.length())
+        self.requested.filter(|requested| *requested > self.length())
     }
 
     /// Returns the length with a random change, so that executions that failed together are not retried together: by 20 % at most, and
@@ -187,7 +187,7 @@ impl Pause {
     }
 
     fn jittered_by(&self, chance: u8) -> Duration {
-        let shortest = if self.asked.is_some() { 1.0 } else { 0.8 };
+        let shortest = if self.requested.is_some() { 1.0 } else { 0.8 };
         self.length().mul_f64(shortest + (1.2 - shortest) * f64::from(chance) / 255.0)
     }
 }

@@ -187,11 +187,11 @@ impl<'g> Work<'g> {
 }
 
 /// Returns the number of values in a value, including itself, up to `most`.
-pub(super) fn size(value: &Value, most: usize) -> usize {
+pub(super) fn size(value: &Value, max: usize) -> usize {
     let mut count = 1;
     let mut add = |part: &Value| {
-        if count < most {
-            count += size(part, most - count);
+        if count < max {
+            count += size(part, max - count);
         }
     };
     match value {

@@ -42,21 +42,21 @@ pub(crate) fn shortened(value: &Value) -> String {
 }
 
 /// Writes `value`, and stops soon after `most` bytes. Returns false if it was cut.
-fn write(value: &Value, out: &mut Vec<u8>, most: usize) -> bool {
+fn write(value: &Value, out: &mut Vec<u8>, max: usize) -> bool {
     tick(1);
     match &value.repr {
         Repr::Null => out.extend_from_slice(b"null"),
         Repr::Bool(true) => out.extend_from_slice(b"true"),
         Repr::Bool(false) => out.extend_from_slice(b"false"),
         Repr::Num(number) => write_number(number, out),
-        Repr::Str(text) => return write_string(text, out, most),
+        Repr::Str(text) => return write_string(text, out, max),
         Repr::Arr(array) => {
             out.push(b'[');
             for (index, item) in array.items.iter().enumerate() {
                 if index > 0 {
                     out.push(b',');
                 }
-                if !write(item, out, most) || out.len() > most {
+                if !write(item, out, max) || out.len() > max {
                     return false;
                 }
             }
@@ -68,11 +68,11 @@ fn write(value: &Value, out: &mut Vec<u8>, most: usize) -> bool {
                 if index > 0 {
                     out.push(b',');
                 }
-                if !write_string(name, out, most) {
+                if !write_string(name, out, max) {
                     return false;
                 }
                 out.push(b':');
-                if !write(value, out, most) || out.len() > most {
+                if !write(value, out, max) || out.len() > max {
                     return false;
                 }
             }
@@ -86,9 +86,9 @@ fn write(value: &Value, out: &mut Vec<u8>, most: usize) -> bool {
     true
 }
 
-pub(super) fn write_string(text: &str, out: &mut Vec<u8>, most: usize) -> bool {
-    let whole = text.len() <= most;
-    let text = if whole { text } else { &text[..floor_char_boundary(text, most)] };
+pub(super) fn write_string(text: &str, out: &mut Vec<u8>, max: usize) -> bool {
+    let whole = text.len() <= max;
+    let text = if whole { text } else { &text[..floor_char_boundary(text, max)] };
     out.push(b'"');
     for chunk in text.as_bytes().chunks(CHUNK_BYTES) {
         if out.capacity() - out.len() < 6 * chunk.len() && text.len() > CHUNK_BYTES {
@@ -128,8 +128,8 @@ fn write_escaped(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&bytes[written..]);
 }
 
-fn floor_char_boundary(text: &str, most: usize) -> usize {
-    (0..=most.min(text.len())).rev().find(|index| text.is_char_boundary(*index)).unwrap_or(0)
+fn floor_char_boundary(text: &str, max: usize) -> usize {
+    (0..=max.min(text.len())).rev().find(|index| text.is_char_boundary(*index)).unwrap_or(0)
 }
 
 fn write_number(number: &Num, out: &mut Vec<u8>) {
@@ -163,7 +163,7 @@ fn finite(float: f64) -> Option<f64> {
 }
 
 /// Returns the bytes of `value` as JSON, without creating the text; it calls the meter and stops beyond `most`.
-pub(crate) fn json_size(value: &Value, most: usize) -> usize {
+pub(crate) fn json_size(value: &Value, max: usize) -> usize {
     tick(1);
     match &value.repr {
         Repr::Null | Repr::Bool(_) => 5,
@@ -171,19 +171,19 @@ pub(crate) fn json_size(value: &Value, most: usize) -> usize {
         Repr::Num(Num::BigInt(integer)) => (integer.bits() / 3) as usize + 2,
         Repr::Num(_) => 20,
         Repr::Str(text) => text.len() + 2,
-        Repr::Arr(array) => sum(array.items.iter(), most),
+        Repr::Arr(array) => sum(array.items.iter(), max),
         Repr::Obj(object) => {
             let names: usize = object.members.keys().map(|name| name.len() + 4).sum();
-            names + sum(object.members.values(), most)
+            names + sum(object.members.values(), max)
         }
     }
 }
 
-fn sum<'v>(values: impl Iterator<Item = &'v Value>, most: usize) -> usize {
+fn sum<'v>(values: impl Iterator<Item = &'v Value>, max: usize) -> usize {
     let mut size: usize = 2;
     for value in values {
-        size = size.saturating_add(json_size(value, most) + 1);
-        if size > most {
+        size = size.saturating_add(json_size(value, max) + 1);
+        if size > max {
             break;
         }
     }

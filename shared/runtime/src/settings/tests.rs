@@ -135,10 +135,14 @@ fn a_problem_names_the_variable_its_flag_the_value_and_what_to_write() {
 fn secrets_are_in_neither_errors_nor_debug_output() {
     let error = problem("FOREBAY_DATABASE_URL", "user:hunter2@localhost");
     assert!(!error.contains("hunter2"), "{error}");
-    let settings = read(&[("FOREBAY_SECRET_KEY", "hunter2"), ("FOREBAY_AMQP_URL", "amqps://app:hunter2@broker/v")]).unwrap();
+    let settings =
+        read(&[("FOREBAY_SECRET_KEY", "hunter2hunter2hunter2hunter2hunter2"), ("FOREBAY_AMQP_URL", "amqps://app:hunter2@broker/v")])
+            .unwrap();
     let debug = format!("{settings:?}");
     assert!(!debug.contains("hunter2"), "{debug}");
-    assert!(debug.contains("amqps://app:***@broker/v"), "{debug}");
+    assert!(debug.contains("broker:5671 (virtual host v)"), "{debug}");
+    let error = problem("FOREBAY_SECRET_KEY", "hunter2");
+    assert!(error.contains("at least 32 characters") && !error.contains("hunter2"), "{error}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ pub use example::{Example, ExampleError};
 pub use fault::{Fault, FaultPlace};
 
 use crate::compile::wants_raw;
-use crate::context::{Asked, Context, names_raw};
+use crate::context::{BodyOptions, Context, names_raw};
 use crate::steps::{TrialStep, kind_of};
 pub(crate) use answer::answer;
 use forebay_contract::Label;
@@ -95,16 +95,16 @@ impl StepOutcome {
 /// # Errors
 /// [`Fault`].
 pub async fn try_mapping(source: &str, envelope: &Envelope) -> Result<Json, Fault> {
-    let asked = Asked { reading: Reading::as_sent(MAX_BYTES), wants_raw: names_raw(source) };
-    let scope = scope_of(envelope, asked).await?;
+    let body_options = BodyOptions { reading: Reading::as_sent(MAX_BYTES), wants_raw: names_raw(source) };
+    let scope = scope_of(envelope, body_options).await?;
     on_a_stack(|| evaluate("", source, &scope.value()).map(|value| Json::from(&value))).and_then(|ended| ended)
 }
 
 /// Runs a definition on an envelope. `given` has outputs of steps by path (`lines[3]/price`) or by id.
 pub async fn try_definition(definition: &Definition, envelope: &Envelope, given: &Map<String, Json>) -> Tried {
     let Reading { rule, .. } = definition.trigger.reading(&envelope.request);
-    let asked = Asked { reading: Reading { rule, max_bytes: MAX_BYTES }, wants_raw: wants_raw(definition) };
-    let scope = match scope_of(envelope, asked).await {
+    let body_options = BodyOptions { reading: Reading { rule, max_bytes: MAX_BYTES }, wants_raw: wants_raw(definition) };
+    let scope = match scope_of(envelope, body_options).await {
         Ok(scope) => scope,
         Err(fault) => return Tried { fault: Some(fault), ..Tried::default() },
     };
@@ -112,8 +112,8 @@ pub async fn try_definition(definition: &Definition, envelope: &Envelope, given:
     on_a_stack(|| trial.run(definition, scope)).unwrap_or_else(|fault| Tried { fault: Some(fault), ..Tried::default() })
 }
 
-async fn scope_of(envelope: &Envelope, asked: Asked<'_>) -> Result<Scope, Fault> {
-    let context = Context::of(envelope, 1, asked, MAX_BYTES).await.map_err(|error| Fault::new("body", error.message))?;
+async fn scope_of(envelope: &Envelope, body_options: BodyOptions<'_>) -> Result<Scope, Fault> {
+    let context = Context::of(envelope, 1, body_options, MAX_BYTES).await.map_err(|error| Fault::new("body", error.message))?;
     let entries = context.value().entries().into_iter().flatten();
     let mut fixed: Vec<(String, Value)> = entries.map(|(name, value)| (name.to_owned(), value.clone())).collect();
     let body = fixed.iter().find(|(name, _)| name == "body").map_or(Value::NULL, |(_, body)| body.clone());

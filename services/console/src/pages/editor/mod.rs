@@ -17,11 +17,12 @@ mod trigger_form;
 use self::made::{checked, form_of, make};
 use self::merge::written;
 use super::conflict::{Choice, unchosen};
-use super::integrations::saved_address;
-use super::{Framed, PageError, PageResult, did_nothing, name, see_other};
+use super::error::{PageError, PageResult, see_other};
+use super::frame::{Framed, did_nothing};
+use super::saved::saved_address;
 use crate::auth::Caller;
 use crate::failure::Failure;
-use crate::pages::sent::Sent;
+use crate::pages::sent::{Sent, name};
 use crate::view::badge::Tone;
 use crate::view::conflict::{Conflict, conflict};
 use crate::view::editor::{Editor, Example, drawing_or_why, editor, form_or_why, problems};
@@ -73,10 +74,10 @@ pub(crate) async fn check(_: Caller, body: web::Bytes) -> HttpResponse {
 }
 
 /// `GET /integrations/new`.
-pub(crate) async fn new(caller: Caller, asked: web::Query<EditorQuery>) -> PageResult {
+pub(crate) async fn new(caller: Caller, query: web::Query<EditorQuery>) -> PageResult {
     let tenants = caller.state.tenants(&caller.actor.tenants(Role::Developer));
     let tenant = tenants.first().map_or("my-tenant", |tenant| tenant.as_str());
-    let source = if asked.kind == "schedule" { NEW_SCHEDULE } else { NEW_WEBHOOK };
+    let source = if query.kind == "schedule" { NEW_SCHEDULE } else { NEW_WEBHOOK };
     show(&caller, StatusCode::OK, &Page { source: source.replace("TENANT", tenant), ..Page::default() }).await
 }
 
@@ -91,11 +92,11 @@ pub(crate) struct EditorQuery {
 }
 
 /// `GET /integrations/{tenant}/{name}/edit`.
-pub(crate) async fn edit(caller: Caller, at: web::Path<(String, String)>, asked: web::Query<EditorQuery>) -> PageResult {
+pub(crate) async fn edit(caller: Caller, at: web::Path<(String, String)>, query: web::Query<EditorQuery>) -> PageResult {
     let (tenant, integration) = at.into_inner();
     let path = IntegrationPath { tenant: name(&tenant)?, name: name(&integration)? };
     let current = caller.state.operations.integration(&caller.actor, &path).await?;
-    let example = match asked.like.parse() {
+    let example = match query.like.parse() {
         Ok(id) => like(&caller, &id).await?,
         Err(_) => Example::default(),
     };

@@ -103,7 +103,7 @@ fn policy(policy: &DispatchPolicy) -> Markup {
         DispatchPolicy::OrderedByKey { by, concurrency } => (by.as_str(), concurrency.to_string()),
         _ => ("", String::new()),
     };
-    let most = if let DispatchPolicy::ConcurrencyLimit(most) = policy { most.to_string() } else { String::new() };
+    let limit = if let DispatchPolicy::ConcurrencyLimit(limit) = policy { limit.to_string() } else { String::new() };
     let is_by_key = matches!(policy, DispatchPolicy::OrderedByKey { .. });
     let is_parallel = matches!(policy, DispatchPolicy::ConcurrencyLimit(_));
     html! {
@@ -122,7 +122,7 @@ fn policy(policy: &DispatchPolicy) -> Markup {
                 (Field { name: "order_keys", label: "Keys in parallel", value: &keys, ..Field::default() }.line("number"))
             }
         }
-        @if is_parallel { (Field { name: "concurrency", label: "Limit", value: &most, ..Field::default() }.line("number")) }
+        @if is_parallel { (Field { name: "concurrency", label: "Limit", value: &limit, ..Field::default() }.line("number")) }
     }
 }
 

@@ -112,12 +112,12 @@ impl Pen<'_> {
 
     /// Draws a box; `id` is that of a step.
     fn node(&self, path: &str, class: &str, words: &Words, id: Option<&str>) -> Drawn {
-        let (state, told) = self.state(id);
+        let (state, description) = self.state(id);
         let href = id.map_or_else(|| format!("#part-{path}"), |id| format!("#step-{id}"));
         let line = self.beside.places.and_then(|places| places.find(path)).map(|place| place.line);
         let shapes = html! {
             a.node.(class).(state) href=(href) data-line=[line] {
-                title { (words.kind) " " (words.title) @if !words.about.is_empty() { ": " (words.about) } (told) }
+                title { (words.kind) " " (words.title) @if !words.about.is_empty() { ": " (words.about) } (description) }
                 rect.box x="0" y="0" width=(BOX_WIDTH) height=(BOX_HEIGHT) rx="8" {}
                 rect.mark x="0" y="10" width="4" height=(BOX_HEIGHT - 20.0) rx="2" {}
                 text.kind x="14" y="17" { (words.kind.to_uppercase()) }

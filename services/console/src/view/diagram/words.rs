@@ -14,11 +14,11 @@ pub(super) struct Words {
 }
 
 /// Returns the first line, cut to this many characters.
-pub(super) fn cut(text: &str, most: usize) -> String {
+pub(super) fn cut(text: &str, max_length: usize) -> String {
     let mut lines = text.trim().lines();
     let line = lines.next().unwrap_or_default();
-    let is_whole = line.chars().count() <= most && lines.next().is_none();
-    if is_whole { line.to_owned() } else { line.chars().take(most.saturating_sub(1)).collect::<String>() + "…" }
+    let is_whole = line.chars().count() <= max_length && lines.next().is_none();
+    if is_whole { line.to_owned() } else { line.chars().take(max_length.saturating_sub(1)).collect::<String>() + "…" }
 }
 
 pub(super) fn trigger(definition: &Definition) -> Words {
@@ -43,7 +43,7 @@ fn policy(policy: &DispatchPolicy) -> Option<String> {
         DispatchPolicy::Parallel => None,
         DispatchPolicy::Ordered => Some("ordered".to_owned()),
         DispatchPolicy::OrderedByKey { by, .. } => Some(format!("ordered by {by}")),
-        DispatchPolicy::ConcurrencyLimit(most) => Some(format!("{most} in parallel")),
+        DispatchPolicy::ConcurrencyLimit(limit) => Some(format!("{limit} in parallel")),
     }
 }
 

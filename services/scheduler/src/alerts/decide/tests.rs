@@ -238,7 +238,7 @@ proptest! {
             watch.arrives = *arrives;
             watch.evaluate_times(i64::from(*times), holds);
         }
-        let took = watch.due.now.since(START);
+        let duration = watch.due.now.since(START);
         for (before, after) in watch.notifications.iter().zip(watch.notifications.iter().skip(1)) {
             prop_assert!(after.at.since(before.at) >= MINUTE, "two messages within a minute");
         }
@@ -249,7 +249,7 @@ proptest! {
         for name in &watch.names {
             let events: Vec<Event> = watch.notifications.iter().flat_map(|notification| &notification.entries).filter(|entry| entry.integration == *name).map(|entry| entry.event).collect();
             let raised = events.iter().filter(|event| **event == Event::Raised).count() as u64;
-            prop_assert!(raised <= 8 + took.as_secs() / (32 * MINUTE).as_secs(), "{raised} times raised within {took:?}");
+            prop_assert!(raised <= 8 + duration.as_secs() / (32 * MINUTE).as_secs(), "{raised} times raised within {duration:?}");
             let mut is_raised = false;
             for event in events {
                 match event {

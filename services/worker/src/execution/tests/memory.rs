@@ -1,7 +1,6 @@
 //! A store and a broker in memory, which can be unavailable.
 
-use crate::execution::ports::{Batch, CallReply, ExecutionBroker, ExecutionStore, PortFuture, Target, Urgency};
-use crate::recording::{NotRecorded, Recorded};
+use crate::execution::ports::{Batch, CallReply, ExecutionBroker, ExecutionStore, NotRecorded, PortFuture, Recorded, Target, Urgency};
 use forebay_broker::PublishError;
 use forebay_contract::definition::{Definition, DispatchPolicy};
 use forebay_contract::envelope::Envelope;

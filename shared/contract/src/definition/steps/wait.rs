@@ -84,10 +84,10 @@ impl StepKind for Wait {
             Self::Until(_) => false,
         };
         if trigger.policy().is_exclusive() && is_long {
-            let most = format_duration(MAX_ORDERED_WAIT);
+            let max = format_duration(MAX_ORDERED_WAIT);
             problems.add(
                 "steps",
-                format!("the step '{id}' waits longer than {most}, which an ordered trigger or one with concurrency cannot: what comes after would wait too; `call` an unordered integration that waits"),
+                format!("the step '{id}' waits longer than {max}, which an ordered trigger or one with concurrency cannot: what comes after would wait too; `call` an unordered integration that waits"),
             );
         }
     }
