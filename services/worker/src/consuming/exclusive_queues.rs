@@ -1,5 +1,6 @@
 //! Consumes one exclusive queue while it is assigned to this worker, as its primary or its standby.
 
+use super::activity::Activity;
 use super::admission::Admission;
 use super::dispatcher::{Consumption, End, Keying, Stop, dispatch};
 use forebay_broker::Queue;
@@ -27,6 +28,7 @@ pub(crate) async fn serve(
     integration: Uuid,
     policy: DispatchPolicy,
     delay: Duration,
+    activity: Activity,
     stop: Stop,
 ) {
     let (keying, places, wanted) = match policy {
@@ -40,6 +42,7 @@ pub(crate) async fn serve(
     let mut pause = delay;
     while until(&stop, pause).await && until_not_halted(&snapshot, integration, &stop).await {
         pause = RETRY_INTERVAL;
+        activity.begin();
         let prefetch = prefetch_of(wanted, largest_body(&snapshot.current(), integration), memory_budget());
         let subscription = match consumption.consumers.subscribe(Queue::Trigger(integration), prefetch).await {
             Ok(subscription) => subscription,
@@ -48,7 +51,7 @@ pub(crate) async fn serve(
                 continue;
             }
         };
-        match dispatch(&consumption, subscription, keying, &admission, &stop).await {
+        match dispatch(&consumption, subscription, keying, &admission, &activity, &stop).await {
             End::Stopped => return,
             End::Lost => {}
             End::Halted => pause = INTERVAL_AFTER_HALT,

@@ -1,5 +1,6 @@
 //! Keeps the exclusive queues of this worker in line with the assignment, which follows the live workers and the queues.
 
+use super::activity::Activity;
 use super::assignment::assign;
 use super::dispatcher::{Consumption, Stop};
 use super::exclusive_queues;
@@ -18,6 +19,11 @@ const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);
 /// Pause of a standby before it subscribes: the broker serves the consumer that subscribed first, which must be the primary.
 const STANDBY_DELAY: Duration = Duration::from_secs(3);
 const STORE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time for which a standby may be the active consumer beside a live primary. A primary that was lost when the standby became active is no
+/// live worker any more by then, so this one has come back and waits behind the standby.
+const FIRST_PATIENCE: Duration = Duration::from_secs(WORKER_TTL.as_secs() + 2 * HEARTBEAT_INTERVAL.as_secs());
+/// The time doubles up to this maximum with each attempt: a live primary that does not consume must not stop the queue again and again.
+const MAX_PATIENCE: Duration = Duration::from_secs(600);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
@@ -30,6 +36,9 @@ struct Served {
     /// The primary worker: when it changes, a standby subscribes again after the others.
     primary: Uuid,
     policy: DispatchPolicy,
+    activity: Activity,
+    /// A standby that has been the active consumer for so long subscribes again, behind the primary.
+    patience: Duration,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -121,8 +130,13 @@ impl Members {
         }
         let stale: Vec<Uuid> =
             served.iter().filter(|(queue, served)| !served.still_fits(wanted.get(queue))).map(|(queue, _)| *queue).collect();
+        let mut patience: HashMap<Uuid, Duration> = HashMap::new();
         for queue in stale {
             if let Some(served) = served.remove(&queue) {
+                if served.keeps_from_primary(wanted.get(&queue)) {
+                    tracing::info!(forebay.integration.id = %queue, "the worker of this trigger is back: its standby subscribes again, behind it");
+                    patience.insert(queue, (served.patience * 2).min(MAX_PATIENCE));
+                }
                 served.stop.cancel();
                 stopping.push(served.task);
             }
@@ -131,18 +145,22 @@ impl Members {
             match served.get_mut(&queue) {
                 // A standby that became the primary is subscribed already.
                 Some(served) => (served.role, served.primary) = (role, primary),
-                None => _ = served.insert(queue, self.serve(queue, role, primary, policy.clone())),
+                None => {
+                    let patience = patience.get(&queue).copied().unwrap_or(FIRST_PATIENCE);
+                    served.insert(queue, self.serve(queue, role, primary, policy.clone(), patience));
+                }
             }
         }
     }
 
-    fn serve(&self, queue: Uuid, role: Role, primary: Uuid, policy: DispatchPolicy) -> Served {
+    fn serve(&self, queue: Uuid, role: Role, primary: Uuid, policy: DispatchPolicy, patience: Duration) -> Served {
         let stop = self.stop.gently.child_token();
         let delay = if role == Role::Primary { Duration::ZERO } else { STANDBY_DELAY };
         let until = Stop { gently: stop.clone(), now: self.stop.now.clone() };
-        let serving = exclusive_queues::serve(self.consumption.clone(), self.snapshot.clone(), queue, policy.clone(), delay, until);
+        let (consumption, snapshot, activity) = (self.consumption.clone(), self.snapshot.clone(), Activity::default());
+        let serving = exclusive_queues::serve(consumption, snapshot, queue, policy.clone(), delay, activity.clone(), until);
         let task = tokio::spawn(serving);
-        Served { role, primary, policy, stop, task }
+        Served { role, primary, policy, activity, patience, stop, task }
     }
 }
 
@@ -150,9 +168,55 @@ impl Served {
     /// Returns true if the subscription can stay: same policy, and not before a primary that subscribed later.
     fn still_fits(&self, wanted: Option<&(Role, Uuid, &DispatchPolicy)>) -> bool {
         let Some((role, primary, policy)) = wanted else { return false };
-        if **policy != self.policy || self.task.is_finished() {
+        if **policy != self.policy || self.task.is_finished() || self.keeps_from_primary(wanted) {
             return false;
         }
         *role == Role::Primary || (self.role == Role::Standby && self.primary == *primary)
+    }
+
+    /// Returns true for a standby that has been the active consumer for too long although the same primary is alive: it became active when
+    /// the primary lost its connection, and the primary subscribed again behind it.
+    fn keeps_from_primary(&self, wanted: Option<&(Role, Uuid, &DispatchPolicy)>) -> bool {
+        let is_standby = self.role == Role::Standby;
+        let stays_standby = wanted.is_some_and(|(role, primary, _)| *role == Role::Standby && *primary == self.primary);
+        is_standby && stays_standby && self.activity.since().is_some_and(|since| since.elapsed() >= self.patience)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn served(role: Role, primary: Uuid) -> Served {
+        let task = tokio::spawn(std::future::pending());
+        let (policy, stop) = (DispatchPolicy::Ordered, CancellationToken::new());
+        Served { role, primary, policy, activity: Activity::default(), patience: FIRST_PATIENCE, stop, task }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_standby_that_stays_active_beside_a_live_primary_subscribes_again() {
+        let (primary, other) = (Uuid::new_v4(), Uuid::new_v4());
+        let standby = served(Role::Standby, primary);
+        let fits = |role, primary| standby.still_fits(Some(&(role, primary, &DispatchPolicy::Ordered)));
+        tokio::time::advance(2 * FIRST_PATIENCE).await;
+        assert!(fits(Role::Standby, primary), "without a delivery it waits behind the primary");
+        standby.activity.delivered();
+        tokio::time::advance(FIRST_PATIENCE - Duration::from_millis(1)).await;
+        assert!(fits(Role::Standby, primary), "the primary may be gone");
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert!(!fits(Role::Standby, primary));
+        assert!(fits(Role::Primary, primary), "it has become the primary");
+        assert!(!fits(Role::Standby, other), "another primary subscribes later");
+        standby.activity.begin();
+        assert!(fits(Role::Standby, primary), "it has subscribed again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_primary_stays_active() {
+        let me = Uuid::new_v4();
+        let primary = served(Role::Primary, me);
+        primary.activity.delivered();
+        tokio::time::advance(10 * MAX_PATIENCE).await;
+        assert!(primary.still_fits(Some(&(Role::Primary, me, &DispatchPolicy::Ordered))));
     }
 }

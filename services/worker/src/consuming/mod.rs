@@ -1,5 +1,6 @@
 //! From queues to executions: the queues that this worker consumes, and the order in which their deliveries run.
 
+mod activity;
 mod admission;
 mod assignment;
 mod backlog;
