@@ -43,7 +43,7 @@ pub struct EngineOptions {
     pub step_timeout: Duration,
     /// Maximum bytes of a remote system's response, both before and after its Content-Encoding is undone. Default 8 MiB.
     pub remote_bytes: usize,
-    /// Maximum bytes of the body of a response to the caller. Default [`LARGEST_MAX_BYTES`], since it is one message of the broker.
+    /// Maximum bytes of the body of a response to the caller. Default [`MAX_BODY_BYTES`], since it is one message of the broker.
     pub answer_bytes: usize,
     /// The addresses that steps may connect to. Default: all.
     pub reach: Reach,
