@@ -324,7 +324,7 @@ fn key_row(row: &Row) -> Result<KeyRow, StoreError> {
 }
 
 fn audit_event(action: AuditAction, key: &KeyRow, before: Option<Value>, after: Option<Value>) -> AuditEvent {
-    AuditEvent { tenant: Some(key.tenant.clone()), action, target: format!("{}/{}", key.tenant, key.label), before, after }
+    AuditEvent::of_tenant(action, &key.tenant, &key.label, before, after)
 }
 
 /// Returns a key as the audit log shows it.

@@ -1,29 +1,22 @@
 //! The roles of people, and their scopes.
 
-use crate::database::word::words;
+use crate::database::word::{Word, words};
 use forebay_contract::Name;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-/// A role, which includes the weaker roles before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Role {
-    /// Sees everything but secrets.
-    Viewer,
-    /// Retries, resumes, skips, runs schedules, switches diagnostics.
-    Operator,
-    /// Changes definitions, connections and keys.
-    Developer,
-    /// Changes people, tenants, and reads the audit log.
-    Administrator,
-}
-
 words! {
-    pub Role {
+    /// A role, which includes the weaker roles before it.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub enum Role {
+        /// Sees everything but secrets.
         Viewer = "viewer",
+        /// Retries, resumes, skips, runs schedules, switches diagnostics.
         Operator = "operator",
+        /// Changes definitions, connections and keys.
         Developer = "developer",
+        /// Changes people, tenants, and reads the audit log.
         Administrator = "administrator",
     }
 }
@@ -38,8 +31,7 @@ impl FromStr for Role {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let known = Self::ALL.into_iter().find(|role| role.as_str() == text);
-        known.ok_or_else(|| format!("'{text}' is not a role: use one of viewer, operator, developer, administrator"))
+        Self::of_word(text).ok_or_else(|| format!("'{text}' is not a role: use one of viewer, operator, developer, administrator"))
     }
 }
 

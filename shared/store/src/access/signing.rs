@@ -1,6 +1,7 @@
 //! Signing keys: secrets with which callers sign their calls. The check of a signature needs their text, so it is stored, encrypted.
 
 use crate::access::api_key::ApiKey;
+use crate::database::resealed::Resealed;
 use crate::database::row::ReadRow;
 use crate::error::StoreError;
 use crate::seal::{Place, Sealed, SecretKeys};
@@ -70,22 +71,15 @@ pub(crate) async fn find(
 
 /// Encrypts the signing keys anew that the first key has not encrypted, and returns their number.
 pub(crate) async fn reseal(transaction: &Transaction<'_>, keys: &SecretKeys) -> Result<usize, StoreError> {
-    let failed = StoreError::during("encrypt signing keys");
     let sql = "select id, tenant, sealed, sealed_by from api_keys where sealed is not null";
-    let (mut ids, mut contents, mut bys) = (Vec::new(), Vec::new(), Vec::new());
-    for row in transaction.query(sql, &[]).await.map_err(failed)? {
+    let mut resealed = Resealed::default();
+    for row in transaction.query(sql, &[]).await.map_err(StoreError::during("encrypt signing keys"))? {
         if keys.is_current(row.get("sealed_by")) {
             continue;
         }
         let (id, tenant) = (row.get("id"), row.name("tenant")?);
         let secret = open(Some(keys), &tenant, id, row.get("sealed"), row.get("sealed_by"))?;
-        let Sealed { content, by } = seal(Some(keys), &tenant, id, secret.expose())?;
-        ids.push(id);
-        contents.push(content);
-        bys.push(by);
+        resealed.push(id, seal(Some(keys), &tenant, id, secret.expose())?);
     }
-    let sql = "update api_keys k set sealed = new.sealed, sealed_by = new.sealed_by
-               from unnest($1::uuid[], $2::bytea[], $3::bytea[]) as new (id, sealed, sealed_by) where k.id = new.id";
-    transaction.execute(sql, &[&ids, &contents, &bys]).await.map_err(failed)?;
-    Ok(ids.len())
+    resealed.write(transaction, "api_keys").await
 }

@@ -5,8 +5,7 @@ use crate::database::audit_event::{AuditAction, AuditEvent, Principal, Principal
 use crate::database::change_transaction::{ChangeTransaction, NO_PART};
 use crate::database::pool::Store;
 use crate::database::row::ReadRow;
-use crate::database::word::Stored;
-use crate::database::word::read_word;
+use crate::database::word::{Stored, read_word};
 use crate::error::{StoreError, is_unique_violation};
 use deadpool_postgres::{GenericClient, Transaction};
 use forebay_contract::{Secret, UnixMicros};
@@ -157,7 +156,7 @@ impl Store {
         let client = self.client(operation).await?;
         let sql = format!("select {USER_COLUMNS}, u.password from users u where u.name = $1");
         let row = client.query_opt(&sql, &[&name.trim().to_lowercase()]).await.map_err(StoreError::during(operation))?;
-        row.map(|row| Ok((user_row(&row)?, row.get::<_, Option<String>>(11).map(Secret::from)))).transpose()
+        row.map(|row| Ok((user_row(&row)?, row.get::<_, Option<String>>("password").map(Secret::from)))).transpose()
     }
 
     /// Returns the person that a provider of OpenID Connect has named, for signing in: the one with this `subject` (issuer and subject,

@@ -6,33 +6,26 @@ use crate::error::StoreError;
 use deadpool_postgres::GenericClient;
 use forebay_contract::Name;
 use serde_json::Value;
+use std::fmt::Display;
 use std::net::IpAddr;
 use uuid::Uuid;
 
 /// Maximum length of the name of a principal, in characters.
 const MAX_NAME_LENGTH: usize = 200;
 
-/// The kind of a principal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum PrincipalKind {
-    /// A person who is signed in.
-    User,
-    /// A program with a person's API token.
-    Token,
-    /// The command on a machine that reaches the database.
-    Host,
-    /// Forebay itself.
-    System,
-    /// A caller without a name or a proof of it.
-    Anonymous,
-}
-
 words! {
-    pub PrincipalKind {
+    /// The kind of a principal.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    pub enum PrincipalKind {
+        /// A person who is signed in.
         User = "user",
+        /// A program with a person's API token.
         Token = "token",
+        /// The command on a machine that reaches the database.
         Host = "host",
+        /// Forebay itself.
         System = "system",
+        /// A caller without a name or a proof of it.
         Anonymous = "anonymous",
     }
 }
@@ -63,111 +56,75 @@ impl From<&str> for Principal {
     }
 }
 
-/// The action of an audit event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum AuditAction {
-    /// A definition created an integration.
-    IntegrationCreate,
-    /// A definition became a new version.
-    IntegrationUpdate,
-    /// An API key or a signing key was created.
-    KeyCreate,
-    /// A key was changed.
-    KeyUpdate,
-    /// A key was deleted.
-    KeyDelete,
-    /// A connection was created.
-    ConnectionCreate,
-    /// A connection was changed.
-    ConnectionUpdate,
-    /// A connection was deleted.
-    ConnectionDelete,
-    /// Connections and keys were encrypted anew.
-    ConnectionRotate,
-    /// An alert rule was created.
-    AlertCreate,
-    /// An alert rule was changed.
-    AlertUpdate,
-    /// An alert rule was deleted.
-    AlertDelete,
-    /// The readers of a tenant's documents were changed.
-    TenantDocs,
-    /// The maximum bytes of a tenant's payloads were changed.
-    TenantPayloads,
-    /// A person was created.
-    UserCreate,
-    /// A person was changed.
-    UserUpdate,
-    /// A person was deleted.
-    UserDelete,
-    /// A person signed in by OpenID Connect for the first time.
-    UserLink,
-    /// An API token was created.
-    TokenCreate,
-    /// An API token was deleted.
-    TokenDelete,
-    /// A person signed in.
-    SessionOpen,
-    /// A sign-in was refused.
-    SessionRefuse,
-    /// A halted trigger was resumed with a retry of its execution.
-    TriggerResume,
-    /// A halted trigger was resumed without its execution.
-    TriggerSkip,
-    /// A run of a schedule was started by hand.
-    ScheduleRun,
-    /// An execution was retried by hand.
-    ExecutionRetry,
-    /// Diagnostics of an integration were switched on.
-    DiagnosticsOn,
-    /// Diagnostics of an integration were switched off.
-    DiagnosticsOff,
-    /// An unreadable message was returned to its queue.
-    MessageReturn,
-    /// An unreadable message was discarded.
-    MessageDiscard,
-    /// The installation was moved to another broker or other queues.
-    InstallationAdopt,
-    /// The installation's earlier broker or queues were closed.
-    InstallationClose,
-    /// Old entries of the audit log were deleted.
-    AuditForget,
-}
-
 words! {
-    pub AuditAction {
+    /// The action of an audit event.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    pub enum AuditAction {
+        /// A definition created an integration.
         IntegrationCreate = "integration.create",
+        /// A definition became a new version.
         IntegrationUpdate = "integration.update",
+        /// An API key or a signing key was created.
         KeyCreate = "key.create",
+        /// A key was changed.
         KeyUpdate = "key.update",
+        /// A key was deleted.
         KeyDelete = "key.delete",
+        /// A connection was created.
         ConnectionCreate = "connection.create",
+        /// A connection was changed.
         ConnectionUpdate = "connection.update",
+        /// A connection was deleted.
         ConnectionDelete = "connection.delete",
+        /// Connections and keys were encrypted anew.
         ConnectionRotate = "connection.rotate",
+        /// An alert rule was created.
         AlertCreate = "alert.create",
+        /// An alert rule was changed.
         AlertUpdate = "alert.update",
+        /// An alert rule was deleted.
         AlertDelete = "alert.delete",
+        /// The readers of a tenant's documents were changed.
         TenantDocs = "tenant.docs",
+        /// The maximum bytes of a tenant's payloads were changed.
         TenantPayloads = "tenant.payloads",
+        /// A person was created.
         UserCreate = "user.create",
+        /// A person was changed.
         UserUpdate = "user.update",
+        /// A person was deleted.
         UserDelete = "user.delete",
+        /// A person signed in by OpenID Connect for the first time.
         UserLink = "user.link",
+        /// An API token was created.
         TokenCreate = "token.create",
+        /// An API token was deleted.
         TokenDelete = "token.delete",
+        /// A person signed in.
         SessionOpen = "session.open",
+        /// A sign-in was refused.
         SessionRefuse = "session.refuse",
+        /// A halted trigger was resumed with a retry of its execution.
         TriggerResume = "trigger.resume",
+        /// A halted trigger was resumed without its execution.
         TriggerSkip = "trigger.skip",
+        /// A run of a schedule was started by hand.
         ScheduleRun = "schedule.run",
+        /// An execution was retried by hand.
         ExecutionRetry = "execution.retry",
+        /// Diagnostics of an integration were switched on.
         DiagnosticsOn = "diagnostics.on",
+        /// Diagnostics of an integration were switched off.
         DiagnosticsOff = "diagnostics.off",
+        /// An unreadable message was returned to its queue.
         MessageReturn = "message.return",
+        /// An unreadable message was discarded.
         MessageDiscard = "message.discard",
+        /// The installation was moved to another broker or other queues.
         InstallationAdopt = "installation.adopt",
+        /// The installation's earlier broker or queues were closed.
         InstallationClose = "installation.close",
+        /// Old entries of the audit log were deleted.
         AuditForget = "audit.forget",
     }
 }
@@ -185,6 +142,13 @@ pub struct AuditEvent {
     pub before: Option<Value>,
     /// The state after; `None`: there is none, or it does not matter.
     pub after: Option<Value>,
+}
+
+impl AuditEvent {
+    /// Returns the event of a thing of a tenant; its target is `TENANT/NAME`.
+    pub(crate) fn of_tenant(action: AuditAction, tenant: &Name, name: impl Display, before: Option<Value>, after: Option<Value>) -> Self {
+        Self { tenant: Some(tenant.clone()), action, target: format!("{tenant}/{name}"), before, after }
+    }
 }
 
 /// Writes an entry. A change calls it through `ChangeTransaction::commit`.

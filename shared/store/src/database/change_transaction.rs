@@ -6,20 +6,10 @@ use crate::error::StoreError;
 use deadpool_postgres::{Object, Transaction};
 use std::ops::Deref;
 
-/// A part of the snapshot. A transaction takes parts in this order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Part {
-    Integrations,
-    Connections,
-    Keys,
-    Triggers,
-    Tenants,
-    Diagnostics,
-    TenantQueues,
-}
-
 words! {
-    pub(crate) Part {
+    /// A part of the snapshot. A transaction takes parts in this order.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    pub(crate) enum Part {
         Integrations = "integrations",
         Connections = "connections",
         Keys = "keys",

@@ -9,6 +9,7 @@ pub(crate) mod listen;
 pub(crate) mod migrations;
 pub(crate) mod partitions;
 pub(crate) mod pool;
+pub(crate) mod resealed;
 pub(crate) mod row;
 pub(crate) mod text;
 pub(crate) mod timestamp;

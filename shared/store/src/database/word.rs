@@ -12,11 +12,31 @@ pub(crate) trait Word: Copy + Debug + 'static {
     const ALL: &'static [Self];
 
     fn word(self) -> &'static str;
+
+    /// Returns the value with this word.
+    fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|value| value.word() == word)
+    }
 }
 
-/// Declares the words of an enum: its `ALL` and `as_str`, and [`Word`].
+/// Declares an enum of which each value has a word, with its `ALL` and `as_str`, and implements [`Word`] for it. `for T`: implements only
+/// [`Word`], for an enum that has both already.
 macro_rules! words {
-    ($vis:vis $type:ident { $($variant:ident = $word:literal),+ $(,)? }) => {
+    (for $type:ident) => {
+        impl $crate::database::word::Word for $type {
+            const ALL: &'static [Self] = &Self::ALL;
+
+            fn word(self) -> &'static str {
+                self.as_str()
+            }
+        }
+    };
+    ($(#[$of_type:meta])* $vis:vis enum $type:ident { $($(#[$of_variant:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$of_type])*
+        $vis enum $type {
+            $($(#[$of_variant])* $variant),+
+        }
+
         impl $type {
             /// All, in their order.
             $vis const ALL: [Self; [$($word),+].len()] = [$(Self::$variant),+];
@@ -30,40 +50,20 @@ macro_rules! words {
             }
         }
 
-        impl $crate::database::word::Word for $type {
-            const ALL: &'static [Self] = &Self::ALL;
-
-            fn word(self) -> &'static str {
-                self.as_str()
-            }
-        }
+        $crate::database::word::words!(for $type);
     };
 }
 pub(crate) use words;
 
-impl Word for ExecutionStatus {
-    const ALL: &'static [Self] = &Self::ALL;
-
-    fn word(self) -> &'static str {
-        self.as_str()
-    }
-}
-
-impl Word for ErrorCode {
-    const ALL: &'static [Self] = &Self::ALL;
-
-    fn word(self) -> &'static str {
-        self.as_str()
-    }
-}
+words!(for ExecutionStatus);
+words!(for ErrorCode);
 
 /// Returns the value of a stored word.
 ///
 /// # Errors
 /// [`StoreError::Damaged`]: no value has this word; a newer Forebay may have written it.
 pub(crate) fn read_word<W: Word>(table: &str, column: &str, word: &str) -> Result<W, StoreError> {
-    let known = W::ALL.iter().copied().find(|value| value.word() == word);
-    known.ok_or_else(|| StoreError::damaged(format!("{column} of {table} ('{word}')")))
+    W::of_word(word).ok_or_else(|| StoreError::damaged(format!("{column} of {table} ('{word}')")))
 }
 
 /// A word as a parameter of a statement.

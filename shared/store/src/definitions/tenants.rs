@@ -5,8 +5,7 @@ use crate::database::change_transaction::{ChangeTransaction, NO_PART, Part};
 use crate::database::pool::Store;
 use crate::database::row::ReadRow;
 use crate::database::text::storable;
-use crate::database::word::Stored;
-use crate::database::word::words;
+use crate::database::word::{Stored, Word, words};
 use crate::error::StoreError;
 use deadpool_postgres::Transaction;
 use forebay_contract::Name;
@@ -16,22 +15,16 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// The readers of the documents that are made of a tenant's definitions.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum DocsAccess {
-    /// Everybody.
-    Open,
-    /// A holder of any API key of the tenant.
-    #[default]
-    Key,
-    /// Nobody: they are not served.
-    Off,
-}
-
 words! {
-    pub DocsAccess {
+    /// The readers of the documents that are made of a tenant's definitions.
+    #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+    pub enum DocsAccess {
+        /// Everybody.
         Open = "open",
+        /// A holder of any API key of the tenant.
+        #[default]
         Key = "key",
+        /// Nobody: they are not served.
         Off = "off",
     }
 }
@@ -46,8 +39,7 @@ impl FromStr for DocsAccess {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let known = Self::ALL.into_iter().find(|access| access.as_str() == text);
-        known.ok_or_else(|| format!("'{text}' is none of open, key, off"))
+        Self::of_word(text).ok_or_else(|| format!("'{text}' is none of open, key, off"))
     }
 }
 

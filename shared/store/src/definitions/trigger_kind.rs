@@ -4,19 +4,14 @@ use crate::database::word::words;
 use forebay_contract::definition::{DispatchPolicy, Trigger};
 use serde::{Deserialize, Serialize};
 
-/// The kind of a trigger.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TriggerKind {
-    /// An HTTP call.
-    Webhook,
-    /// A due time, or a run of a schedule that a person started.
-    Schedule,
-}
-
 words! {
-    pub TriggerKind {
+    /// The kind of a trigger.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    pub enum TriggerKind {
+        /// An HTTP call.
         Webhook = "webhook",
+        /// A due time, or a run of a schedule that a person started.
         Schedule = "schedule",
     }
 }

@@ -3,8 +3,7 @@
 use crate::database::pool::Store;
 use crate::database::row::ReadRow;
 use crate::database::timestamp::Timestamp;
-use crate::database::word::Stored;
-use crate::database::word::read_word;
+use crate::database::word::{Stored, read_word};
 use crate::definitions::trigger_kind::TriggerKind;
 use crate::error::StoreError;
 use crate::history::payload::{self, Packed, PayloadKind};

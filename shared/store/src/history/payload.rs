@@ -15,46 +15,30 @@ use std::borrow::Cow;
 use std::io::Read;
 use tokio_postgres::Row;
 
-/// The kind of a payload that is no batch of checkpoints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum PayloadKind {
-    Input,
-    Output,
-    Steps,
-    Variables,
-    /// The request as it came, where the input is shown without some of its fields.
-    Retry,
-    /// The response as it was made, where the output is shown without some of its fields.
-    Answer,
-}
-
 words! {
-    pub(crate) PayloadKind {
+    /// The kind of a payload that is no batch of checkpoints.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(crate) enum PayloadKind {
         Input = "input",
         Output = "output",
         Steps = "steps",
         Variables = "variables",
+        /// The request as it came, where the input is shown without some of its fields.
         Retry = "retry",
+        /// The response as it was made, where the output is shown without some of its fields.
         Answer = "answer",
     }
 }
 
-/// The encoding of stored content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Encoding {
-    Identity,
-    Deflate,
-    /// Encrypted.
-    SealedIdentity,
-    /// Deflated, then encrypted.
-    SealedDeflate,
-}
-
 words! {
-    pub(crate) Encoding {
+    /// The encoding of stored content.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(crate) enum Encoding {
         Identity = "identity",
         Deflate = "deflate",
+        /// Encrypted.
         SealedIdentity = "sealed-identity",
+        /// Deflated, then encrypted.
         SealedDeflate = "sealed-deflate",
     }
 }

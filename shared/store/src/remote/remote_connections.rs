@@ -5,9 +5,10 @@ use crate::database::audit_event::{AuditAction, AuditEvent, Principal};
 use crate::database::caps::Counted;
 use crate::database::change_transaction::{ChangeTransaction, Part};
 use crate::database::pool::Store;
+use crate::database::resealed::Resealed;
 use crate::database::row::ReadRow;
 use crate::error::StoreError;
-use crate::seal::{Place, Sealed, SecretKeys};
+use crate::seal::{Place, SecretKeys};
 use deadpool_postgres::{GenericClient, Transaction};
 use forebay_contract::connection::{Connection, take_secrets};
 use forebay_contract::json::read_json;
@@ -131,7 +132,7 @@ impl Store {
         let earlier = known.and_then(|known| known.document(keys).ok());
         let (shown_before, after) = audited(earlier.as_ref(), document);
         let shown_before = shown_before.or_else(|| before.as_ref().map(ConnectionRow::shown));
-        let event = audit_event(action, &connection.tenant, &connection.name, shown_before, Some(after));
+        let event = AuditEvent::of_tenant(action, &connection.tenant, &connection.name, shown_before, Some(after));
         transaction.commit(by, &[event]).await?;
         Ok(id)
     }
@@ -213,7 +214,7 @@ impl Store {
         }
         let sql = "delete from connections where tenant = $1 and name = $2";
         transaction.execute(sql, &[&tenant.as_str(), &name.as_str()]).await.map_err(failed)?;
-        transaction.commit(by, &[audit_event(AuditAction::ConnectionDelete, tenant, name, Some(before.shown()), None)]).await
+        transaction.commit(by, &[AuditEvent::of_tenant(AuditAction::ConnectionDelete, tenant, name, Some(before.shown()), None)]).await
     }
 
     /// Encrypts connections, signing keys and the key of digests anew that the first key has not encrypted, or that an earlier version has,
@@ -237,9 +238,8 @@ impl Store {
 
 /// Encrypts the connections anew that the first key has not encrypted, and returns their number.
 async fn reseal(transaction: &Transaction<'_>, keys: &SecretKeys) -> Result<usize, StoreError> {
-    let failed = StoreError::during(RESEAL);
-    let rows = transaction.query(&format!("select {SEALED_COLUMNS} from connections"), &[]).await.map_err(failed)?;
-    let (mut ids, mut contents, mut bys) = (Vec::new(), Vec::new(), Vec::new());
+    let rows = transaction.query(&format!("select {SEALED_COLUMNS} from connections"), &[]).await.map_err(StoreError::during(RESEAL))?;
+    let mut resealed = Resealed::default();
     for row in &rows {
         let stored = sealed_row(row)?;
         if keys.is_current(&stored.by) {
@@ -247,15 +247,9 @@ async fn reseal(transaction: &Transaction<'_>, keys: &SecretKeys) -> Result<usiz
         }
         let (document, _) = stored.opened(keys)?;
         let place = place(&stored.tenant, &stored.name, stored.id.as_bytes());
-        let Sealed { content, by } = keys.seal(&place, document.to_string().into_bytes())?;
-        ids.push(stored.id);
-        contents.push(content);
-        bys.push(by);
+        resealed.push(stored.id, keys.seal(&place, document.to_string().into_bytes())?);
     }
-    let sql = "update connections c set sealed = new.sealed, sealed_by = new.sealed_by
-               from unnest($1::uuid[], $2::bytea[], $3::bytea[]) as new (id, sealed, sealed_by) where c.id = new.id";
-    transaction.execute(sql, &[&ids, &contents, &bys]).await.map_err(failed)?;
-    Ok(ids.len())
+    resealed.write(transaction, "connections").await
 }
 
 const COLUMNS: &str = "id, tenant, name, kind, description, enabled, updated_at, revision";
@@ -315,10 +309,6 @@ fn audited(before: Option<&Value>, after: &Value) -> (Option<Value>, Value) {
         after["secrets"] = secrets.into_iter().map(|(path, change)| (path, Value::from(change))).collect();
     }
     (before.map(|_| shown(earlier)), after)
-}
-
-fn audit_event(action: AuditAction, tenant: &Name, name: &Name, before: Option<Value>, after: Option<Value>) -> AuditEvent {
-    AuditEvent { tenant: Some(tenant.clone()), action, target: format!("{tenant}/{name}"), before, after }
 }
 
 /// Returns a connection as the audit log shows it, without encrypted fields.

@@ -5,8 +5,7 @@ use crate::database::pool::Store;
 use crate::database::row::ReadRow;
 use crate::database::text::bounded_message;
 use crate::database::timestamp::Timestamp;
-use crate::database::word::Stored;
-use crate::database::word::words;
+use crate::database::word::{Stored, words};
 use crate::error::StoreError;
 use crate::triggers::alerts::read_alert;
 use deadpool_postgres::GenericClient;
@@ -47,21 +46,15 @@ pub struct DueAlert {
     pub states: Vec<AlertState>,
 }
 
-/// The state of an alert for an integration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AlertPhase {
-    /// It is not raised.
-    Clear,
-    /// It is raised.
-    Raised,
-    /// Its condition does not hold any more, and no notification has said so.
-    Over,
-}
-
 words! {
-    pub(crate) AlertPhase {
+    /// The state of an alert for an integration.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum AlertPhase {
+        /// It is not raised.
         Clear = "clear",
+        /// It is raised.
         Raised = "raised",
+        /// Its condition does not hold any more, and no notification has said so.
         Over = "over",
     }
 }

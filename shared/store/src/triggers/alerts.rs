@@ -97,7 +97,7 @@ impl Store {
             transaction.execute(sql, &[&id]).await.map_err(failed)?;
         }
         let action = if before.is_some() { AuditAction::AlertUpdate } else { AuditAction::AlertCreate };
-        let event = audit_event(action, tenant, name, before.map(|before| shown(&before.alert)), Some(shown(alert)));
+        let event = AuditEvent::of_tenant(action, tenant, name, before.map(|before| shown(&before.alert)), Some(shown(alert)));
         transaction.commit(by, &[event]).await?;
         Ok(id)
     }
@@ -148,7 +148,7 @@ impl Store {
             return Err(StoreError::Changed { what: format!("the alert {tenant}/{name}") });
         }
         transaction.execute("delete from alert_rules where id = $1", &[&before.id]).await.map_err(failed)?;
-        transaction.commit(by, &[audit_event(AuditAction::AlertDelete, tenant, name, Some(shown(&before.alert)), None)]).await
+        transaction.commit(by, &[AuditEvent::of_tenant(AuditAction::AlertDelete, tenant, name, Some(shown(&before.alert)), None)]).await
     }
 }
 
@@ -214,10 +214,6 @@ async fn add_raised(client: &impl GenericClient, alerts: &mut [AlertRow]) -> Res
 
 fn not_found(tenant: &Name, name: &Name) -> StoreError {
     StoreError::NotFound { what: format!("the alert {tenant}/{name}") }
-}
-
-fn audit_event(action: AuditAction, tenant: &Name, name: &Name, before: Option<Value>, after: Option<Value>) -> AuditEvent {
-    AuditEvent { tenant: Some(tenant.clone()), action, target: format!("{tenant}/{name}"), before, after }
 }
 
 /// Returns the rule as the audit log shows it, without addresses: those of chat systems hold a secret.

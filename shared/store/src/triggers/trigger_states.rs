@@ -7,8 +7,7 @@ use crate::database::pool::Store;
 use crate::database::row::ReadRow;
 use crate::database::text::bounded_message;
 use crate::database::timestamp::Timestamp;
-use crate::database::word::Stored;
-use crate::database::word::words;
+use crate::database::word::{Stored, words};
 use crate::definitions::integrations::read_definition;
 use crate::definitions::trigger_kind::{TriggerKind, policy};
 use crate::error::StoreError;
@@ -21,19 +20,14 @@ use std::collections::HashMap;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-/// The decision of a person about a halted trigger.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Decision {
-    /// The failed execution is run again, then the ones after it.
-    Resume,
-    /// The failed execution stays failed, and the ones after it are run.
-    Skip,
-}
-
 words! {
-    pub Decision {
+    /// The decision of a person about a halted trigger.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+    #[serde(rename_all = "lowercase")]
+    pub enum Decision {
+        /// The failed execution is run again, then the ones after it.
         Resume = "resume",
+        /// The failed execution stays failed, and the ones after it are run.
         Skip = "skip",
     }
 }
@@ -73,19 +67,14 @@ pub struct TriggerState {
     pub decision: Option<Decision>,
 }
 
-/// The phase of a trigger.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TriggerPhase {
-    /// Executions start.
-    Running,
-    /// No execution starts until a person decides.
-    Halted,
-}
-
 words! {
-    pub TriggerPhase {
+    /// The phase of a trigger.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+    #[serde(rename_all = "lowercase")]
+    pub enum TriggerPhase {
+        /// Executions start.
         Running = "running",
+        /// No execution starts until a person decides.
         Halted = "halted",
     }
 }
@@ -232,7 +221,7 @@ impl Store {
         let issuer = self.issuer().await?;
         let client = self.client(operation).await?;
         let sql = format!(
-            "select {HALT}, i.tenant, i.name, i.enabled, v.trigger_kind, v.delivery, 
+            "select {HALT}, i.tenant, i.name, i.enabled, v.trigger_kind, v.delivery,
                  case when v.delivery is null then v.document::text end as document
              from integrations i
              join integration_versions v on v.integration_id = i.id and v.version = i.current_version

@@ -140,7 +140,7 @@ async fn every_chart_shows_what_the_minutes_add_up_to_whatever_was_written_and_w
     .await;
 }
 
-/// Whether the sums of every width are those of the minutes, in one moment.
+/// True if the sums of every width are those of the minutes, in one moment.
 const AGREE: &str = "
     select bool_and(sums = minutes) from (select array_agg(row(succeeded, failed, slow) order by integration_id, at) as minutes from (
         select integration_id, date_trunc('hour', at, 'UTC') as at, sum(succeeded) as succeeded, sum(failed) as failed,

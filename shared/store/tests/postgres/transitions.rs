@@ -20,7 +20,7 @@ const STORED_ATTEMPTS: i32 = 2;
 struct Pair {
     stored: Record,
     new: Record,
-    /// Whether the new one stays.
+    /// True if the new one stays.
     replaces: bool,
 }
 
