@@ -36,7 +36,7 @@ pub struct PlannedAlert {
     pub change: Change,
     /// Every field that changes, if it is updated.
     pub differences: Vec<Difference>,
-    /// Whether it was evaluated before; `None`: it is new.
+    /// True if it was evaluated before; `None`: it is new.
     pub was_enabled: Option<bool>,
     /// True if it is evaluated after.
     pub enabled: bool,

@@ -38,7 +38,7 @@ pub struct PlannedConnection {
     pub differences: Vec<Difference>,
     /// Every secret, by path: `changed`, `unchanged`, `added`, `removed`.
     pub secrets: Vec<(String, &'static str)>,
-    /// Whether steps could use it before; `None`: it is new.
+    /// True if steps could use it before; `None`: it is new.
     pub was_enabled: Option<bool>,
     /// True if steps may use it after.
     pub enabled: bool,

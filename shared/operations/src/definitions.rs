@@ -21,7 +21,7 @@ pub struct Planned {
     pub differences: Vec<Difference>,
     /// The lines of its text that differ, each after `- ` or `+ `, if it is updated without a change of fields.
     pub text_differences: Vec<String>,
-    /// Whether it accepted calls before; `None`: it is new.
+    /// True if it accepted calls before; `None`: it is new.
     pub was_enabled: Option<bool>,
     /// True if it accepts calls after.
     pub enabled: bool,

@@ -54,7 +54,7 @@ pub struct SignInAttempt<'a> {
 pub struct PersonChange {
     /// For people.
     pub full_name: Option<String>,
-    /// Whether the user may sign in.
+    /// True if the user may sign in.
     pub enabled: Option<bool>,
     /// All roles from now on.
     pub grants: Option<Grants>,

@@ -8,8 +8,8 @@ use forebay_contract::definition::DispatchPolicy;
 use forebay_contract::envelope::Envelope;
 use forebay_store::Store;
 use std::num::NonZeroU8;
-use std::sync::OnceLock;
 use std::time::Duration;
+use tokio::sync::OnceCell;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// The purpose of its connections, for the broker's own tools.
@@ -22,7 +22,7 @@ pub(crate) struct BrokerAccess {
     check: InstallationCheck,
     broker: Broker,
     /// The connection is opened at the first message, and kept open.
-    publisher: OnceLock<Publisher>,
+    publisher: OnceCell<Publisher>,
     inspector: Inspector,
     shutdown: CancellationToken,
     _ends_with_this: DropGuard,
@@ -34,7 +34,7 @@ pub(crate) struct CheckedBroker<'a>(&'a BrokerAccess);
 impl BrokerAccess {
     pub(crate) fn new(broker: Broker, store: Store) -> Self {
         let check = InstallationCheck::new(broker.clone(), store);
-        let (publisher, inspector, shutdown) = (OnceLock::new(), broker.inspector(PURPOSE), CancellationToken::new());
+        let (publisher, inspector, shutdown) = (OnceCell::new(), broker.inspector(PURPOSE), CancellationToken::new());
         Self { check, broker, publisher, inspector, _ends_with_this: shutdown.clone().drop_guard(), shutdown }
     }
 
@@ -91,10 +91,12 @@ impl CheckedBroker<'_> {
     /// Publishes an envelope without a waiting caller; `Ok` means confirmed by the broker.
     pub(crate) async fn publish(&self, envelope: &Envelope, policy: &DispatchPolicy) -> Result<(), OperationError> {
         let Self(access) = self;
-        let key = access.broker.message_key(&access.check.store.id_key().await?);
-        // People publish few messages; one channel also keeps their order.
-        let start = || access.broker.publisher(PURPOSE, NonZeroU8::MIN, key, access.shutdown.clone());
-        let publisher = access.publisher.get_or_init(start);
+        let start = async || {
+            let key = access.broker.message_key(&access.check.store.id_key().await?);
+            // People publish few messages; one channel also keeps their order.
+            Ok::<_, OperationError>(access.broker.publisher(PURPOSE, NonZeroU8::MIN, key, access.shutdown.clone()))
+        };
+        let publisher = access.publisher.get_or_try_init(start).await?;
         // If it is not connected by then, publishing fails with the reason.
         let _ = tokio::time::timeout(TIMEOUT, publisher.ready()).await;
         Ok(publisher.publish(envelope, access.topology().policy_of(envelope, policy, None)).await?)
