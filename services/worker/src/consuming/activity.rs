@@ -1,4 +1,4 @@
-//! Whether the subscription of an exclusive queue is the active one. The broker does not say it; a delivery proves it.
+//! The activity of a subscription of an exclusive queue. The broker does not say which subscription is the active one; a delivery proves it.
 
 use parking_lot::Mutex;
 use std::sync::Arc;

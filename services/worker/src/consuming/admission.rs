@@ -1,5 +1,6 @@
 //! Admission: a delivery waits for a place before its execution begins.
 
+use super::activity::Activity;
 use super::backlog::{Backlog, Relief, Waits};
 use super::places::{Claimant, Place, Places};
 use crate::execution::{Delivered, SharedQueue};
@@ -12,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 #[derive(Clone)]
 pub(crate) enum Admission {
     /// The concurrency limit of an exclusive queue's policy.
-    Exclusive(Arc<Semaphore>),
+    Exclusive { places: Arc<Semaphore>, activity: Activity },
     /// A share of the worker's places.
     Shared(Arc<SharedAdmission>),
 }
@@ -22,7 +23,7 @@ pub(crate) struct SharedAdmission {
     pub(crate) places: Places,
     pub(crate) backlog: Backlog,
     pub(crate) queue: SharedQueue,
-    /// Publishes a delivery that moves to a queue of its tenant, signed with `key`.
+    /// Publishes a delivery that moves to a queue of its tenant.
     pub(crate) publisher: Publisher,
 }
 
@@ -42,7 +43,10 @@ impl Admission {
     /// Begins to wait. Only a delivery of a shared queue may be moved before it begins.
     pub(crate) fn wait(&self, delivered: &Delivered) -> (Waiting, Option<Relief>) {
         match self {
-            Self::Exclusive(places) => (Waiting::Exclusive(places.clone()), None),
+            Self::Exclusive { places, activity } => {
+                activity.delivered();
+                (Waiting::Exclusive(places.clone()), None)
+            }
             Self::Shared(shared) => {
                 let (waits, relief) = shared.backlog.wait(&delivered.envelope.tenant);
                 // An execution that may have begun must stay redelivered: a moved message would be a first delivery.
@@ -56,14 +60,14 @@ impl Admission {
     pub(crate) async fn relief(&self, relief: Option<Relief>) -> SharedQueueNumber {
         match (self, relief) {
             (Self::Shared(shared), Some(relief)) => relief.moved_from(shared.queue.number).await,
-            (Self::Shared(_) | Self::Exclusive(_), _) => std::future::pending().await,
+            (Self::Shared(_) | Self::Exclusive { .. }, _) => std::future::pending().await,
         }
     }
 
     /// Moves a delivery that has not begun to this queue of its tenant. Returns `false` if it was not moved.
     pub(crate) async fn relocate(&self, delivered: &Delivered, number: SharedQueueNumber) -> bool {
         match self {
-            Self::Exclusive(_) => false,
+            Self::Exclusive { .. } => false,
             Self::Shared(shared) => shared.relocate(delivered, number).await,
         }
     }

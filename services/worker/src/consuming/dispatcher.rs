@@ -4,7 +4,6 @@
 //! there are places. An ordered queue uses one key, "ordered by key" uses the key of the mapping, and a parallel queue gives each delivery
 //! its own key.
 
-use super::activity::Activity;
 use super::admission::Admission;
 use super::in_hand::{Held, InHand};
 use crate::execution::{Delivered, Disposition, Executions, SharedQueue, Source};
@@ -97,7 +96,6 @@ pub(crate) async fn dispatch(
     mut subscription: Subscription,
     keying: Keying,
     admission: &Admission,
-    activity: &Activity,
     stop: &Stop,
 ) -> End {
     let mut waiting: HashMap<String, VecDeque<Job>> = HashMap::new();
@@ -133,7 +131,6 @@ pub(crate) async fn dispatch(
                     end = End::Lost;
                     break;
                 };
-                activity.delivered();
                 let envelope = match delivery.envelope(&consumption.key) {
                     Ok(envelope) => envelope,
                     Err(error) => {

@@ -38,7 +38,7 @@ pub(crate) async fn serve(
         DispatchPolicy::ConcurrencyLimit(concurrency) => (Keying::Each, concurrency, concurrency * 2),
         DispatchPolicy::Parallel => return,
     };
-    let admission = Admission::Exclusive(Arc::new(Semaphore::new(places)));
+    let admission = Admission::Exclusive { places: Arc::new(Semaphore::new(places)), activity: activity.clone() };
     let mut pause = delay;
     while until(&stop, pause).await && until_not_halted(&snapshot, integration, &stop).await {
         pause = RETRY_INTERVAL;
@@ -51,7 +51,7 @@ pub(crate) async fn serve(
                 continue;
             }
         };
-        match dispatch(&consumption, subscription, keying, &admission, &activity, &stop).await {
+        match dispatch(&consumption, subscription, keying, &admission, &stop).await {
             End::Stopped => return,
             End::Lost => {}
             End::Halted => pause = INTERVAL_AFTER_HALT,

@@ -128,18 +128,14 @@ impl Members {
                 wanted.insert(*queue, (Role::Standby, assigned.primary, policy));
             }
         }
-        let stale: Vec<Uuid> =
-            served.iter().filter(|(queue, served)| !served.still_fits(wanted.get(queue))).map(|(queue, _)| *queue).collect();
         let mut patience: HashMap<Uuid, Duration> = HashMap::new();
-        for queue in stale {
-            if let Some(served) = served.remove(&queue) {
-                if served.keeps_from_primary(wanted.get(&queue)) {
-                    tracing::info!(forebay.integration.id = %queue, "the worker of this trigger is back: its standby subscribes again, behind it");
-                    patience.insert(queue, (served.patience * 2).min(MAX_PATIENCE));
-                }
-                served.stop.cancel();
-                stopping.push(served.task);
+        for (queue, served) in served.extract_if(|queue, served| served.fit(wanted.get(queue)) != Fit::Stays) {
+            if served.fit(wanted.get(&queue)) == Fit::KeepsFromPrimary {
+                tracing::info!(forebay.integration.id = %queue, "the worker of this trigger is back: its standby subscribes again, behind it");
+                patience.insert(queue, (served.patience * 2).min(MAX_PATIENCE));
             }
+            served.stop.cancel();
+            stopping.push(served.task);
         }
         for (queue, (role, primary, policy)) in wanted {
             match served.get_mut(&queue) {
@@ -164,22 +160,32 @@ impl Members {
     }
 }
 
-impl Served {
-    /// Returns true if the subscription can stay: same policy, and not before a primary that subscribed later.
-    fn still_fits(&self, wanted: Option<&(Role, Uuid, &DispatchPolicy)>) -> bool {
-        let Some((role, primary, policy)) = wanted else { return false };
-        if **policy != self.policy || self.task.is_finished() || self.keeps_from_primary(wanted) {
-            return false;
-        }
-        *role == Role::Primary || (self.role == Role::Standby && self.primary == *primary)
-    }
+/// How a subscription fits the assignment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fit {
+    Stays,
+    /// It ended, its policy changed, it is no longer assigned, or it is a standby that subscribed before its new primary.
+    Changed,
+    /// A standby that has been the active consumer for too long although the same primary is alive: it became active when the primary lost
+    /// its connection, and the primary subscribed again behind it.
+    KeepsFromPrimary,
+}
 
-    /// Returns true for a standby that has been the active consumer for too long although the same primary is alive: it became active when
-    /// the primary lost its connection, and the primary subscribed again behind it.
-    fn keeps_from_primary(&self, wanted: Option<&(Role, Uuid, &DispatchPolicy)>) -> bool {
-        let is_standby = self.role == Role::Standby;
-        let stays_standby = wanted.is_some_and(|(role, primary, _)| *role == Role::Standby && *primary == self.primary);
-        is_standby && stays_standby && self.activity.since().is_some_and(|since| since.elapsed() >= self.patience)
+impl Served {
+    fn fit(&self, wanted: Option<&(Role, Uuid, &DispatchPolicy)>) -> Fit {
+        let Some((role, primary, policy)) = wanted else { return Fit::Changed };
+        if **policy != self.policy || self.task.is_finished() {
+            return Fit::Changed;
+        }
+        match (role, self.role) {
+            (Role::Primary, _) => Fit::Stays,
+            (Role::Standby, Role::Primary) => Fit::Changed,
+            (Role::Standby, Role::Standby) if self.primary != *primary => Fit::Changed,
+            (Role::Standby, Role::Standby) if self.activity.since().is_some_and(|since| since.elapsed() >= self.patience) => {
+                Fit::KeepsFromPrimary
+            }
+            (Role::Standby, Role::Standby) => Fit::Stays,
+        }
     }
 }
 
@@ -197,18 +203,18 @@ mod tests {
     async fn a_standby_that_stays_active_beside_a_live_primary_subscribes_again() {
         let (primary, other) = (Uuid::new_v4(), Uuid::new_v4());
         let standby = served(Role::Standby, primary);
-        let fits = |role, primary| standby.still_fits(Some(&(role, primary, &DispatchPolicy::Ordered)));
+        let fit = |role, primary| standby.fit(Some(&(role, primary, &DispatchPolicy::Ordered)));
         tokio::time::advance(2 * FIRST_PATIENCE).await;
-        assert!(fits(Role::Standby, primary), "without a delivery it waits behind the primary");
+        assert_eq!(fit(Role::Standby, primary), Fit::Stays, "without a delivery it waits behind the primary");
         standby.activity.delivered();
         tokio::time::advance(FIRST_PATIENCE - Duration::from_millis(1)).await;
-        assert!(fits(Role::Standby, primary), "the primary may be gone");
+        assert_eq!(fit(Role::Standby, primary), Fit::Stays, "the primary may be gone");
         tokio::time::advance(Duration::from_millis(1)).await;
-        assert!(!fits(Role::Standby, primary));
-        assert!(fits(Role::Primary, primary), "it has become the primary");
-        assert!(!fits(Role::Standby, other), "another primary subscribes later");
+        assert_eq!(fit(Role::Standby, primary), Fit::KeepsFromPrimary);
+        assert_eq!(fit(Role::Primary, primary), Fit::Stays, "it has become the primary");
+        assert_eq!(fit(Role::Standby, other), Fit::Changed, "another primary subscribes later");
         standby.activity.begin();
-        assert!(fits(Role::Standby, primary), "it has subscribed again");
+        assert_eq!(fit(Role::Standby, primary), Fit::Stays, "it has subscribed again");
     }
 
     #[tokio::test(start_paused = true)]
@@ -217,6 +223,6 @@ mod tests {
         let primary = served(Role::Primary, me);
         primary.activity.delivered();
         tokio::time::advance(10 * MAX_PATIENCE).await;
-        assert!(primary.still_fits(Some(&(Role::Primary, me, &DispatchPolicy::Ordered))));
+        assert_eq!(primary.fit(Some(&(Role::Primary, me, &DispatchPolicy::Ordered))), Fit::Stays);
     }
 }

@@ -1,6 +1,5 @@
 //! The shared queues, which every worker consumes, and their dead-letter queue.
 
-use super::activity::Activity;
 use super::admission::{Admission, SharedAdmission};
 use super::backlog::Backlog;
 use super::dispatcher::{Consumption, Keying, Stop, dispatch, move_to_unreadable};
@@ -163,7 +162,7 @@ async fn subscribe(consumption: Consumption, shared: Arc<SharedAdmission>, prefe
     let admission = Admission::Shared(shared);
     while !stop.gently.is_cancelled() {
         match consumption.consumers.subscribe(queue, prefetch).await {
-            Ok(subscription) => _ = dispatch(&consumption, subscription, keying, &admission, &Activity::default(), &stop).await,
+            Ok(subscription) => _ = dispatch(&consumption, subscription, keying, &admission, &stop).await,
             Err(error) => tracing::debug!(?queue, %error, "the shared queue cannot be consumed; trying again"),
         }
         pause(&stop).await;
