@@ -1,8 +1,8 @@
 //! Authenticates the caller: a person by a session cookie, a program by a token, or the person at the host by the token of the command.
 
-use crate::api::response::{ApiError, ROOT};
 use crate::client::client_of;
 use crate::device;
+use crate::error_at::{error_at, is_api};
 use crate::failure::Failure;
 use crate::pages::error::PageError;
 use crate::state::State;
@@ -55,13 +55,10 @@ impl FromRequest for Caller {
             if let Some(caller) = request.extensions().get::<Self>() {
                 return Ok(caller.clone());
             }
-            let is_api = request.path().starts_with(ROOT);
             match actor_of(&request).await {
                 Ok(caller) => Ok(caller),
-                Err(Unknown::Failed(failure)) if is_api => Err(ApiError(failure).into()),
-                Err(Unknown::Failed(failure)) => Err(PageError::Failed(failure).into()),
-                Err(Unknown::Nobody(failure)) if is_api => Err(ApiError(failure).into()),
-                Err(Unknown::Nobody(_)) => Err(PageError::sign_in(&request).into()),
+                Err(Unknown::Nobody(_)) if !is_api(request.path()) => Err(PageError::sign_in(&request).into()),
+                Err(Unknown::Nobody(failure) | Unknown::Failed(failure)) => Err(error_at(request.path(), failure)),
             }
         })
     }

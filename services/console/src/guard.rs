@@ -1,9 +1,9 @@
 //! Headers of every response, and the check that a change comes from the console's own pages.
 
-use crate::api::response::{ApiError, ROOT};
+use crate::api::response::ApiError;
 use crate::auth::{bearer, session_of};
+use crate::error_at::{error_at, is_api};
 use crate::failure::Failure;
-use crate::pages::error::PageError;
 use crate::state::State;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -30,13 +30,13 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let state = request.app_data::<web::Data<State>>();
     let (is_secure, is_for_host) = state.map_or((false, false), |state| (state.is_secure, state.host.is_some()));
-    let is_api = request.path().starts_with(ROOT);
+    let is_api = is_api(request.path());
     let is_form = request.method() == Method::POST;
     // Without the cookie another site can do nothing: the API refuses the request itself.
     let is_bare = is_api && session_of(request.request(), is_secure).is_none();
     if !is_bare && let Err(why) = may_come(request.request()) {
         let failure = Failure::new(StatusCode::FORBIDDEN, "foreign-origin", "Not from here", why);
-        let error: Error = if is_api { ApiError(failure).into() } else { PageError::Failed(failure).into() };
+        let error = error_at(request.path(), failure);
         let mut response = request.error_response(error).map_into_boxed_body();
         protect(response.headers_mut(), is_secure);
         return Ok(response);

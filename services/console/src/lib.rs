@@ -8,6 +8,7 @@ mod auth;
 mod bulk_retry;
 mod client;
 mod device;
+mod error_at;
 mod failure;
 mod guard;
 mod host_access;

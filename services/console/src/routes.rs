@@ -1,9 +1,8 @@
 //! The table of routes. The responses to wrong methods, the OpenAPI document and the test of every role are made from it.
 
-use crate::api::response::{ApiError, ROOT};
 use crate::auth::Caller;
+use crate::error_at::error_at;
 use crate::failure::Failure;
-use crate::pages::error::PageError;
 use crate::route::{Access, Route};
 use crate::{api, pages};
 use actix_web::body::{BoxBody, MessageBody};
@@ -114,8 +113,7 @@ async fn nothing_here(request: HttpRequest) -> HttpResponse {
 }
 
 fn answer(request: &HttpRequest, failure: Failure) -> HttpResponse {
-    use actix_web::ResponseError;
-    if request.path().starts_with(ROOT) { ApiError(failure).error_response() } else { PageError::Failed(failure).error_response() }
+    error_at(request.path(), failure).error_response()
 }
 
 #[cfg(test)]

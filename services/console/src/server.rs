@@ -197,8 +197,8 @@ impl Console {
                 .app_data(state.clone())
                 .app_data(web::PayloadConfig::new(LARGEST_BODY))
                 .app_data(crate::api::response::json_config(LARGEST_BODY))
-                .app_data(crate::api::response::query_config())
-                .app_data(crate::api::response::path_config())
+                .app_data(crate::error_at::query_config())
+                .app_data(crate::error_at::path_config())
                 .wrap(from_fn(guard))
                 .configure(routes::configure)
         };

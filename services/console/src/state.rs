@@ -27,7 +27,7 @@ pub(crate) struct State {
     pub(crate) ingress_internal_url: String,
     /// The address of a page that shows a trace, with `{trace}` for its id.
     pub(crate) trace_url: Option<TraceUrl>,
-    /// Whether the console is reached by HTTPS only.
+    /// True if the console is reached by HTTPS only.
     pub(crate) is_secure: bool,
     /// Proves that the person who creates the first administrator can read the log of this process.
     pub(crate) setup_code: Secret,

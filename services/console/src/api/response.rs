@@ -1,7 +1,6 @@
 //! Bodies of requests, responses and problems of the API.
 
 use crate::failure::Failure;
-use crate::pages::error::PageError;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, ETAG, HeaderValue, LOCATION};
 use actix_web::{HttpResponse, ResponseError, web};
@@ -94,22 +93,6 @@ pub(crate) fn json_config(limit: usize) -> web::JsonConfig {
             return ApiError(Failure::new(status, "too-large", "Too large", error.to_string())).into();
         }
         ApiError(Failure::bad_request(format!("the body: {error}"))).into()
-    })
-}
-
-/// Refuses a query that is not of the wanted type.
-pub(crate) fn query_config() -> web::QueryConfig {
-    web::QueryConfig::default().error_handler(|error, request| {
-        let failure = Failure::bad_request(format!("the query: {error}"));
-        if request.path().starts_with(ROOT) { ApiError(failure).into() } else { PageError::Failed(failure).into() }
-    })
-}
-
-/// Answers 404 for a path whose parts are not of the wanted types.
-pub(crate) fn path_config() -> web::PathConfig {
-    web::PathConfig::default().error_handler(|error, request| {
-        let failure = Failure::not_found(format!("There is nothing at this address: {error}."));
-        if request.path().starts_with(ROOT) { ApiError(failure).into() } else { PageError::Failed(failure).into() }
     })
 }
 

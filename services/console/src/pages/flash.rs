@@ -23,7 +23,7 @@ pub(crate) enum Flash {
         /// The value that callers send, or sign with.
         #[serde(with = "exposed_secret")]
         key: Secret,
-        /// Whether callers sign with it.
+        /// True if callers sign with it.
         signs: bool,
     },
     /// A token was created; it is shown only here.

@@ -13,7 +13,7 @@ use maud::{Markup, html};
 pub(crate) struct Tested {
     /// `tenant/name`.
     pub(crate) path: String,
-    /// Whether the remote system was reached.
+    /// True if the remote system was reached.
     pub(crate) is_good: bool,
     /// The remote system that was reached, or the problem.
     pub(crate) text: String,

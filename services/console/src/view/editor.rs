@@ -66,9 +66,9 @@ pub(crate) struct Editor<'a> {
     pub(crate) example: &'a Example,
     /// The result of the example.
     pub(crate) trial: Markup,
-    /// Whether the text is saved.
+    /// True if the text is saved.
     pub(crate) is_saved: bool,
-    /// Whether the reader may save.
+    /// True if the reader may save.
     pub(crate) may_save: bool,
 }
 

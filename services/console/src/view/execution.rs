@@ -33,7 +33,7 @@ pub(crate) struct Seen<'a> {
     pub(crate) around: &'a [Option<Around>],
     /// The address of its trace; empty: none.
     pub(crate) trace: &'a str,
-    /// Whether the reader may retry it.
+    /// True if the reader may retry it.
     pub(crate) may_retry: bool,
     /// The current version of the integration.
     pub(crate) latest: Option<i32>,

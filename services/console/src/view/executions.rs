@@ -44,7 +44,7 @@ impl SearchQuery {
         form_urlencoded::Serializer::new(String::new()).extend_pairs(fields.iter().filter(|(_, value)| !value.is_empty())).finish()
     }
 
-    /// Whether any field narrows the list.
+    /// Returns true if any field narrows the list.
     #[must_use]
     pub(crate) fn is_narrowed(&self) -> bool {
         !self.query_string().is_empty()
@@ -227,7 +227,7 @@ pub(crate) fn bulk(query: &SearchQuery, found: Option<u32>, choices: &Choices, l
     }
 }
 
-/// Whether a person can retry an execution.
+/// Returns true if a person can retry an execution.
 #[must_use]
 pub(crate) fn can_be_retried(row: &ExecutionRow) -> bool {
     matches!(row.status, ExecutionStatus::Failed | ExecutionStatus::Expired) && (!row.halted || row.skipped)

@@ -19,7 +19,7 @@ pub(crate) struct Field<'a> {
     pub(crate) wrong: &'a str,
     /// An example, shown while it is empty.
     pub(crate) example: &'a str,
-    /// Whether it must be filled in.
+    /// True if it must be filled in.
     pub(crate) required: bool,
 }
 

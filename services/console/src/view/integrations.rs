@@ -21,9 +21,9 @@ pub(crate) struct ListedIntegration {
     pub(crate) name: String,
     /// For people.
     pub(crate) description: String,
-    /// Whether it accepts calls.
+    /// True if it accepts calls.
     pub(crate) enabled: bool,
-    /// Whether its trigger is halted.
+    /// True if its trigger is halted.
     pub(crate) halted: bool,
     /// `webhook` or `schedule`.
     pub(crate) trigger: String,

@@ -72,7 +72,7 @@ fn written(value: &Value, depth: usize) -> Markup {
     }
 }
 
-/// Whether a value stays on one line: short, and at most one level deep.
+/// Returns true if a value stays on one line: short, and at most one level deep.
 fn fits(value: &Value, depth: usize) -> bool {
     let is_flat = match value {
         Value::Array(items) => items.iter().all(|item| !item.is_object() && !item.is_array()),

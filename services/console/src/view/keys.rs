@@ -31,7 +31,7 @@ pub(crate) struct ListedKey {
     pub(crate) last_used_at: Option<UnixMicros>,
     /// The time at which it expires; absent: never.
     pub(crate) expires_at: Option<UnixMicros>,
-    /// Whether calls are signed with it.
+    /// True if calls are signed with it.
     pub(crate) signs: bool,
     /// Reads the outcomes of all calls of its integrations.
     pub(crate) reads_all_outcomes: bool,
@@ -228,7 +228,7 @@ pub(crate) struct Form<'a> {
     pub(crate) integrations: &'a [String],
     /// The integrations that are chosen.
     pub(crate) chosen: &'a [String],
-    /// Whether a signing key is needed.
+    /// True if a signing key is needed.
     pub(crate) signs: bool,
     /// Reads the outcomes of all calls of its integrations.
     pub(crate) reads_all_outcomes: bool,

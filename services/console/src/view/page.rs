@@ -16,15 +16,15 @@ pub(crate) struct Frame<'a> {
     pub(crate) above: &'a [(String, String)],
     /// The name of the person who is signed in.
     pub(crate) who: &'a str,
-    /// Whether the person may see users.
+    /// True if the person may see users.
     pub(crate) administers: bool,
-    /// Whether the person may read the audit log.
+    /// True if the person may read the audit log.
     pub(crate) reads_audit: bool,
     /// Number of halted triggers that wait for a decision.
     pub(crate) halted: usize,
     /// The address of server-sent events that notify of changes; empty: the page does not follow.
     pub(crate) live: &'a str,
-    /// Whether the page needs the editor's script.
+    /// True if the page needs the editor's script.
     pub(crate) has_editor: bool,
 }
 

@@ -30,7 +30,7 @@ pub(crate) struct User {
     pub(crate) full_name: String,
     /// A role by tenant (`*`: every tenant).
     pub(crate) grants: Vec<(String, String)>,
-    /// Whether it may sign in.
+    /// True if it may sign in.
     pub(crate) enabled: bool,
     /// The time of the last sign-in; absent: never.
     pub(crate) last_sign_in_at: Option<UnixMicros>,

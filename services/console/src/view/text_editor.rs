@@ -25,7 +25,7 @@ pub(crate) struct TextEditor<'a> {
     pub(crate) refused: Option<Markup>,
     /// A message about the last action; empty: none.
     pub(crate) said: &'a str,
-    /// Whether the reader may save.
+    /// True if the reader may save.
     pub(crate) may_save: bool,
 }
 

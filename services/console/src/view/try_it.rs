@@ -23,7 +23,7 @@ pub(crate) struct Call {
     pub(crate) body: String,
     /// Further headers, one per line.
     pub(crate) headers: String,
-    /// Whether a key is created for this call alone, and deleted after it.
+    /// True if a key is created for this call alone, and deleted after it.
     pub(crate) makes_key: bool,
 }
 

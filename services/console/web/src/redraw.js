@@ -63,7 +63,7 @@ function alike(old, fresh, rules) {
   const isControl = old.matches("input, select, textarea");
   const typed = isControl && rules.keepsTyped && isTyped(old) ? stateOf(old) : null;
   for (const { name } of [...old.attributes]) {
-    // Whether a fold is open is its reader's choice.
+    // The reader chooses which folds are open.
     if (!fresh.hasAttribute(name) && !(name === "open" && old.tagName === "DETAILS")) old.removeAttribute(name);
   }
   for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);

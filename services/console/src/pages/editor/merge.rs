@@ -13,7 +13,7 @@ pub(crate) struct Written {
     pub(crate) source: String,
     /// A text of which the form shows exactly the fields.
     pub(crate) drawn: String,
-    /// Whether the text has all fields of the form; false if either text cannot be read.
+    /// True if the text has all fields of the form; false if either text cannot be read.
     pub(crate) is_written: bool,
     /// A text with the fields of the form, if they are not in `source`.
     pub(crate) pending: Option<String>,

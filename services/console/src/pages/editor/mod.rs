@@ -134,7 +134,7 @@ struct Page {
     example: Example,
     /// The reason for which it was not saved.
     refused: Option<Markup>,
-    /// Whether the text differs from the stored one.
+    /// True if the text differs from the stored one.
     is_unsaved: bool,
 }
 
