@@ -18,7 +18,7 @@ pub struct ReceivedMail {
     pub to: Vec<String>,
     /// Headers and body, lines ended by CR LF.
     pub data: String,
-    /// Whether STARTTLS was done before.
+    /// True if STARTTLS was done before.
     pub is_encrypted: bool,
 }
 

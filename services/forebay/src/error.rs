@@ -132,7 +132,7 @@ fn refusal(url: &str, status: u16, detail: Option<String>) -> String {
 }
 
 impl Error {
-    /// Whether a repetition may succeed soon.
+    /// Returns true if a repetition may succeed soon.
     #[must_use]
     pub fn is_passing(&self) -> bool {
         self.exit_code() == AWAY

@@ -93,7 +93,7 @@ fn line(execution: &Execution, has_colour: bool) -> String {
     format!("{clock}  {status}  {}", line.trim_end())
 }
 
-/// Whether standard output is a terminal whose user wants colours (no-color.org).
+/// Returns true if standard output is a terminal whose user wants colours (no-color.org).
 fn has_colour() -> bool {
     let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     std::io::stdout().is_terminal() && !is_set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")

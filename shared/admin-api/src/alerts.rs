@@ -19,7 +19,7 @@ pub struct AlertState {
     pub name: String,
     /// For people.
     pub description: String,
-    /// Whether it is evaluated.
+    /// True if it is evaluated.
     pub enabled: bool,
     /// `failure_rate`, `oldest_age`, `halted` or `silent`.
     pub when: String,
@@ -38,7 +38,7 @@ pub struct AlertState {
     pub messages: u64,
     /// The time at which the last notification was sent.
     pub sent_at: Option<Time>,
-    /// Whether a notification has not arrived everywhere yet.
+    /// True if a notification has not arrived everywhere yet.
     pub pending: bool,
     /// The number of attempts to send it.
     pub attempts: i32,

@@ -37,9 +37,9 @@ pub struct AppliedConnection {
     pub change: Change,
     /// Such as `http`.
     pub kind: String,
-    /// Whether steps may use it after.
+    /// True if steps may use it after.
     pub enabled: bool,
-    /// Whether steps could use it before; absent: it is new.
+    /// True if steps could use it before; absent: it is new.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub was_enabled: Option<bool>,
     /// Every field that changes and is not a secret.
@@ -62,9 +62,9 @@ pub struct AppliedAlert {
     pub change: Change,
     /// `failure_rate`, `oldest_age`, `halted` or `silent`.
     pub when: String,
-    /// Whether it is evaluated after.
+    /// True if it is evaluated after.
     pub enabled: bool,
-    /// Whether it was evaluated before; absent: it is new.
+    /// True if it was evaluated before; absent: it is new.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub was_enabled: Option<bool>,
     /// Every field that changes.

@@ -19,7 +19,7 @@ pub struct Connection {
     pub name: String,
     /// Such as `http`, `postgres`, `smtp`.
     pub kind: String,
-    /// Whether steps may use it.
+    /// True if steps may use it.
     pub enabled: bool,
     /// For people.
     pub description: String,
@@ -64,7 +64,7 @@ pub struct TestedConnection {
 pub struct ConnectionEnabled {
     /// `tenant/name`.
     pub connection: String,
-    /// Whether steps may use it.
+    /// True if steps may use it.
     pub enabled: bool,
 }
 

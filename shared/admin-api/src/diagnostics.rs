@@ -48,6 +48,6 @@ pub struct DiagnosticsDisabled {
     pub tenant: String,
     /// The integration's name.
     pub integration: String,
-    /// Whether it was on.
+    /// True if it was on.
     pub was_on: bool,
 }

@@ -53,9 +53,9 @@ pub struct Execution {
     pub response_status: Option<i32>,
     /// The number of redeliveries by the broker.
     pub redeliveries: i32,
-    /// Whether it halted its trigger.
+    /// True if it halted its trigger.
     pub halted: bool,
-    /// Whether a person has skipped it.
+    /// True if a person has skipped it.
     pub skipped: bool,
     /// The trace that it belongs to (W3C Trace Context); null: of none that is stored anywhere.
     pub trace_id: Option<String>,
@@ -86,7 +86,7 @@ pub struct ExecutionFailure {
     pub step: Option<String>,
     /// The cause, and the remedy.
     pub message: String,
-    /// Whether another attempt may succeed.
+    /// True if another attempt may succeed.
     pub transient: bool,
 }
 

@@ -17,7 +17,7 @@ pub struct Integration {
     pub name: String,
     /// The current version.
     pub version: i32,
-    /// Whether it accepts calls.
+    /// True if it accepts calls.
     pub enabled: bool,
     /// For people.
     pub description: String,
@@ -156,7 +156,7 @@ impl AppliedDefinition {
 pub struct VersionSummary {
     /// Its number.
     pub version: i32,
-    /// Whether it is the current one.
+    /// True if it is the current one.
     pub current: bool,
     /// The time at which it was applied.
     pub created_at: Time,
@@ -166,7 +166,7 @@ pub struct VersionSummary {
     pub same_as: Option<i32>,
     /// Every field that it changed.
     pub differences: Vec<Difference>,
-    /// Whether its text differs from the version before, in comments or layout too.
+    /// True if its text differs from the version before, in comments or layout too.
     pub text_changed: bool,
 }
 

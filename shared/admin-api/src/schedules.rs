@@ -19,7 +19,7 @@ pub struct Schedule {
     pub timing: String,
     /// The timezone of a cron expression.
     pub timezone: String,
-    /// Whether it runs.
+    /// True if it runs.
     pub enabled: bool,
     /// Null: it does not run any more.
     pub next_due_at: Option<Time>,

@@ -22,7 +22,7 @@ pub struct Trigger {
     /// The former field of `dispatchPolicy`, for one release: `lane`, `serial`, `by key (N)` or `parallel N`.
     #[schema(deprecated)]
     pub policy: String,
-    /// Whether it accepts calls.
+    /// True if it accepts calls.
     pub enabled: bool,
     /// `running` or `halted`.
     pub state: String,
@@ -43,7 +43,7 @@ impl Trigger {
         format!("{}/{}", self.tenant, self.integration)
     }
 
-    /// Whether a failed execution stopped it.
+    /// Returns true if a failed execution stopped it.
     #[must_use]
     pub fn is_halted(&self) -> bool {
         self.since.is_some()

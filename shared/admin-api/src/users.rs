@@ -17,7 +17,7 @@ pub struct User {
     pub name: String,
     /// The name for people.
     pub full_name: String,
-    /// Whether the user may sign in.
+    /// True if the user may sign in.
     pub enabled: bool,
     /// A role by tenant; `*`: every tenant.
     pub grants: BTreeMap<String, String>,
@@ -53,7 +53,7 @@ pub struct UpdateUserRequest {
     /// The name for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub full_name: Option<FullName>,
-    /// Whether the user may sign in.
+    /// True if the user may sign in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
     /// All roles from then on.

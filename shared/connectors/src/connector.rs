@@ -29,7 +29,7 @@ pub(crate) trait Connector {
 /// The advice for a server with which TLS cannot be started.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TlsAdvice {
-    /// Whether the connection can trust the server's own certificate (`tls.certificate`), and not only authorities.
+    /// True if the connection can trust the server's own certificate (`tls.certificate`), and not only authorities.
     pub(crate) takes_certificate: bool,
     /// The setting for a server without TLS, or without TLS from the first byte.
     pub(crate) in_clear: &'static str,

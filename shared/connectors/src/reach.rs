@@ -63,7 +63,7 @@ impl Reach {
         Self(PrivateAddresses::Allow)
     }
 
-    /// Whether a connection to the address is permitted.
+    /// Returns true if a connection to the address is permitted.
     #[must_use]
     pub fn permits(&self, address: IpAddr) -> bool {
         self.0.permit(address)

@@ -1,4 +1,4 @@
-//! The texts of errors with their causes.
+//! Texts of errors with their causes.
 
 use std::error::Error;
 
@@ -7,8 +7,8 @@ pub fn error_chain<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item =
     std::iter::successors(Some(error), |&error| error.source())
 }
 
-/// Returns the texts of the causes of an error, from the outermost. One whose text stands at the end of the text before it is left out: some errors of
-/// libraries repeat their cause.
+/// Returns the texts of the causes of an error, from the outermost. A cause whose text is at the end of the text before it is left out: errors
+/// of some libraries repeat their cause.
 #[must_use]
 pub fn causes(error: &(dyn Error + 'static)) -> Vec<String> {
     let mut last_text = error.to_string();

@@ -29,12 +29,12 @@ pub fn spend(value: &Value, budget: usize) -> Option<usize> {
     Some(left)
 }
 
-/// Whether this number of bytes is processed on another thread.
+/// Returns true if this number of bytes is processed on another thread.
 pub fn are_many(bytes: usize) -> bool {
     bytes > ASIDE_BYTES
 }
 
-/// Whether the value is processed on another thread.
+/// Returns true if the value is processed on another thread.
 pub fn is_large(value: &Value) -> bool {
     spend(value, ASIDE_BYTES).is_none()
 }

@@ -70,7 +70,7 @@ impl ManagementServer {
         self.local_addr
     }
 
-    /// Serves until `shutdown` resolves. That should be the end of draining, not its start: probes should see "not ready"
+    /// Serves until `shutdown` resolves. It should resolve at the end of draining, not at its start: probes should see "not ready"
     /// ([`Health::stopping`]) while the process drains.
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) {
         let connections = GracefulShutdown::new();

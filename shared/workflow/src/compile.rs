@@ -18,11 +18,11 @@ pub(crate) struct Parts {
     pub label: Option<Paced<Mapping>>,
     pub steps: Vec<CompiledStep>,
     pub respond: Option<CompiledRespond>,
-    /// Whether a step waits.
+    /// True if a step waits.
     pub waits: bool,
-    /// Whether a later attempt may find checkpoints of an earlier one. The output of the only step ends the execution.
+    /// True if a later attempt may find checkpoints of an earlier one. The output of the only step ends the execution.
     pub uses_checkpoints: bool,
-    /// Whether mappings see `.request.raw`: see [`names_raw`].
+    /// True if mappings see `.request.raw`: see [`names_raw`].
     pub wants_raw: bool,
     /// The connections that steps use.
     pub connections: BTreeSet<Name>,
@@ -53,11 +53,11 @@ pub(crate) struct Compiler {
     /// Number of steps so far, including nested ones.
     step_count: usize,
     reaches_out: bool,
-    /// Whether a step waits.
+    /// True if a step waits.
     pub(crate) waits: bool,
-    /// Whether a step needs to know if an earlier attempt may have done it.
+    /// True if a step needs to know if an earlier attempt may have done it.
     pub(crate) asks_for_earlier: bool,
-    /// Whether a text so far contains `raw`.
+    /// True if a text so far contains `raw`.
     wants_raw: bool,
     connections: BTreeSet<Name>,
 }

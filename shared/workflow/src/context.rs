@@ -205,11 +205,12 @@ fn request(request: &Request, content_type: Option<&str>, raw: Option<Value>) ->
 #[derive(Clone, Copy)]
 pub(crate) struct BodyOptions<'r> {
     pub reading: Reading<'r>,
-    /// Whether mappings see `.request.raw`: see [`names_raw`].
+    /// True if mappings see `.request.raw`: see [`names_raw`].
     pub wants_raw: bool,
 }
 
-/// Whether a mapping or template can read `.request.raw`: it contains the word `raw`, in any notation of jq (`.raw`, `["raw"]`, `{raw}`).
+/// Returns true if a mapping or template can read `.request.raw`: it contains the word `raw`, in any notation of jq (`.raw`, `["raw"]`,
+/// `{raw}`).
 /// Without the word, `.request` has no such member, however its members are accessed (`keys`, `..`, `.[$name]`).
 pub(crate) fn names_raw(source: &str) -> bool {
     source.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == "raw")

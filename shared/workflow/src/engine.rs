@@ -87,7 +87,7 @@ pub struct Engine {
 pub struct ExecutionContext {
     /// The attempt, from 1; mappings see it as `.execution.attempt`.
     pub attempt: u32,
-    /// Whether an earlier delivery was lost, so that the step that ran then may have been done.
+    /// True if an earlier delivery was lost, so that the step that ran then may have been done.
     pub is_redelivered: bool,
     /// The time by which the execution must have ended.
     pub deadline: Instant,
@@ -99,9 +99,9 @@ pub struct ExecutionContext {
     pub unstored: Vec<Checkpoint>,
     /// Maximum `wait` that does not defer the execution.
     pub max_wait_in_place: Duration,
-    /// Whether a longer `wait` may defer the execution.
+    /// True if a longer `wait` may defer the execution.
     pub may_be_deferred: bool,
-    /// Whether all variables are recorded before and after each step, and all outputs.
+    /// True if all variables are recorded before and after each step, and all outputs.
     pub diagnosed: bool,
     /// The services of the process.
     pub host: Arc<dyn Host>,

@@ -27,7 +27,7 @@ pub trait Host: Send + Sync {
     /// There is none of that name, or it is not enabled.
     fn connection(&self, name: &Name) -> Result<Arc<Connection>, ExecutionError>;
 
-    /// Whether the steps are those of a notification, whose fields have other names.
+    /// Returns true if the steps are those of a notification, whose fields have other names.
     fn is_notification(&self) -> bool {
         false
     }
@@ -44,7 +44,7 @@ pub struct OutgoingCall {
     pub body: Vec<u8>,
     /// Declared query parameters; an object, or null.
     pub query: serde_json::Value,
-    /// Whether the step waits for its outcome.
+    /// True if the step waits for its outcome.
     pub wait: bool,
 }
 

@@ -13,7 +13,7 @@ pub(crate) struct Journal {
     unstored: Vec<Checkpoint>,
     /// Steps that have begun and may have been done.
     in_doubt: BTreeSet<String>,
-    /// Whether an unstored step has an effect: only then the checkpoints are written.
+    /// True if an unstored step has an effect: only then the checkpoints are written.
     is_urgent: bool,
 }
 
@@ -27,7 +27,7 @@ impl Journal {
         Self { done, in_doubt, is_urgent: !unstored.is_empty(), unstored }
     }
 
-    /// Whether an earlier attempt of the step may have done it.
+    /// Returns true if an earlier attempt of the step may have done it.
     pub(crate) fn is_in_doubt(&self, path: &str) -> bool {
         self.in_doubt.contains(path)
     }

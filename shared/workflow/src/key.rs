@@ -49,7 +49,7 @@ impl KeyMapping {
     }
 }
 
-/// Whether the key would be the same for every call that lacks its values.
+/// Returns true if the key would be the same for every call that lacks its values.
 fn is_nothing(value: &Value) -> bool {
     let is_empty_text = value.as_str().is_some_and(str::is_empty);
     let holds_nothing = value.as_array().is_some_and(|items| items.iter().all(is_nothing));

@@ -23,7 +23,7 @@ pub struct Program {
     pub(crate) respond: Option<CompiledRespond>,
     waits: bool,
     uses_checkpoints: bool,
-    /// Whether mappings see `.request.raw`.
+    /// True if mappings see `.request.raw`.
     pub(crate) wants_raw: bool,
     connections: Arc<[Name]>,
 }
@@ -65,13 +65,13 @@ impl Program {
         compile(definition, true).map(drop)
     }
 
-    /// Whether a step waits.
+    /// Returns true if a step waits.
     #[must_use]
     pub fn waits(&self) -> bool {
         self.waits
     }
 
-    /// Whether a later attempt may find checkpoints of an earlier one.
+    /// Returns true if a later attempt may find checkpoints of an earlier one.
     #[must_use]
     pub fn uses_checkpoints(&self) -> bool {
         self.uses_checkpoints

@@ -158,7 +158,7 @@ impl Redaction {
         any.then(|| Value::object(members))
     }
 
-    /// Whether a field of this name is hidden. XML attributes are `@name`, and XML names may have a prefix.
+    /// Returns true if a field of this name is hidden. XML attributes are `@name`, and XML names may have a prefix.
     #[must_use]
     pub fn hides(&self, name: &str) -> bool {
         let name = name.to_lowercase();

@@ -37,7 +37,7 @@ fn length_of(part: &str, text: &str, cut_off: Option<usize>) -> Option<usize> {
     ends.into_iter().max().filter(|length| *length > 0)
 }
 
-/// Whether a text ends before its next character is complete.
+/// Returns true if a text ends before its next character is complete.
 fn is_cut_off(rest: &str) -> bool {
     rest.is_empty() || rest.len() < "\\u0000".len() && rest.starts_with(['%', '\\', '&'])
 }

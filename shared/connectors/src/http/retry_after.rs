@@ -13,7 +13,7 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     headers.get_all(RETRY_AFTER).iter().filter_map(|value| read(value.to_str().ok()?.trim(), now)).max()
 }
 
-/// Whether a failure with this status may succeed later: a 5xx, and the statuses that allow a repetition.
+/// Returns true if a failure with this status may succeed later: a 5xx, and the statuses that allow a repetition.
 pub fn comes_again(status: StatusCode) -> bool {
     let asks = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
     status.is_server_error() || asks.contains(&status)

@@ -126,7 +126,7 @@ enum Reason {
 }
 
 impl NotFollowed {
-    /// Whether the definition may allow to follow it.
+    /// Returns true if the definition may allow to follow it.
     pub fn may_be_followed(&self) -> bool {
         self.reason == Reason::BecomesGet && self.leads_to.as_ref().is_some_and(|to| origin(to) == origin(&self.from))
     }

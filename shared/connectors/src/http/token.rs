@@ -42,7 +42,7 @@ pub(crate) struct Tokens {
     entries: Mutex<HashMap<(Name, Name), Entry>>,
     /// Absent: this process does not share tokens.
     store: Option<Arc<dyn TokenStore>>,
-    /// Whether the first token of a connection is fetched although a shared one is valid.
+    /// True if the first token of a connection is fetched although a shared one is valid.
     fetches_first: bool,
 }
 

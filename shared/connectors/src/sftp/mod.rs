@@ -97,9 +97,9 @@ pub enum FileAction {
         bytes: bytes::Bytes,
         /// An id that is the same for each attempt of a step; it is part of the temporary name.
         id: String,
-        /// Whether it may replace an existing file.
+        /// True if it may replace an existing file.
         overwrite: bool,
-        /// Whether it is written under a temporary name first, so that nobody reads an incomplete file.
+        /// True if it is written under a temporary name first, so that nobody reads an incomplete file.
         rename: bool,
     },
     /// Returns `{ path }`; see [`Earlier`].
@@ -108,7 +108,7 @@ pub enum FileAction {
         path: RemotePath,
         /// Its new path.
         to: RemotePath,
-        /// Whether it may replace an existing file.
+        /// True if it may replace an existing file.
         overwrite: bool,
     },
     /// Returns `{ deleted }`; see [`Earlier`].

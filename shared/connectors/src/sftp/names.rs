@@ -63,7 +63,7 @@ pub(super) fn name_of(text: &str) -> Cow<'_, [u8]> {
     Cow::Owned(name)
 }
 
-/// Whether no byte of the name is represented by a character.
+/// Returns true if no byte of the name is represented by a character.
 pub(super) fn is_utf8(text: &str) -> bool {
     !text.chars().any(|character| byte_of(character).is_some())
 }

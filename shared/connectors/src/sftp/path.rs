@@ -7,7 +7,7 @@ use forebay_contract::outcome::{ErrorCode, ExecutionError};
 pub struct RemotePath {
     /// The path; a relative one is below the connection's folder.
     pub text: String,
-    /// Whether the path begins with an inserted value: then it must not leave the connection's folder.
+    /// True if the path begins with an inserted value: then it must not leave the connection's folder.
     pub is_inserted: bool,
 }
 

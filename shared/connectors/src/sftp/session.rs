@@ -107,7 +107,7 @@ async fn connect(reach: &Reach, target: &Target<'_>, sftp: &SftpConnection) -> R
     }
 }
 
-/// Whether the keys are of the same kind; the hash of a signature is not part of the kind.
+/// Returns true if the keys are of the same kind; the hash of a signature is not part of the kind.
 fn is_same_kind(one: &Algorithm, other: &Algorithm) -> bool {
     match (one, other) {
         (Algorithm::Rsa { .. }, Algorithm::Rsa { .. }) => true,

@@ -26,7 +26,7 @@ pub(super) struct Put<'a> {
     /// An id that is the same for each attempt of a step.
     pub id: &'a str,
     pub overwrite: bool,
-    /// Whether it is written under a temporary name first.
+    /// True if it is written under a temporary name first.
     pub rename: bool,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct Leftover {
 
 struct Unfinished {
     path: String,
-    /// Whether no other attempt writes to this path, so that it may be removed at any time.
+    /// True if no other attempt writes to this path, so that it may be removed at any time.
     is_own: bool,
 }
 

@@ -49,7 +49,7 @@ fn has_only_digits(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Whether the text has the form; `0` in the form stands for any digit.
+/// Returns true if the text has the form; `0` in the form stands for any digit.
 fn has_form(text: &str, form: &[u8]) -> bool {
     let is_like = |(byte, form): (u8, &u8)| if *form == b'0' { byte.is_ascii_digit() } else { byte == *form };
     text.len() == form.len() && text.bytes().zip(form).all(is_like)

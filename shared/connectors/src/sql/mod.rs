@@ -34,7 +34,7 @@ pub struct Statement {
     pub text: Arc<StatementText>,
     /// The parameters, in order.
     pub params: Vec<Value>,
-    /// Whether it is a `query`, and not an `execute`.
+    /// True if it is a `query`, and not an `execute`.
     pub reads_only: bool,
 }
 
@@ -112,7 +112,7 @@ impl Connectors {
 pub(super) struct Batch {
     statements: Vec<Statement>,
     in_transaction: bool,
-    /// Whether all of them are queries.
+    /// True if all of them are queries.
     reads_only: bool,
     timeout: Duration,
 }

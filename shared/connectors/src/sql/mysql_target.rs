@@ -50,7 +50,7 @@ impl Reading {
         .unwrap_or_else(|| Self { may_decode: text.to_ascii_lowercase().contains("from_base64"), ..Self::default() })
     }
 
-    /// Whether the server decodes this parameter, counted from 0, from Base64.
+    /// Returns true if the server decodes this parameter, counted from 0, from Base64.
     pub(super) fn decodes(&self, index: usize) -> bool {
         self.decoded.get(index).copied().unwrap_or(self.may_decode)
     }

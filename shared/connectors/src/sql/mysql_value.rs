@@ -97,7 +97,7 @@ fn of_bytes(bytes: &[u8], kind: ColumnType, column: &Column) -> Result<Value, St
     })
 }
 
-/// Whether a column is binary. ENUM and SET with a binary collation also have the flag, and are text.
+/// Returns true if a column is binary. ENUM and SET with a binary collation also have the flag, and are text.
 fn is_binary(kind: ColumnType, column: &Column) -> bool {
     let is_word = [ColumnType::MYSQL_TYPE_ENUM, ColumnType::MYSQL_TYPE_SET].contains(&kind)
         || column.flags().intersects(ColumnFlags::ENUM_FLAG | ColumnFlags::SET_FLAG);

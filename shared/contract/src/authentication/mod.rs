@@ -81,7 +81,7 @@ pub trait AuthenticationType {
     /// Returns the headers of a call by the holder of `key`.
     fn headers(&self, key: &str, call: &CallToProve<'_>) -> Vec<(String, String)>;
 
-    /// Whether a header of a call, by its name in lower case, contains a secret: messages, logs and history do not contain it.
+    /// Returns true if a header of a call, by its name in lower case, contains a secret: messages, logs and history do not contain it.
     fn is_secret_header(&self, name: &str) -> bool;
 
     /// Returns the security schemes of OpenAPI, one of which a call must satisfy; empty: calls need none.
@@ -95,7 +95,7 @@ pub trait AuthenticationType {
 }
 
 impl dyn AuthenticationType {
-    /// Whether callers need a key of the tenant.
+    /// Returns true if callers need a key of the tenant.
     #[must_use]
     pub fn needs_key(&self) -> bool {
         self.key_use().is_some()
@@ -216,7 +216,7 @@ impl Authentication {
         DECLARATIONS.iter().map(|declaration| &declaration.choice)
     }
 
-    /// Whether it is of this choice.
+    /// Returns true if it is of this choice.
     #[must_use]
     pub fn is_choice(&self, choice: &Choice) -> bool {
         self.name() == choice.name

@@ -55,7 +55,7 @@ pub struct Connection {
     pub name: Name,
     /// For people.
     pub description: String,
-    /// Whether steps may use it; otherwise they fail.
+    /// True if steps may use it; otherwise they fail.
     pub enabled: bool,
     /// The remote system.
     pub kind: ConnectionKind,
@@ -140,7 +140,7 @@ struct Declaration {
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Connection {
-    /// Whether a document is a connection and not a definition: it has a field `connection`.
+    /// Returns true if a document is a connection and not a definition: it has a field `connection`.
     #[must_use]
     pub fn is_document(document: &Value) -> bool {
         document.get("connection").is_some()

@@ -21,8 +21,7 @@ pub struct DocumentError {
     pub message: String,
 }
 
-/// The fields of a definition that accept a value of any type. Whether an unquoted scalar is a number or a text there depends on its
-/// spelling.
+/// The fields of a definition that accept a value of any type. There, the spelling of an unquoted scalar decides between a number and a text.
 const ANY_VALUE: [&[&str]; 2] = [&["trigger", "schedule", "input"], &["trigger", "webhook", "body", "schema"]];
 
 /// Reads all documents of a YAML text (separated by `---`; JSON is also YAML). Empty documents are left out.

@@ -211,11 +211,11 @@ pub enum OnFailure {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Diagnostics {
-    /// Whether the request is stored.
+    /// True if the request is stored.
     pub input: bool,
-    /// Whether the response is stored.
+    /// True if the response is stored.
     pub output: bool,
-    /// Whether the output of each step is stored.
+    /// True if the output of each step is stored.
     pub steps: bool,
     /// Retention of payloads (`keep`); absent: that of the history. Payloads of a failed execution are also stored for that time, and those
     /// of a call with an idempotency key at least as long as the key is valid.

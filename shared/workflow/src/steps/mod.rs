@@ -94,7 +94,7 @@ pub(crate) enum Effect {
 }
 
 impl Effect {
-    /// Whether the output comes from outside, so that it is stored.
+    /// Returns true if the output comes from outside, so that it is stored.
     pub(crate) fn reaches_out(self) -> bool {
         self != Self::None
     }

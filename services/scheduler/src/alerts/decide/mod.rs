@@ -51,7 +51,7 @@ impl Pace {
 pub(crate) struct Observation {
     pub(crate) integration: Uuid,
     pub(crate) name: Name,
-    /// Whether the condition holds; `None`: that is not known at the moment, and nothing changes.
+    /// True if the condition holds; `None`: that is not known at the moment, and nothing changes.
     pub(crate) holds: Option<bool>,
     /// The measured values, as a sentence.
     pub(crate) detail: String,

@@ -30,7 +30,7 @@ impl<'a> FromSql<'a> for Cell {
     }
 }
 
-/// Whether values of the type can be read; others must be cast in the SQL.
+/// Returns true if values of the type can be read; others must be cast in the SQL.
 pub(super) fn is_readable(kind: &Type) -> bool {
     match kind.kind() {
         Kind::Enum(_) => true,
@@ -71,7 +71,7 @@ const SCALARS: [Type; 26] = [
     Type::CHAR,
 ];
 
-/// Whether the binary form of the type is its text.
+/// Returns true if the binary form of the type is its text.
 fn is_text(kind: &Type) -> bool {
     let builtin = [Type::TEXT, Type::VARCHAR, Type::BPCHAR, Type::NAME, Type::UNKNOWN, Type::XML];
     builtin.contains(kind) || ["citext", "ltree_text"].contains(&kind.name())

@@ -50,7 +50,7 @@ pub struct ClientCredentials {
     pub scope: String,
     /// Additional parameters of the token request, such as `audience`.
     pub parameters: Vec<(String, String)>,
-    /// Whether the client's credentials are sent in the body, and not as Basic authentication.
+    /// True if the client's credentials are sent in the body, and not as Basic authentication.
     pub in_body: bool,
 }
 

@@ -12,7 +12,7 @@ use serde_json::json;
 pub struct IntegrationCall {
     /// Its name.
     pub integration: Name,
-    /// Whether the step waits for its outcome; otherwise the step ends once the call is accepted.
+    /// True if the step waits for its outcome; otherwise the step ends once the call is accepted.
     pub wait: bool,
     /// The mapping of its body, as JSON; absent: `.input`.
     pub body: Option<String>,

@@ -56,7 +56,7 @@ pub enum Redirects {
 }
 
 impl HttpCall {
-    /// Whether the method is safe (RFC 9110, section 9.2.1): it has no effect.
+    /// Returns true if the method is safe (RFC 9110, section 9.2.1): it has no effect.
     #[must_use]
     pub fn is_safe(&self) -> bool {
         [Method::GET, Method::HEAD, Method::OPTIONS].contains(&self.method)
@@ -207,7 +207,7 @@ fn method(fields: &Fields<'_>) -> Read<Option<Method>> {
     }
 }
 
-/// Whether an `http` step has a target.
+/// Returns true if an `http` step has a target.
 fn has_target(fields: &Fields<'_>) -> bool {
     ["url", "connection"].into_iter().any(|field| matches!(fields.take(field), Ok(Some(_))))
 }

@@ -88,7 +88,7 @@ trait StepKind: Sized {
     /// Reports fields that the trigger does not allow. `id` is that of the step.
     fn check(&self, _id: &str, _trigger: &Trigger, _problems: &Problems) {}
 
-    /// Whether the field of a stored version has no content.
+    /// Returns true if the field of a stored version has no content.
     fn is_left_empty(_fields: &Fields<'_>) -> bool {
         false
     }

@@ -91,7 +91,7 @@ fn step(fields: Fields<'_>, depth: usize) -> Read<Step> {
     Ok(Step { id: id?, when: when?, timeout: timeout_of_kind.or(timeout?), retry: own_retry?, on_error: on_error?, action })
 }
 
-/// Whether a stored version has a step without content. Earlier versions of Forebay left such a step out.
+/// Returns true if a stored version has a step without content. Earlier versions of Forebay left such a step out.
 fn is_without_content(fields: &Fields<'_>, kind: Option<Kind>) -> bool {
     fields.is_stored()
         && match kind {

@@ -43,9 +43,9 @@ pub enum SftpOperation {
         body: String,
         /// The media type; absent: that of the file name's extension.
         content_type: Option<String>,
-        /// Whether an existing file is replaced; default: true.
+        /// True if an existing file is replaced; default: true.
         overwrite: bool,
-        /// Whether it is written under a temporary name first; default: true.
+        /// True if it is written under a temporary name first; default: true.
         rename: bool,
     },
     /// Renames a file: `{ path }`.
@@ -54,7 +54,7 @@ pub enum SftpOperation {
         path: String,
         /// Its new path.
         to: String,
-        /// Whether an existing file is replaced; default: true.
+        /// True if an existing file is replaced; default: true.
         overwrite: bool,
     },
     /// Deletes a file: `{ deleted }`, false if it did not exist.

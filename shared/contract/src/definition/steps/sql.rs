@@ -14,7 +14,7 @@ pub struct SqlCall {
     pub connection: Name,
     /// The statements, at least one. Several, or one in `transaction`, run in one transaction.
     pub statements: Vec<SqlStatement>,
-    /// Whether the output is a list with an entry for each statement.
+    /// True if the output is a list with an entry for each statement.
     pub is_transaction: bool,
 }
 
