@@ -65,6 +65,22 @@ try {
   await page.locator("dialog[open] [data-confirm-go]").click();
   await page.waitForFunction(() => !document.getElementById("halted-triggers"));
 
+  step("a trigger that a person pauses and resumes");
+  await go("/integrations/acme/Nightly");
+  await page.fill("#pause-reason", "the ERP is in maintenance");
+  await page.fill("#pause-for", "2h");
+  await page.click("button:has-text('Pause')");
+  await page.locator("#paused", { hasText: "the ERP is in maintenance" }).waitFor();
+  await looked(page, "paused");
+  await go("/integrations");
+  await page.locator("main", { hasText: "paused" }).waitFor();
+  await go("/monitor");
+  await page.locator("#paused-triggers", { hasText: "acme/Nightly" }).waitFor();
+  await looked(page, "monitor-paused");
+  await go("/integrations/acme/Nightly");
+  await page.click("#paused button:has-text('Resume')");
+  await page.locator("#pause-reason").waitFor();
+
   step("the history, and a retry of all that a search finds");
   await go("/executions?status=failed");
   await looked(page, "executions");

@@ -318,14 +318,15 @@ impl Stack {
 
 /// Deletes the installation's mark and queues: each remaining quorum queue permanently reserves file handles of the broker.
 ///
-/// `shared`: the numbers of shared queues.
-fn delete_queues(url: &str, prefix: &str, shared: &[String], triggers: &[String], mark: &str) {
+/// `shared`: the numbers of shared queues; `triggers`, `paused`: ids of integrations.
+fn delete_queues(url: &str, prefix: &str, shared: &[String], triggers: &[String], paused: &[String], mark: &str) {
     let mut names: Vec<String> = ["dead", "outcomes", "unreadable"].map(str::to_owned).into();
     for number in shared {
         names.extend([format!("call.{number}"), format!("work.{number}")]);
         names.extend([1, 2, 5, 10, 30, 60, 120, 300, 3600, 21_600, 86_400].map(|seconds| format!("retry.{}.{number}", seconds * 1000)));
     }
     names.extend(triggers.iter().map(|id| format!("trigger.{id}")));
+    names.extend(paused.iter().flat_map(|id| [format!("paused.work.{id}"), format!("paused.call.{id}")]));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let deleting = async {
         let connection = lapin::Connection::connect(url, lapin::ConnectionProperties::default()).await?;
@@ -359,9 +360,10 @@ impl Drop for Stack {
         };
         let mark = select("select queue_prefix || 'installation.' || broker_mark from installation where broker_mark is not null");
         let shared: Vec<String> = select("select 0 union select number from tenant_queues").lines().map(str::to_owned).collect();
+        let paused: Vec<String> = select("select integration_id from paused_queues").lines().map(str::to_owned).collect();
         let (url, prefix) = (setting("FOREBAY_AMQP_URL", "amqp://guest:guest@127.0.0.1:5672/%2f"), self.prefix.clone());
         // A thread, since this one may be running a runtime already.
-        let _ = std::thread::spawn(move || delete_queues(&url, &prefix, &shared, &ids, &mark)).join();
+        let _ = std::thread::spawn(move || delete_queues(&url, &prefix, &shared, &ids, &paused, &mark)).join();
         // Best effort: the database is named after the test, and nothing else uses it.
         let drop_database = format!("drop database if exists \"{}\" with (force)", self.database);
         let _ = std::process::Command::new("psql")

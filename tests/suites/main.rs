@@ -26,6 +26,7 @@ mod idempotency;
 mod installation;
 mod keys;
 mod outcomes;
+mod pauses;
 mod people;
 mod proof;
 mod proxy;

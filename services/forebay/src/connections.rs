@@ -11,6 +11,7 @@ use crate::change;
 use crate::documents::{ConnectionDocument, Documents};
 use crate::error::Error;
 use crate::output::{Output, Row, note};
+use crate::pauses;
 use crate::shown::{second_or_empty, yes};
 
 /// Interval at which the progress of the re-encryption is read.
@@ -39,6 +40,12 @@ pub(crate) async fn perform(output: &Output, api: &Api, command: Connections) ->
         }
         Connections::Disable { path } => {
             output.one(&format!("{path} is disabled: steps that use it fail"), &api.enable_connection(&path, false).await?)
+        }
+        Connections::Pause { path, pause } => {
+            pauses::pause(output, api, &format!("connections/{path}"), &format!("the connection {path}"), pause).await
+        }
+        Connections::Resume { path } => {
+            pauses::resume(output, api, &format!("connections/{path}"), &format!("the connection {path}")).await
         }
         Connections::Delete { path } => {
             api.delete_connection(&path).await?;

@@ -19,6 +19,7 @@ mod installation;
 mod invoke;
 mod keys;
 mod output;
+mod pauses;
 mod people;
 mod retry;
 mod schedules;

@@ -4,6 +4,7 @@ use crate::api::Api;
 use crate::args::{Payloads, Tenants};
 use crate::error::Error;
 use crate::output::{Output, Row};
+use crate::pauses;
 use forebay_admin_api::DocsAccessName;
 use forebay_admin_api::tenants::{PayloadLimit, Tenant, UpdateTenantRequest};
 use forebay_runtime::settings::format_bytes;
@@ -36,6 +37,10 @@ pub(crate) async fn perform(output: &Output, api: &Api, command: Tenants) -> Res
             api.update_tenant(&tenant, &change).await?;
             output.one(&format!("{tenant}: {}", said.join(", ")), &object)
         }
+        Tenants::Pause { tenant, pause } => {
+            pauses::pause(output, api, &format!("tenants/{tenant}"), &format!("the tenant {tenant}"), pause).await
+        }
+        Tenants::Resume { tenant } => pauses::resume(output, api, &format!("tenants/{tenant}"), &format!("the tenant {tenant}")).await,
     }
 }
 

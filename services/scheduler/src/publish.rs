@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 const ID_NAME: &str = "schedule";
 /// Time after which no further run of a schedule begins in a claim.
 const MAX_CLAIM: Duration = Duration::from_secs(5);
+/// Interval at which a paused schedule that is due is looked at again.
+const PAUSED_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Publishes due runs.
 #[derive(Clone)]
@@ -35,6 +37,11 @@ impl Publishing {
         let schedule = integration.definition.trigger.schedule()?;
         let id_of = |due| self.ids.derive(integration.id, due, ID_NAME);
         let now = due.now.to_millis();
+        // Due times pass while the trigger is paused; `missed` decides about them once it is resumed.
+        if self.snapshot.current().pause_of(integration).is_some() {
+            let wake_at = Some((now + PAUSED_INTERVAL).to_micros());
+            return Some(ScheduleStep { integration_id: integration.id, next_due_at: Some(due.next_due_at), wake_at, published: None });
+        }
         // A row that a person has changed by hand may be between two milliseconds.
         let Plan { runs, mut next, mut wake, left_out, left_out_more } = plan(schedule, due.next_due_at.to_next_millis(), now, id_of);
         if left_out > 0 {

@@ -1,7 +1,7 @@
 //! Builds the worker and runs it until shutdown.
 
 use crate::adapters::{PublishedExecutions, StoredExecutions};
-use crate::consuming::{Backlog, Consumption, InHand, Kind, Members, Places, Stop, serve_all, serve_dead};
+use crate::consuming::{Backlog, Consumption, InHand, Kind, Members, PausedQueues, Places, Stop, serve_all, serve_dead};
 use crate::execution::{ExecutionParts, Executions, Running};
 use crate::recording::{Announcer, RecordDestination, Recorder, Statistics, drain_spool};
 use crate::store_health::StoreHealth;
@@ -124,15 +124,15 @@ impl Worker {
         let concurrency = usize::from(self.settings.worker_concurrency);
         let publisher = self.consumption.publisher.clone();
         let opener = TenantQueueOpener::new(self.store.clone(), move |number| publisher.clone().declare_shared(number));
+        let paused = PausedQueues::new(self.store.clone(), self.consumption.publisher.clone(), self.snapshot.clone());
         let kinds = [true, false].map(|is_awaited| {
             let backlog = Backlog::new(self.broker.clone(), self.snapshot.clone(), opener.clone());
-            Kind { is_awaited, places: Places::new(concurrency), count: concurrency, backlog }
+            Kind { is_awaited, places: Places::new(concurrency), count: concurrency, backlog, paused: paused.clone() }
         });
         for kind in &kinds {
             tokio::spawn(kind.backlog.clone().follow(self.broker_shutdown.clone()));
         }
-        let shared =
-            serve_all(self.consumption.clone(), kinds, self.broker.topology().shared_queue_numbers(), self.snapshot.clone(), stop.clone());
+        let shared = serve_all(self.consumption.clone(), kinds, self.broker.topology().clone(), self.snapshot.clone(), stop.clone());
         let mut tasks = vec![tokio::spawn(shared)];
         tasks.push(tokio::spawn(serve_dead(self.consumption.clone(), stop.clone())));
         let me = WorkerRow {

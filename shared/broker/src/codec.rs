@@ -46,6 +46,8 @@ struct Call<'a> {
     claim_token: Option<i64>,
     #[serde(default, skip_serializing_if = "is_false")]
     resumes: bool,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    redeliveries: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     due_at: Option<UnixMillis>,
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -158,6 +160,7 @@ pub fn encode_envelope(envelope: &Envelope, expires_in: Option<Duration>, key: &
         attempts: envelope.attempts,
         claim_token: envelope.claim_token,
         resumes: envelope.resumes,
+        redeliveries: envelope.redeliveries,
         due_at: envelope.due_at,
         call_depth: envelope.call_depth,
         caller: envelope.caller,
@@ -244,6 +247,7 @@ pub fn decode_envelope(properties: &BasicProperties, body: Bytes, key: &MessageK
         attempts: call.attempts,
         claim_token: call.claim_token,
         resumes: call.resumes,
+        redeliveries: call.redeliveries,
         due_at: call.due_at,
         call_depth: call.call_depth,
         caller: call.caller,
@@ -396,6 +400,7 @@ mod tests {
             attempts: 2,
             claim_token: Some(-5),
             resumes: true,
+            redeliveries: 1,
             due_at: Some(UnixMillis::new(1_700_000_000_000)),
             call_depth: 3,
             caller: Some(Uuid::from_u128(7)),

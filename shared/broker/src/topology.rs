@@ -21,6 +21,13 @@ pub enum Queue {
     Call(SharedQueueNumber),
     /// A trigger's own queue, with a single active consumer.
     Trigger(Uuid),
+    /// Calls of a paused integration that were in shared queues.
+    Paused {
+        /// The integration.
+        integration: Uuid,
+        /// True if the callers wait.
+        is_awaited: bool,
+    },
     /// Messages that expired in a shared queue or were redelivered too often.
     Dead,
     /// Outcomes that could not be stored while the database was away.
@@ -41,8 +48,14 @@ impl Queue {
     /// queue keeps its order, so its worker records the calls that are too late.
     pub(crate) fn expiry_of(self, envelope: &Envelope) -> Option<Duration> {
         match self {
-            Self::Call(_) => envelope.time_to_begin(),
-            Self::Work(_) | Self::Trigger(_) | Self::Dead | Self::Outcomes | Self::Unreadable | Self::Delayed { .. } => None,
+            Self::Call(_) | Self::Paused { is_awaited: true, .. } => envelope.time_to_begin(),
+            Self::Work(_)
+            | Self::Paused { is_awaited: false, .. }
+            | Self::Trigger(_)
+            | Self::Dead
+            | Self::Outcomes
+            | Self::Unreadable
+            | Self::Delayed { .. } => None,
         }
     }
 }
@@ -145,6 +158,8 @@ impl Topology {
             Queue::Work(number) => format!("{prefix}work.{number}"),
             Queue::Call(number) => format!("{prefix}call.{number}"),
             Queue::Trigger(id) => format!("{prefix}trigger.{id}"),
+            Queue::Paused { integration, is_awaited: false } => format!("{prefix}paused.work.{integration}"),
+            Queue::Paused { integration, is_awaited: true } => format!("{prefix}paused.call.{integration}"),
             Queue::Dead => format!("{prefix}dead"),
             Queue::Outcomes => format!("{prefix}outcomes"),
             Queue::Unreadable => format!("{prefix}unreadable"),
@@ -207,7 +222,7 @@ impl Topology {
         set("x-max-length", AMQPValue::LongLongInt(clamp(self.limits.max_length)));
         set("x-max-length-bytes", AMQPValue::LongLongInt(clamp(self.limits.max_bytes)));
         match queue {
-            Queue::Work(_) | Queue::Call(_) => {
+            Queue::Work(_) | Queue::Call(_) | Queue::Paused { .. } => {
                 set("x-delivery-limit", AMQPValue::LongLongInt(SHARED_QUEUE_DELIVERY_LIMIT));
                 set("x-dead-letter-exchange", text(""));
                 set("x-dead-letter-routing-key", text(&self.name(Queue::Dead)));

@@ -21,7 +21,7 @@ pub const CALL_METHOD: &str = "CALL";
 /// body; so the fields that only Forebay reads are one JSON text.
 pub mod header {
     /// Everything of the call except its body, as JSON (text): `envelope` (its version), `tenant`, `integration`, `integrationId`,
-    /// `version`, `receivedAt`, `deadline`, `attempts`, `once`, `resumes`, `dueAt`, `callDepth`, `caller` and `request`.
+    /// `version`, `receivedAt`, `deadline`, `attempts`, `once`, `resumes`, `redeliveries`, `dueAt`, `callDepth`, `caller` and `request`.
     pub const CALL: &str = "forebay-call";
     /// W3C trace context (text).
     pub const TRACEPARENT: &str = "traceparent";
@@ -110,6 +110,8 @@ pub struct Envelope {
     pub claim_token: Option<i64>,
     /// True if the execution was deferred by a `wait`, and resumes from its checkpoints.
     pub resumes: bool,
+    /// Number of deliveries of an earlier message of the execution that was moved to this queue: more than 0 if it may have begun.
+    pub redeliveries: u32,
     /// The time at which a scheduled run was due; absent: it is not one.
     pub due_at: Option<UnixMillis>,
     /// Number of executions that called one another before this one; 0: no execution called it.
@@ -148,6 +150,7 @@ impl Envelope {
             attempts: 0,
             claim_token: None,
             resumes: false,
+            redeliveries: 0,
             due_at: None,
             call_depth: 0,
             caller: None,

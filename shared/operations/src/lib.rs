@@ -14,6 +14,7 @@ mod installation;
 mod keys;
 mod monitor;
 mod password;
+mod pauses;
 mod people;
 mod publishing;
 mod retry;
@@ -32,6 +33,7 @@ pub use difference::{Difference, differences, text_differences};
 pub use error::OperationError;
 pub use installation::InstallationCheck;
 pub use monitor::QueueState;
+pub use pauses::Resumed;
 pub use people::{FirstUser, PersonChange, SignInAttempt, Signed};
 pub use retry::{Batch, Retried, RetryOptions};
 

@@ -77,7 +77,7 @@ impl Operations {
         Ok(self.store.live_workers(WORKER_TTL).await?)
     }
 
-    /// Returns the exclusive queues of these triggers, which must be a result of [`Self::list_triggers`], and for a person who may see
+    /// Returns the exclusive queues, and the queues for paused calls, of these triggers, which must be a result of [`Self::list_triggers`], and for a person who may see
     /// every tenant the shared queues. Numbers of messages are at most a few seconds old; they are unknown if the broker is away, or has
     /// not answered within `patience`.
     ///
@@ -97,12 +97,17 @@ impl Operations {
         }
         type Named = (Option<(Name, Name)>, Queue, Option<String>);
         let mut named: Vec<Named> = Vec::new();
+        let with_paused_queues = self.store.paused_queues().await?;
         for row in triggers {
-            if row.policy == SHARED_QUEUE_POLICY {
-                continue;
+            let (Ok(tenant), Ok(name)) = (row.tenant.parse::<Name>(), row.name.parse::<Name>()) else { continue };
+            let integration = row.integration_id;
+            if with_paused_queues.contains(&integration) {
+                let queues = [true, false].map(|is_awaited| Queue::Paused { integration, is_awaited });
+                named.extend(queues.map(|queue| (Some((tenant.clone(), name.clone())), queue, None)));
             }
-            let (Ok(tenant), Ok(name)) = (row.tenant.parse(), row.name.parse()) else { continue };
-            named.push((Some((tenant, name)), Queue::Trigger(row.integration_id), row.worker.clone()));
+            if row.policy != SHARED_QUEUE_POLICY {
+                named.push((Some((tenant, name)), Queue::Trigger(integration), row.worker.clone()));
+            }
         }
         if tenant.is_none() && actor.may_everywhere(Role::Viewer).is_ok() {
             named.extend(self.broker.topology().shared_queues().map(|queue| (None, queue, None)));

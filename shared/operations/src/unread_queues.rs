@@ -38,6 +38,9 @@ impl UnreadQueues {
         }
         if is_renamed {
             others.extend(check.store.integrations_ever().await?.into_iter().map(Queue::Trigger));
+            for integration in check.store.paused_queues().await? {
+                others.extend([true, false].map(|is_awaited| Queue::Paused { integration, is_awaited }));
+            }
             others.extend([Queue::Dead, Queue::Outcomes, Queue::Unreadable]);
         }
         // Only their names matter: nothing is declared. The broker was verified by its mark already.

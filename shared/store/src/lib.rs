@@ -61,6 +61,7 @@ pub use snapshot::connections::Connections;
 pub use snapshot::watch::{SnapshotHandle, WatchOptions};
 pub use triggers::alert_evaluations::{AlertEvaluation, AlertPhase, AlertState, DueAlert, NotificationResult};
 pub use triggers::alerts::{AlertRow, RaisedRow};
+pub use triggers::pauses::{Pause, PauseCause, PauseTarget, Paused, PausedQueueOpener};
 pub use triggers::schedule_listing::ScheduleRow;
 pub use triggers::schedules::{DueSchedule, ScheduleStep};
 pub use triggers::trigger_states::{Decision, DecisionEffect, TriggerPhase, TriggerRow, TriggerState};

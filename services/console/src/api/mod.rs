@@ -11,6 +11,7 @@ mod keys;
 mod monitor;
 mod openapi;
 mod paging;
+mod pauses;
 mod people;
 pub(crate) mod response;
 mod triggers;
@@ -33,7 +34,7 @@ use forebay_admin_api::monitor::{Queue, StatisticsPoint, StatisticsQuery, Worker
 use forebay_admin_api::schedules::{Schedule, StartedRun};
 use forebay_admin_api::tenants::{Tenant, UpdateTenantRequest};
 use forebay_admin_api::tokens::{CreateTokenRequest, CreatedToken, Token};
-use forebay_admin_api::triggers::{DecidedTrigger, Trigger};
+use forebay_admin_api::triggers::{DecidedTrigger, PauseRequest, PausedTarget, ResumedTarget, Trigger};
 use forebay_admin_api::unreadable::{ReturnedMessage, UnreadableMessage};
 use forebay_admin_api::users::{CreateUserRequest, Me, UpdateUserRequest, User};
 use forebay_admin_api::{Deleted, ExecutionPath, IdPath, ListQuery, MessagePath, NamePath, PageQuery, TenantPath};
@@ -139,6 +140,17 @@ pub(crate) fn routes() -> Vec<Route> {
         })
         .at::<NamePath>()
         .gives::<ConnectionEnabled>(),
+        post("/api/v1/connections/{tenant}/{name}/pause", RoleOf(Operator), "Pauses all triggers whose steps use a connection", |r| {
+            r.to(pauses::pause_connection)
+        })
+        .at::<NamePath>()
+        .may_take::<PauseRequest>()
+        .gives::<PausedTarget>(),
+        post("/api/v1/connections/{tenant}/{name}/resume", RoleOf(Operator), "Ends the pause of a connection", |r| {
+            r.to(pauses::resume_connection)
+        })
+        .at::<NamePath>()
+        .gives::<ResumedTarget>(),
         get("/api/v1/alerts", SignedIn, "Alerts and their state", |r| r.to(alerts::list)).query::<ListQuery>().lists::<Alert>(),
         get("/api/v1/alerts/{tenant}/{name}", RoleOf(Viewer), "One alert", |r| r.to(alerts::get)).at::<NamePath>().gives::<Alert>(),
         put("/api/v1/alerts/{tenant}/{name}", RoleOf(Developer), "Stores an alert", |r| r.to(alerts::put))
@@ -174,12 +186,23 @@ pub(crate) fn routes() -> Vec<Route> {
             .may_take::<RetryRequest>()
             .gives_as::<RetriedExecution>(202),
         // Triggers
-        get("/api/v1/triggers", SignedIn, "Triggers and whether they are halted", |r| r.to(triggers::list))
+        get("/api/v1/triggers", SignedIn, "Triggers and whether they are paused or halted", |r| r.to(triggers::list))
             .query::<ListQuery>()
             .lists::<Trigger>(),
-        post("/api/v1/triggers/{tenant}/{name}/resume", RoleOf(Operator), "Runs the failed execution again", |r| r.to(triggers::resume))
-            .at::<NamePath>()
-            .gives::<DecidedTrigger>(),
+        post("/api/v1/triggers/{tenant}/{name}/pause", RoleOf(Operator), "Pauses a trigger: calls are accepted, and none starts", |r| {
+            r.to(pauses::pause_trigger)
+        })
+        .at::<NamePath>()
+        .may_take::<PauseRequest>()
+        .gives::<PausedTarget>(),
+        post(
+            "/api/v1/triggers/{tenant}/{name}/resume",
+            RoleOf(Operator),
+            "Ends the pause of a trigger, or runs the failed execution of a halted one again",
+            |r| r.to(triggers::resume),
+        )
+        .at::<NamePath>()
+        .gives::<DecidedTrigger>(),
         post("/api/v1/triggers/{tenant}/{name}/skip", RoleOf(Operator), "Continues without the failed execution", |r| r.to(triggers::skip))
             .at::<NamePath>()
             .gives::<DecidedTrigger>(),
@@ -206,6 +229,13 @@ pub(crate) fn routes() -> Vec<Route> {
             .at::<TenantPath>()
             .takes::<UpdateTenantRequest>()
             .gives::<Tenant>(),
+        post("/api/v1/tenants/{tenant}/pause", RoleOf(Operator), "Pauses all triggers of a tenant", |r| r.to(pauses::pause_tenant))
+            .at::<TenantPath>()
+            .may_take::<PauseRequest>()
+            .gives::<PausedTarget>(),
+        post("/api/v1/tenants/{tenant}/resume", RoleOf(Operator), "Ends the pause of a tenant", |r| r.to(pauses::resume_tenant))
+            .at::<TenantPath>()
+            .gives::<ResumedTarget>(),
         get("/api/v1/users", RoleInAllTenants(Administrator), "Users", |r| r.to(people::users)).query::<PageQuery>().lists::<User>(),
         post("/api/v1/users", PersonInAllTenants(Administrator), "Invites a user, as a person: a token cannot", |r| {
             r.to(people::create_user)

@@ -1,6 +1,7 @@
 //! Triggers, schedules and diagnostics.
 
 use super::paging::{cut, path, tenant};
+use super::pauses;
 use super::response::{ApiResult, ok};
 use crate::auth::Caller;
 use crate::failure::Failure;
@@ -9,6 +10,8 @@ use forebay_admin_api::diagnostics::{Diagnosis, DiagnosticsDisabled, Diagnostics
 use forebay_admin_api::schedules::Schedule;
 use forebay_admin_api::triggers::{DecidedTrigger, DecisionEffect, Trigger, TriggerDecision};
 use forebay_admin_api::{ListQuery, NamePath, Time};
+use forebay_contract::IntegrationPath;
+use forebay_operations::Resumed;
 use forebay_store::{Decision, DiagnosisRow, SHARED_QUEUE_POLICY, ScheduleRow, TriggerRow};
 
 fn trigger(row: TriggerRow) -> Trigger {
@@ -21,6 +24,7 @@ fn trigger(row: TriggerRow) -> Trigger {
         policy: row.policy,
         enabled: row.enabled,
         state: row.state.as_str().to_owned(),
+        pause: row.paused.map(pauses::shown),
         since: row.since.map(Time::from),
         execution_id: row.execution_id.map(|id| id.to_string()),
         error: row.error,
@@ -46,21 +50,11 @@ pub(super) async fn list(caller: Caller, query: web::Query<ListQuery>) -> ApiRes
     ok(cut(&*query, rows, |row| format!("{}/{}", row.tenant, row.name), trigger)?)
 }
 
-async fn decide(caller: Caller, at: web::Path<NamePath>, decision: Decision) -> ApiResult {
-    let path = path(&at)?;
-    let effect = caller.state.operations.decide(&caller.actor, &path, decision).await?;
+async fn decided(caller: &Caller, path: &IntegrationPath, decision: TriggerDecision, effect: DecisionEffect) -> ApiResult {
     let triggers = caller.state.operations.list_triggers(&caller.actor, Some(&path.tenant)).await?;
     let worker = triggers.into_iter().find(|row| row.name == path.name.as_str()).and_then(|row| row.worker);
     let (tenant, integration) = (path.tenant.to_string(), path.name.to_string());
-    let (decision, effect) = (shown_decision(decision), shown_effect(effect));
     ok(DecidedTrigger { tenant, integration, decision, effect, worker })
-}
-
-fn shown_decision(decision: Decision) -> TriggerDecision {
-    match decision {
-        Decision::Resume => TriggerDecision::Resume,
-        Decision::Skip => TriggerDecision::Skip,
-    }
 }
 
 fn shown_effect(effect: forebay_store::DecisionEffect) -> DecisionEffect {
@@ -72,12 +66,19 @@ fn shown_effect(effect: forebay_store::DecisionEffect) -> DecisionEffect {
 
 /// `POST /triggers/{tenant}/{name}/resume`.
 pub(super) async fn resume(caller: Caller, at: web::Path<NamePath>) -> ApiResult {
-    decide(caller, at, Decision::Resume).await
+    let path = path(&at)?;
+    let effect = match caller.state.operations.resume(&caller.actor, &path).await? {
+        Resumed::PauseEnded => DecisionEffect::Unpaused,
+        Resumed::Decided(effect) => shown_effect(effect),
+    };
+    decided(&caller, &path, TriggerDecision::Resume, effect).await
 }
 
 /// `POST /triggers/{tenant}/{name}/skip`.
 pub(super) async fn skip(caller: Caller, at: web::Path<NamePath>) -> ApiResult {
-    decide(caller, at, Decision::Skip).await
+    let path = path(&at)?;
+    let effect = caller.state.operations.decide(&caller.actor, &path, Decision::Skip).await?;
+    decided(&caller, &path, TriggerDecision::Skip, shown_effect(effect)).await
 }
 
 fn schedule(row: ScheduleRow) -> Schedule {

@@ -21,7 +21,7 @@ use forebay_contract::definition::Definition;
 use forebay_contract::{IntegrationPath, Name, UnixMicros, parse_duration};
 use forebay_operations::OperationError;
 use forebay_store::{
-    Filter, IntegrationRow, NewDefinition, Role, StatisticsPoint, StatisticsQuery, StatisticsScope, StoreError, StoredVersion,
+    Filter, IntegrationRow, NewDefinition, PauseCause, Role, StatisticsPoint, StatisticsQuery, StatisticsScope, StoreError, StoredVersion,
 };
 use maud::html;
 use serde::Deserialize;
@@ -106,6 +106,7 @@ async fn lines(caller: &Caller, rows: &[IntegrationRow]) -> Result<Vec<ListedInt
         let known = activity.get(&row.id).cloned().unwrap_or_default();
         let points: Vec<&StatisticsPoint> = statistics.iter().filter(|point| point.integration == Some(row.id)).collect();
         let is_halted = snapshot.trigger_state(row.id).is_some_and(|state| state.phase == forebay_store::TriggerPhase::Halted);
+        let is_paused = snapshot.paused(row.id).is_some_and(|paused| paused.cause != PauseCause::Disabled);
         let is_schedule = snapshot.integration_by_id(row.id).is_some_and(|known| known.definition.trigger.schedule().is_some());
         lines.push(ListedIntegration {
             tenant: row.tenant.to_string(),
@@ -113,6 +114,7 @@ async fn lines(caller: &Caller, rows: &[IntegrationRow]) -> Result<Vec<ListedInt
             description: row.description.clone(),
             enabled: row.enabled,
             halted: is_halted,
+            paused: is_paused,
             trigger: if is_schedule { "schedule" } else { "webhook" }.to_owned(),
             ended: slices(&points, from, SLICE, SLICES),
             succeeded: known.counts.succeeded,
@@ -152,6 +154,7 @@ pub(super) async fn page(caller: &Caller, path: &IntegrationPath, status: Status
     );
     let (statistics, latest, triggers, keys) = (statistics?, latest?, triggers?, keys?);
     let halted: Vec<_> = triggers.into_iter().filter(|trigger| trigger.integration_id == integration.id).collect();
+    let paused = halted.first().and_then(|trigger| trigger.paused.clone()).filter(|paused| paused.cause != PauseCause::Disabled);
     let (is_operator, is_developer) = (actor.has(&path.tenant, Role::Operator), actor.has(&path.tenant, Role::Developer));
     let diagnosed = caller.state.snapshot.current().diagnosed_until(integration.id).filter(|until| *until > now);
     let base = address(path.tenant.as_str(), path.name.as_str());
@@ -160,7 +163,8 @@ pub(super) async fn page(caller: &Caller, path: &IntegrationPath, status: Status
     let content = html! {
         (integration_tabs(path.tenant.as_str(), path.name.as_str(), "Overview", is_webhook))
         (said.notice)
-        @if !definition.enabled { (view::notice::notice(view::badge::Tone::Warn, "Disabled", "Calls get 404, and schedules do not run.")) }
+        @if !definition.enabled { (view::notice::notice(view::badge::Tone::Warn, "Disabled", "Calls get 404, schedules do not run, and queued calls wait until it is enabled.")) }
+        div.stack id="paused" data-live { @if let Some(paused) = &paused { (view::pauses::notice_of(&path.to_string(), paused, is_operator)) } }
         div.stack id="halted" data-live { (view::monitor::halted(&halted, is_operator)) }
         div.halves {
             (card(if is_webhook { "Webhook" } else { "Schedule" }, &html! {}, &html! {
@@ -186,6 +190,7 @@ pub(super) async fn page(caller: &Caller, path: &IntegrationPath, status: Status
                 (card("Create a key", &html! {}, &said.form(path.tenant.as_str(), &this, signs, &base)))
             }
         }
+        @if paused.is_none() && is_operator { (view::pauses::form(&path.to_string())) }
         (view::integrations::diagnostics(&base, diagnosed, is_operator))
     };
     let head = html! {

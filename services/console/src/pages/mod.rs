@@ -70,6 +70,7 @@ pub(crate) fn routes() -> Vec<Route> {
         post("/executions/retry/stop", SignedIn, |route| route.to(bulk::stop)),
         // Monitor
         get("/monitor", SignedIn, |route| route.to(monitor::show)),
+        post("/triggers/{tenant}/{name}/pause", RoleOf(Operator), |route| route.to(monitor::pause)),
         post("/triggers/{tenant}/{name}/resume", RoleOf(Operator), |route| route.to(monitor::resume)),
         post("/triggers/{tenant}/{name}/skip", RoleOf(Operator), |route| route.to(monitor::skip)),
         post("/unreadable/{id}/return", RoleInAllTenants(Operator), |route| route.to(monitor::return_unreadable)),

@@ -1,18 +1,19 @@
-//! Execution statistics, halted triggers, queues, workers and unreadable messages.
+//! Execution statistics, halted and paused triggers, queues, workers and unreadable messages.
 
 use super::error::{PageError, PageResult, see_other};
 use super::frame::Framed;
-use super::sent::name;
+use super::sent::{Sent, name};
 use crate::auth::Caller;
+use crate::failure::Failure;
 use crate::view;
 use crate::view::integrations::address;
 use crate::view::monitor::{Queue, Statistics, UnreadableMessage};
 use crate::view::page::Section;
 use actix_web::web;
 use forebay_broker::UnreadableAction;
-use forebay_contract::{IntegrationPath, Name, UnixMicros};
+use forebay_contract::{IntegrationPath, Name, UnixMicros, parse_duration};
 use forebay_operations::OperationError;
-use forebay_store::{Decision, Role, StatisticsPoint, StatisticsQuery, StatisticsScope};
+use forebay_store::{Decision, PauseTarget, Role, StatisticsPoint, StatisticsQuery, StatisticsScope};
 use maud::html;
 use serde::Deserialize;
 use std::time::Duration;
@@ -60,7 +61,7 @@ pub(super) async fn show(caller: Caller, query: web::Query<MonitorQuery>) -> Pag
     let messages: Option<Vec<UnreadableMessage>> = messages.map(|messages| messages.into_iter().map(unreadable).collect());
     let content = html! {
         (view::monitor::choice(over, &SPANS.map(|(word, ..)| word), &query.tenant, &tenants))
-        div.stack id="halted" data-live { (view::monitor::halted(&triggers, may_decide)) }
+        div.stack id="halted" data-live { (view::monitor::halted(&triggers, may_decide)) (view::pauses::list(&triggers, may_decide)) }
         div.stack id="statistics" data-live { (view::monitor::statistics(&statistics)) }
         div.stack id="queues" data-live { (view::monitor::queues(&shown, now)) }
         @if let Some(workers) = &workers { div.stack id="workers" data-live { (view::monitor::workers(workers)) } }
@@ -155,21 +156,36 @@ fn unreadable(message: forebay_broker::UnreadableMessage) -> UnreadableMessage {
 
 type At = web::Path<(String, String)>;
 
-async fn decide(caller: Caller, at: At, decision: Decision) -> PageResult {
+fn target(at: At) -> Result<IntegrationPath, PageError> {
     let (tenant, integration) = at.into_inner();
-    let path = IntegrationPath { tenant: name(&tenant)?, name: name(&integration)? };
-    caller.state.operations.decide(&caller.actor, &path, decision).await?;
-    Ok(see_other("/monitor"))
+    Ok(IntegrationPath { tenant: name(&tenant)?, name: name(&integration)? })
+}
+
+/// `POST /triggers/{tenant}/{name}/pause`.
+pub(super) async fn pause(caller: Caller, at: At, body: web::Bytes) -> PageResult {
+    let (path, sent) = (target(at)?, Sent::read(&body));
+    let page = address(path.tenant.as_str(), path.name.as_str());
+    let until = match sent.given("for").map(parse_duration).transpose() {
+        Ok(duration) => duration.map(|duration| UnixMicros::now() + duration),
+        Err(error) => return Err(Failure::invalid(format!("Pause for: {error}. Give a duration such as 2h, or nothing.")).into()),
+    };
+    caller.state.operations.pause(&caller.actor, &PauseTarget::Trigger(path), sent.text("reason"), until).await?;
+    Ok(see_other(&page))
 }
 
 /// `POST /triggers/{tenant}/{name}/resume`.
-pub(super) async fn resume(caller: Caller, at: At) -> PageResult {
-    decide(caller, at, Decision::Resume).await
+pub(super) async fn resume(caller: Caller, at: At, body: web::Bytes) -> PageResult {
+    let path = target(at)?;
+    caller.state.operations.resume(&caller.actor, &path).await?;
+    let is_of_integration = Sent::read(&body).has(view::pauses::OF_INTEGRATION);
+    Ok(see_other(&if is_of_integration { address(path.tenant.as_str(), path.name.as_str()) } else { "/monitor".to_owned() }))
 }
 
 /// `POST /triggers/{tenant}/{name}/skip`.
 pub(super) async fn skip(caller: Caller, at: At) -> PageResult {
-    decide(caller, at, Decision::Skip).await
+    let path = target(at)?;
+    caller.state.operations.decide(&caller.actor, &path, Decision::Skip).await?;
+    Ok(see_other("/monitor"))
 }
 
 /// `POST /unreadable/{id}/return`.

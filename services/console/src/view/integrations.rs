@@ -25,6 +25,8 @@ pub(crate) struct ListedIntegration {
     pub(crate) enabled: bool,
     /// True if its trigger is halted.
     pub(crate) halted: bool,
+    /// True if its trigger is paused.
+    pub(crate) paused: bool,
     /// `webhook` or `schedule`.
     pub(crate) trigger: String,
     /// Executions that ended in the last hour, a value for each slice of it.
@@ -44,6 +46,7 @@ impl ListedIntegration {
         match (self.halted, self.enabled, self.failed, self.succeeded) {
             (true, ..) => (Tone::Bad, "halted"),
             (_, false, ..) => (Tone::Idle, "disabled"),
+            _ if self.paused => (Tone::Warn, "paused"),
             (_, _, 0, 0) => (Tone::Idle, "quiet"),
             (_, _, 0, _) => (Tone::Good, "healthy"),
             (_, _, failed, succeeded) if failed * 10 > succeeded => (Tone::Bad, "failing"),
@@ -249,6 +252,7 @@ mod tests {
             description: "<b>".to_owned(),
             enabled,
             halted,
+            paused: false,
             trigger: "webhook".to_owned(),
             ended: vec![1.0, 2.0],
             succeeded,

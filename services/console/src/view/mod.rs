@@ -21,6 +21,7 @@ pub(crate) mod keys;
 pub(crate) mod monitor;
 pub(crate) mod notice;
 pub(crate) mod page;
+pub(crate) mod pauses;
 pub(crate) mod people;
 pub(crate) mod problem;
 pub(crate) mod sign_in;

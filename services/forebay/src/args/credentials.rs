@@ -7,6 +7,8 @@ use clap::{Args, Subcommand};
 use forebay_contract::{IntegrationPath, Name, Secret};
 use uuid::Uuid;
 
+use super::PauseOptions;
+
 /// The time until a key expires.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Expiry {
@@ -135,6 +137,20 @@ pub(crate) enum Connections {
     },
     /// Disables a connection: steps that use it fail
     Disable {
+        /// The connection, such as t37ed/erp
+        #[arg(value_name = "TENANT/NAME")]
+        path: IntegrationPath,
+    },
+    /// Pauses all triggers whose steps use a connection, such as for the maintenance of the remote system
+    Pause {
+        /// The connection, such as t37ed/erp
+        #[arg(value_name = "TENANT/NAME")]
+        path: IntegrationPath,
+        #[command(flatten)]
+        pause: PauseOptions,
+    },
+    /// Ends the pause of a connection
+    Resume {
         /// The connection, such as t37ed/erp
         #[arg(value_name = "TENANT/NAME")]
         path: IntegrationPath,

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use forebay_contract::{IntegrationPath, Name};
 use forebay_store::DocsAccess;
 
-use super::key_value;
+use super::{PauseOptions, key_value};
 
 #[derive(Debug, Args)]
 pub(crate) struct Apply {
@@ -107,6 +107,18 @@ pub(crate) enum Tenants {
         /// Maximum bytes of inputs, outputs and steps that are stored of its executions, such as 20GiB; `all` stores them as long as the history
         #[arg(long, value_name = "SIZE|all", value_parser = payloads)]
         payloads: Option<Payloads>,
+    },
+    /// Pauses all triggers of a tenant: calls are accepted and queued, and none starts, on all workers within 2 seconds
+    Pause {
+        /// The tenant
+        tenant: Name,
+        #[command(flatten)]
+        pause: PauseOptions,
+    },
+    /// Ends the pause of a tenant
+    Resume {
+        /// The tenant
+        tenant: Name,
     },
 }
 

@@ -20,7 +20,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 
 use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use forebay_contract::{IntegrationPath, Name, Secret};
+use forebay_contract::{IntegrationPath, Name, Secret, UnixMicros};
 use forebay_runtime::settings::{self, SETTINGS, Settings, SettingsError};
 
 use crate::output::Format;
@@ -234,7 +234,15 @@ pub(crate) enum Triggers {
         #[arg(long)]
         tenant: Option<Name>,
     },
-    /// Retries the failed execution of a halted trigger, then runs the ones after it
+    /// Pauses a trigger: calls are accepted and queued, and none starts, on all workers within 2 seconds
+    Pause {
+        /// The integration, such as t37ed/CreateWorkOrder
+        #[arg(value_name = "TENANT/NAME")]
+        path: IntegrationPath,
+        #[command(flatten)]
+        pause: PauseOptions,
+    },
+    /// Ends the pause of a trigger; retries the failed execution of a halted trigger, then runs the ones after it
     Resume {
         /// The integration, such as t37ed/CreateWorkOrder
         #[arg(value_name = "TENANT/NAME")]
@@ -246,6 +254,26 @@ pub(crate) enum Triggers {
         #[arg(value_name = "TENANT/NAME")]
         path: IntegrationPath,
     },
+}
+
+/// The options of a pause.
+#[derive(Debug, Args)]
+pub(crate) struct PauseOptions {
+    /// The reason, for people
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub(crate) reason: String,
+    /// The pause ends by itself at this time, such as 2026-12-24T08:00:00Z, or after this time, such as 2h
+    #[arg(long, value_name = "TIME|DURATION", value_parser = future)]
+    pub(crate) until: Option<UnixMicros>,
+}
+
+fn future(text: &str) -> Result<UnixMicros, String> {
+    if let Ok(duration) = forebay_contract::parse_duration(text) {
+        return Ok(UnixMicros::now() + duration);
+    }
+    let time: jiff::Timestamp =
+        text.parse().map_err(|_| "give a date and time, such as 2026-12-24T08:00:00Z, or a duration, such as 2h".to_owned())?;
+    Ok(UnixMicros::new(time.as_microsecond()))
 }
 
 const PRIVATE_ADDRESSES: &str = "FOREBAY_PRIVATE_ADDRESSES";

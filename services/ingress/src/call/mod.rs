@@ -1,10 +1,10 @@
 //! A call from its head to its response. Each stage consumes the one before, and can be made from nothing else:
 //!
 //! ```text
+//! Received       the endpoint accepts the method, and the tenant may have another call in flight
 //! Authenticated  the body is received, the key or the signature is valid, the rate allows the call
-//! Authenticated  the body is there, the key or the signature is valid, the rate allows the call
+//! Normalized     the envelope exists; the query, the body and the schema are valid
 //! Reserved       the idempotency key is reserved for this call; a repeated call is answered here
-//! Reserved       the idempotency key is this call's; a repeated call is answered here
 //! Published      the broker has confirmed the message
 //! response       202, or the outcome of the execution
 //! ```

@@ -8,9 +8,9 @@ use crate::prefer::Preferences;
 use crate::problem::Problem;
 use crate::trace::Trace;
 use actix_web::HttpRequest;
-use forebay_contract::definition::Webhook;
+use forebay_contract::definition::{OnTimeout, Webhook};
 use forebay_contract::envelope::TraceContext;
-use forebay_store::{Integration, Snapshot};
+use forebay_store::{Integration, Paused, Snapshot};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +35,8 @@ pub(super) struct Call<'r> {
     pub(super) endpoint: Endpoint<'r>,
     pub(super) trace: Option<TraceContext>,
     pub(super) response_time: ResponseTime,
+    /// The pause of the trigger, for a caller who would wait in vain.
+    pub(super) paused: Option<Paused>,
     _in_flight: InFlightCall,
 }
 
@@ -55,6 +57,16 @@ impl ResponseTime {
                 Self::Ended { wait: Wait { max, on_timeout: response.on_timeout }, preferred: preferences.wait }
             }
             Some(_) | None => Self::Accepted { is_preferred: preferences.respond_async },
+        }
+    }
+
+    /// Returns the time of the response while the trigger may be paused: nobody waits for an execution that does not start. The pause is
+    /// returned for a caller who is to be refused.
+    fn while_paused(self, pause: impl FnOnce() -> Option<Paused>) -> (Self, Option<Paused>) {
+        let Self::Ended { wait, .. } = self else { return (self, None) };
+        match (pause(), wait.on_timeout) {
+            (Some(_), OnTimeout::Accepted) => (Self::Accepted { is_preferred: false }, None),
+            (paused, _) => (self, paused),
         }
     }
 }
@@ -80,7 +92,8 @@ impl<'r> Received<'r> {
         let caller = Caller::of(webhook, Head { integration, headers: request.headers(), snapshot })?;
         let in_flight = dependencies.in_flight.enter(&integration.definition.tenant)?;
         let response_time = ResponseTime::of(webhook, &Preferences::of(request.headers()));
-        let call = Call { request, endpoint, trace: trace.context(), response_time, _in_flight: in_flight };
+        let (response_time, paused) = response_time.while_paused(|| snapshot.pause_of(integration));
+        let call = Call { request, endpoint, trace: trace.context(), response_time, paused, _in_flight: in_flight };
         Ok(Self { call, caller })
     }
 
@@ -95,6 +108,6 @@ impl<'r> Call<'r> {
     pub(super) fn of_test(request: &'r HttpRequest, endpoint: Endpoint<'r>, response_time: ResponseTime) -> Self {
         let in_flight = crate::limit::InFlight::new(1).enter(&endpoint.integration.definition.tenant);
         let in_flight = in_flight.unwrap_or_else(|_| unreachable!("nothing else is under way"));
-        Self { request, endpoint, trace: None, response_time, _in_flight: in_flight }
+        Self { request, endpoint, trace: None, response_time, paused: None, _in_flight: in_flight }
     }
 }

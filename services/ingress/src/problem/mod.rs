@@ -6,15 +6,21 @@ use crate::dispatch::NotAccepted;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
-use forebay_contract::ExecutionId;
 use forebay_contract::body::{ACCEPTED_ENCODINGS, BodyError};
 use forebay_contract::outcome::ExecutionError;
+use forebay_contract::{ExecutionId, UnixMicros};
+use forebay_store::Paused;
 use forebay_workflow::KeyError;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
 /// Prefix of all types: an identifier, which need not be reachable.
 const TYPE_BASE: &str = "https://forebay.dev/problems/";
+
+/// `Retry-After` of a paused trigger whose pause has no end.
+const RETRY_AFTER_PAUSE: Duration = Duration::from_secs(60);
+/// Maximum `Retry-After` of a paused trigger: it may be resumed before its end.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
 /// A refusal. `slug` is the last part of its type and never changes once it is published.
 #[derive(Debug)]
@@ -53,6 +59,20 @@ impl Problem {
 
     pub(crate) fn disabled(path: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "integration-disabled", "Integration disabled", format!("'{}' is disabled.", shown(path)))
+    }
+
+    /// The reason of a pause is for the operators and is not told.
+    pub(crate) fn trigger_paused(path: &str, paused: &Paused) -> Self {
+        let (until, retry_after) = match paused.until() {
+            Some(until) => (format!(" until {}", until.rfc3339()), until.since(UnixMicros::now()).min(MAX_RETRY_AFTER)),
+            None => (String::new(), RETRY_AFTER_PAUSE),
+        };
+        let detail = format!(
+            "'{}' is paused{until}, so no execution starts and no response would come. Nothing was accepted; try again after Retry-After, or \
+             call with 'Prefer: respond-async': the call is then accepted, and runs after the pause.",
+            shown(path)
+        );
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "trigger-paused", "Paused", detail).with_retry_after(retry_after)
     }
 
     pub(crate) fn method_not_allowed(method: &str, allow: &str) -> Self {

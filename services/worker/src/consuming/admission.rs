@@ -2,8 +2,9 @@
 
 use super::activity::Activity;
 use super::backlog::{Backlog, Relief, Waits};
+use super::paused_queues::PausedQueues;
 use super::places::{Claimant, Place, Places};
-use crate::execution::{Delivered, SharedQueue};
+use crate::execution::{Delivered, Disposition, SharedQueue};
 use forebay_broker::{PublishPolicy, Publisher};
 use forebay_contract::{Name, SharedQueueNumber};
 use std::sync::Arc;
@@ -14,8 +15,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub(crate) enum Admission {
     /// The concurrency limit of an exclusive queue's policy.
     Exclusive { places: Arc<Semaphore>, activity: Activity },
-    /// A share of the worker's places.
+    /// A share of the worker's places, for a shared queue.
     Shared(Arc<SharedAdmission>),
+    /// The same, for the queue of an integration that was paused. Its deliveries move nowhere.
+    Resumed(Arc<SharedAdmission>),
 }
 
 /// The admission of the deliveries of one shared queue.
@@ -25,6 +28,7 @@ pub(crate) struct SharedAdmission {
     pub(crate) queue: SharedQueue,
     /// Publishes a delivery that moves to a queue of its tenant.
     pub(crate) publisher: Publisher,
+    pub(crate) paused: PausedQueues,
 }
 
 /// A delivery that waits for a place.
@@ -53,6 +57,10 @@ impl Admission {
                 let relief = (!delivered.redelivered).then_some(relief);
                 (Waiting::Shared { places: shared.places.clone(), waits }, relief)
             }
+            Self::Resumed(shared) => {
+                let (waits, _) = shared.backlog.wait(&delivered.envelope.tenant);
+                (Waiting::Shared { places: shared.places.clone(), waits }, None)
+            }
         }
     }
 
@@ -60,15 +68,26 @@ impl Admission {
     pub(crate) async fn relief(&self, relief: Option<Relief>) -> SharedQueueNumber {
         match (self, relief) {
             (Self::Shared(shared), Some(relief)) => relief.moved_from(shared.queue.number).await,
-            (Self::Shared(_) | Self::Exclusive { .. }, _) => std::future::pending().await,
+            (Self::Shared(_) | Self::Resumed(_) | Self::Exclusive { .. }, _) => std::future::pending().await,
         }
     }
 
     /// Moves a delivery that has not begun to this queue of its tenant. Returns `false` if it was not moved.
     pub(crate) async fn relocate(&self, delivered: &Delivered, number: SharedQueueNumber) -> bool {
         match self {
-            Self::Exclusive { .. } => false,
+            Self::Exclusive { .. } | Self::Resumed(_) => false,
             Self::Shared(shared) => shared.relocate(delivered, number).await,
+        }
+    }
+
+    /// Returns the disposition of a delivery whose integration is paused. One of a shared queue is moved, so that it delays no others.
+    pub(crate) async fn pause(&self, delivered: &Delivered) -> Disposition {
+        match self {
+            Self::Exclusive { .. } | Self::Resumed(_) => Disposition::Pause,
+            Self::Shared(shared) => match shared.paused.take(delivered, shared.queue).await {
+                true => Disposition::Acknowledge,
+                false => Disposition::Leave,
+            },
         }
     }
 }

@@ -65,6 +65,8 @@ pub(crate) enum End {
     Lost,
     /// An execution has halted the trigger.
     Halted,
+    /// The integration of the queue is paused.
+    Paused,
 }
 
 /// The signals to stop.
@@ -145,7 +147,9 @@ pub(crate) async fn dispatch(
                 // The time of a `wait` is not a delay.
                 let under_way_since = if envelope.resumes { UnixMicros::now() } else { envelope.received_at };
                 let held = in_hand.hold(envelope.received_at, envelope.integration_id, under_way_since, envelope.body.len());
-                let (redelivered, redeliveries) = (delivery.redelivered(), delivery.redeliveries());
+                // A message that was moved counts the deliveries of the one before it.
+                let redeliveries = delivery.redeliveries() + envelope.redeliveries;
+                let redelivered = delivery.redelivered() || envelope.redeliveries > 0;
                 let delivered = Delivered { envelope, redelivered, redeliveries, source: keying.source(), lost: lost.clone(), nested: 0 };
                 let Some(key) = key_of(executions, keying, number, &delivered).await else {
                     end = End::Lost;
@@ -220,6 +224,12 @@ impl Starter {
                 number = unless_begun(admission.relief(relief), &has_begun) => Next::Move(number),
             };
             let (delivery, disposition) = match next {
+                // The execution is over, so the delivery holds no place while it moves.
+                Next::Ended(Disposition::Pause) => tokio::select! {
+                    biased;
+                    disposition = admission.pause(&delivered) => (Some(delivery), disposition),
+                    () = ending.cancelled() => (None, Disposition::Leave),
+                },
                 Next::Ended(disposition) => (Some(delivery), disposition),
                 Next::Leave => (None, Disposition::Leave),
                 // The execution does not proceed during the move.
@@ -265,6 +275,7 @@ fn next_action(done: Result<Done, tokio::task::JoinError>) -> NextAction {
             NextAction::Run(key)
         }
         Ok(Done { disposition: Disposition::Halt, .. }) => NextAction::End(End::Halted),
+        Ok(Done { disposition: Disposition::Pause, .. }) => NextAction::End(End::Paused),
         Ok(_) => NextAction::End(End::Lost),
         Err(error) => {
             tracing::error!(%error, "an execution's task failed; its delivery will come again");

@@ -3,6 +3,7 @@
 use super::activity::Activity;
 use super::admission::Admission;
 use super::dispatcher::{Consumption, End, Keying, Stop, dispatch};
+use super::paused_queues::until_not_paused;
 use forebay_broker::Queue;
 use forebay_contract::definition::{DispatchPolicy, MAX_BODY_BYTES, Trigger};
 use forebay_fairness::memory_budget;
@@ -40,7 +41,10 @@ pub(crate) async fn serve(
     };
     let admission = Admission::Exclusive { places: Arc::new(Semaphore::new(places)), activity: activity.clone() };
     let mut pause = delay;
-    while until(&stop, pause).await && until_not_halted(&snapshot, integration, &stop).await {
+    while until(&stop, pause).await
+        && until_not_halted(&snapshot, integration, &stop).await
+        && until_not_paused(&snapshot, integration, &stop).await
+    {
         pause = RETRY_INTERVAL;
         activity.begin();
         let prefetch = prefetch_of(wanted, largest_body(&snapshot.current(), integration), memory_budget());
@@ -53,6 +57,8 @@ pub(crate) async fn serve(
         };
         match dispatch(&consumption, subscription, keying, &admission, &stop).await {
             End::Stopped => return,
+            // No pause: the snapshot has the reason already.
+            End::Paused => pause = Duration::ZERO,
             End::Lost => {}
             End::Halted => pause = INTERVAL_AFTER_HALT,
         }

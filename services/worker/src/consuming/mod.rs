@@ -8,6 +8,7 @@ mod dispatcher;
 mod exclusive_queues;
 mod in_hand;
 mod members;
+mod paused_queues;
 mod places;
 mod shared_queues;
 
@@ -15,5 +16,6 @@ pub(crate) use backlog::Backlog;
 pub(crate) use dispatcher::{Consumption, Stop};
 pub(crate) use in_hand::InHand;
 pub(crate) use members::Members;
+pub(crate) use paused_queues::PausedQueues;
 pub(crate) use places::Places;
 pub(crate) use shared_queues::{Kind, serve_all, serve_dead};

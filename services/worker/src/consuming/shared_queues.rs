@@ -4,9 +4,10 @@ use super::admission::{Admission, SharedAdmission};
 use super::backlog::Backlog;
 use super::dispatcher::{Consumption, Keying, Stop, dispatch, move_to_unreadable};
 use super::in_hand::QueueInHand;
+use super::paused_queues::{PausedQueues, until_not_paused};
 use super::places::Places;
 use crate::execution::{Disposition, SharedQueue};
-use forebay_broker::{Delivery, Queue};
+use forebay_broker::{Delivery, Queue, Topology};
 use forebay_contract::SharedQueueNumber;
 use forebay_fairness::free_memory;
 use forebay_store::SnapshotHandle;
@@ -15,9 +16,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 const RETRY_INTERVAL: Duration = Duration::from_millis(300);
 const DEAD_PREFETCH: u16 = 50;
+/// Prefetch of the queue of an integration that was paused: few, since its bodies may be large and all workers consume it.
+const RESUMED_PREFETCH: u16 = 16;
 /// Prefetch of each subscription of a worker to one queue; the last one takes the rest of the worker's places. The next subscription begins
 /// when the prefetch of those before it is used up and the bodies that it may bring fit into memory. So a worker that hangs withholds few
 /// deliveries from the others, and a worker that gets large bodies holds few of them.
@@ -39,25 +43,40 @@ pub(crate) struct Kind {
     /// The number of places.
     pub(crate) count: usize,
     pub(crate) backlog: Backlog,
+    pub(crate) paused: PausedQueues,
 }
 
-/// Consumes the shared queues of both kinds until stopped: those that tenants share, and those of single tenants as they are opened.
-/// `shared` has the numbers of the queues that tenants share.
-pub(crate) async fn serve_all(
-    consumption: Consumption,
-    kinds: [Kind; 2],
-    shared: impl Iterator<Item = SharedQueueNumber> + Clone,
-    mut snapshot: SnapshotHandle,
-    stop: Stop,
-) {
+impl Kind {
+    fn admission(self, queue: SharedQueue, consumption: &Consumption) -> SharedAdmission {
+        let Self { places, backlog, paused, .. } = self;
+        SharedAdmission { places, backlog, queue, publisher: consumption.publisher.clone(), paused }
+    }
+}
+
+/// Consumes the shared queues of both kinds until stopped: those that tenants share, and those of single tenants and of integrations that
+/// were paused as they are opened.
+pub(crate) async fn serve_all(consumption: Consumption, kinds: [Kind; 2], topology: Topology, mut snapshot: SnapshotHandle, stop: Stop) {
     let mut served: HashSet<SharedQueueNumber> = HashSet::new();
+    let mut resumed: HashSet<Uuid> = HashSet::new();
     let mut serving = JoinSet::new();
     loop {
         let current = snapshot.current();
-        for number in shared.clone().chain(current.tenant_queues()) {
+        for number in topology.shared_queue_numbers().chain(current.tenant_queues()) {
             if served.insert(number) {
                 for kind in kinds.clone() {
                     serving.spawn(serve(consumption.clone(), kind, number, stop.clone()));
+                }
+            }
+        }
+        for integration in current.paused_queues() {
+            let tenant = current.integration_by_id(integration).map(|integration| integration.definition.tenant.clone());
+            if let Some(tenant) = tenant
+                && resumed.insert(integration)
+            {
+                let number = current.tenant_queue(tenant.as_str()).unwrap_or_else(|| topology.shared_queue_of(tenant.as_str()));
+                for kind in kinds.clone() {
+                    let (consumption, snapshot, stop) = (consumption.clone(), snapshot.clone(), stop.clone());
+                    serving.spawn(serve_resumed(consumption, kind, number, integration, snapshot, stop));
                 }
             }
         }
@@ -74,8 +93,8 @@ pub(crate) async fn serve_all(
 async fn serve(consumption: Consumption, kind: Kind, number: SharedQueueNumber, stop: Stop) {
     let queue = SharedQueue { number, is_awaited: kind.is_awaited };
     let in_hand = consumption.in_hand.queue(&consumption.publisher.name_of(queue.at_broker()));
-    let Kind { places, backlog, count, .. } = kind;
-    let admission = Arc::new(SharedAdmission { places, backlog, queue, publisher: consumption.publisher.clone() });
+    let count = kind.count;
+    let admission = Arc::new(kind.admission(queue, &consumption));
     let mut subscriptions = JoinSet::new();
     let mut before = 0;
     for prefetch in windows(count + SPARE) {
@@ -164,6 +183,28 @@ async fn subscribe(consumption: Consumption, shared: Arc<SharedAdmission>, prefe
         match consumption.consumers.subscribe(queue, prefetch).await {
             Ok(subscription) => _ = dispatch(&consumption, subscription, keying, &admission, &stop).await,
             Err(error) => tracing::debug!(?queue, %error, "the shared queue cannot be consumed; trying again"),
+        }
+        pause(&stop).await;
+    }
+}
+
+/// Consumes the queue for calls of an integration while it was paused, whenever it is not paused, until stopped. A retry or a `wait`
+/// continues on the shared queue of this number.
+async fn serve_resumed(
+    consumption: Consumption,
+    kind: Kind,
+    number: SharedQueueNumber,
+    integration: Uuid,
+    snapshot: SnapshotHandle,
+    stop: Stop,
+) {
+    let shared = SharedQueue { number, is_awaited: kind.is_awaited };
+    let queue = Queue::Paused { integration, is_awaited: kind.is_awaited };
+    let admission = Admission::Resumed(Arc::new(kind.admission(shared, &consumption)));
+    while until_not_paused(&snapshot, integration, &stop).await {
+        match consumption.consumers.subscribe(queue, RESUMED_PREFETCH).await {
+            Ok(subscription) => _ = dispatch(&consumption, subscription, Keying::EachShared(shared), &admission, &stop).await,
+            Err(error) => tracing::debug!(?queue, %error, "the queue of a paused integration cannot be consumed; trying again"),
         }
         pause(&stop).await;
     }

@@ -31,7 +31,7 @@ impl Deferral {
         pause: Duration,
         (error, attempts, ran): (ExecutionError, u32, Ran),
     ) -> Disposition {
-        let envelope = Envelope { attempts, ..delivered.envelope.clone() };
+        let envelope = Envelope { attempts, redeliveries: 0, ..delivered.envelope.clone() };
         let delay = delay_of(pause);
         let error = waiting(&error, ran.checkpoints.are_sealed(), pause, Duration::from_secs(delay.into()));
         let target = Target::Delayed { shared_queue, delay };
@@ -47,7 +47,7 @@ impl Deferral {
         attempts: u32,
         ran: Ran,
     ) -> Disposition {
-        let envelope = Envelope { resumes: true, ..delivered.envelope.clone() };
+        let envelope = Envelope { resumes: true, redeliveries: 0, ..delivered.envelope.clone() };
         let target = Target::Delayed { shared_queue, delay: hop_until(until) };
         self.defer(delivered, &envelope, target, &ran, Shown { status: ExecutionStatus::Running, attempts, error: None }).await
     }

@@ -66,7 +66,7 @@ impl ExecutionHost {
     }
 
     async fn call_now(&self, call: OutgoingCall) -> Result<CallEnd, ExecutionError> {
-        let integration = self.callee(&call.integration)?;
+        let integration = self.callee(&call)?;
         let envelope = self.envelope(&integration, &call)?;
         let id = envelope.execution_id;
         let ending = match (call.wait, integration.definition.trigger.policy()) {
@@ -95,8 +95,9 @@ impl ExecutionHost {
         }
     }
 
-    /// Returns the called integration.
-    fn callee(&self, name: &Name) -> Result<Arc<Integration>, ExecutionError> {
+    /// Returns the called integration. A call that waits for the outcome fails while the integration is paused; another one is queued.
+    fn callee(&self, call: &OutgoingCall) -> Result<Arc<Integration>, ExecutionError> {
+        let name = &call.integration;
         let refused = |message: String| ExecutionError::permanent(ErrorCode::Definition, message);
         if self.nested >= MAX_NESTED_CALLS {
             return Err(refused(format!("calls of integrations are more than {MAX_NESTED_CALLS} levels deep; does one call itself?")));
@@ -111,7 +112,10 @@ impl ExecutionHost {
         match snapshot.integration(self.tenant.as_str(), name.as_str()) {
             None => Err(refused(format!("there is no integration '{name}' in the tenant '{}'", self.tenant))),
             Some(integration) if !integration.definition.enabled => Err(refused(format!("the integration '{name}' is disabled"))),
-            Some(integration) => Ok(integration.clone()),
+            Some(integration) => match snapshot.paused(integration.id).filter(|_| call.wait) {
+                Some(paused) => Err(ExecutionError::transient(ErrorCode::Unreachable, format!("'{name}' was not called: {paused}"))),
+                None => Ok(integration.clone()),
+            },
         }
     }
 

@@ -70,6 +70,7 @@ pub(crate) struct ExecutionParts {
 
 /// Executes deliveries.
 pub(crate) struct Executions {
+    snapshot: SnapshotHandle,
     claims: Claims,
     programs: Programs,
     workflows: Arc<Workflows>,
@@ -86,6 +87,7 @@ impl Executions {
         let recording = Recording::new(store.clone(), programs.clone(), statistics, &worker);
         let halts = Halts::new(store.clone(), snapshot.clone());
         Self {
+            snapshot: snapshot.clone(),
             traces,
             claims: Claims::new(store.clone(), halts.clone()),
             deferral: Deferral::new(broker.clone(), recording.clone()),
@@ -112,6 +114,9 @@ impl Executions {
         P: Send,
     {
         let envelope = &delivered.envelope;
+        if self.is_paused(envelope) {
+            return Disposition::Pause;
+        }
         let progress = match self.claims.claim(delivered).await {
             Claim::Granted(progress) => progress,
             Claim::OfAnotherMessage => return Disposition::Acknowledge,
@@ -130,6 +135,10 @@ impl Executions {
                     // An expired call does not run, so it needs no place.
                     () = expiry(envelope) => None,
                 };
+                // The pause may have begun while the execution waited for its place.
+                if self.is_paused(envelope) {
+                    return Disposition::Pause;
+                }
                 self.workflows.run(prepared).instrument(span).await
             }
             Err(not_run) => not_run,
@@ -149,6 +158,11 @@ impl Executions {
             // Only executions of a shared queue may be deferred.
             (Attempted::WaitsUntil { .. }, Source::ExclusiveQueue { .. } | Source::Call { .. }) => Disposition::Leave,
         }
+    }
+
+    /// Returns true if no attempt of the integration starts at present. A call that is too late is not held: it never begins.
+    fn is_paused(&self, envelope: &Envelope) -> bool {
+        envelope.time_to_begin().is_none_or(|left| !left.is_zero()) && self.snapshot.current().paused(envelope.integration_id).is_some()
     }
 
     /// Returns the key by which a call is ordered; `None`: the delivery was lost before the key was known.

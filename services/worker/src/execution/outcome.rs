@@ -96,6 +96,8 @@ pub(crate) enum Disposition {
     Acknowledge,
     /// Leave it at the head of its queue: the trigger is halted by this execution.
     Halt,
+    /// Do not begin: the integration is paused.
+    Pause,
     /// Leave it to be redelivered: it was lost to this worker, or its outcome is not durable.
     Leave,
 }

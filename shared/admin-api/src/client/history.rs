@@ -8,7 +8,7 @@ use crate::executions::{
 use crate::paging::ListQuery;
 use crate::schedules::Schedule;
 use crate::text::NameText;
-use crate::triggers::{DecidedTrigger, Trigger, TriggerDecision};
+use crate::triggers::{DecidedTrigger, PauseRequest, PausedTarget, ResumedTarget, Trigger, TriggerDecision};
 use forebay_contract::{ExecutionId, IntegrationPath};
 use reqwest::Response;
 
@@ -71,6 +71,22 @@ impl AdminClient {
             TriggerDecision::Skip => "skip",
         };
         self.trigger(&format!("triggers/{path}/{verb}")).await
+    }
+
+    /// Pauses a trigger (`triggers/TENANT/NAME`), a connection (`connections/TENANT/NAME`) or a tenant (`tenants/TENANT`).
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn pause(&self, target: &str, request: &PauseRequest) -> Result<PausedTarget, ClientError> {
+        self.post(&format!("{target}/pause"), request).await
+    }
+
+    /// Resumes a connection or a tenant, given as for [`Self::pause`].
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn resume(&self, target: &str) -> Result<ResumedTarget, ClientError> {
+        self.trigger(&format!("{target}/resume")).await
     }
 
     /// All schedules of a tenant, or of every tenant that the caller sees.

@@ -31,6 +31,7 @@ use std::time::{Duration, Instant};
 use supervise::Supervisor;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 /// Maximum wait for a connection of a message that needs no confirm.
 const POST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -118,8 +119,22 @@ impl Publisher {
 
     /// Declares both shared queues of a number, so that they can be consumed. `false`: there is no connection, or the broker refuses.
     pub async fn declare_shared(self, number: SharedQueueNumber) -> bool {
+        self.declare([Queue::Call(number), Queue::Work(number)]).await
+    }
+
+    /// Declares both queues for calls of an integration while it is paused. `false`: there is no connection, or the broker refuses.
+    pub async fn declare_paused(self, integration: Uuid) -> bool {
+        self.declare([true, false].map(|is_awaited| Queue::Paused { integration, is_awaited })).await
+    }
+
+    async fn declare(&self, queues: [Queue; 2]) -> bool {
         let Some(session) = self.session.borrow().clone() else { return false };
-        session.declare(Queue::Call(number)).await.is_ok() && session.declare(Queue::Work(number)).await.is_ok()
+        for queue in queues {
+            if session.declare(queue).await.is_err() {
+                return false;
+            }
+        }
+        true
     }
 
     /// Publishes a call and waits for the broker's confirm. Dropping the future before the message is sent takes it back.

@@ -53,6 +53,8 @@ pub struct Definition {
     pub description: String,
     /// True if calls are accepted.
     pub enabled: bool,
+    /// True if calls are accepted and no execution starts.
+    pub paused: bool,
     /// The trigger: a webhook or a schedule.
     pub trigger: Trigger,
     /// The retry policy of failed executions.
@@ -93,6 +95,11 @@ impl Definition {
     #[must_use]
     pub fn path(&self) -> IntegrationPath {
         IntegrationPath { tenant: self.tenant.clone(), name: self.name.clone() }
+    }
+
+    /// Returns the connections that its steps use, a connection once for each step.
+    pub fn connections(&self) -> impl Iterator<Item = &Name> {
+        Step::all(&self.steps).into_iter().filter_map(|step| step.action.connection())
     }
 }
 

@@ -90,6 +90,7 @@ tenant: t
 name: n
 description: d
 enabled: true
+paused: false
 trigger:
   webhook:
     methods: [POST]

@@ -108,6 +108,10 @@ words! {
         TriggerResume = "trigger.resume",
         /// A halted trigger was resumed without its execution.
         TriggerSkip = "trigger.skip",
+        /// A trigger, a connection or a tenant was paused.
+        Pause = "pause",
+        /// A pause was ended.
+        PauseEnd = "pause.end",
         /// A run of a schedule was started by hand.
         ScheduleRun = "schedule.run",
         /// An execution was retried by hand.

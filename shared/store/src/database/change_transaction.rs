@@ -17,6 +17,7 @@ words! {
         Tenants = "tenants",
         Diagnostics = "diagnostics",
         TenantQueues = "tenant_queues",
+        Pauses = "pauses",
     }
 }
 

@@ -36,6 +36,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 17, name: "key_rotation", sql: include_str!("../../migrations/0017_key_rotation.sql") },
     Migration { version: 18, name: "pasted_keys", sql: include_str!("../../migrations/0018_pasted_keys.sql") },
     Migration { version: 19, name: "callers", sql: include_str!("../../migrations/0019_callers.sql") },
+    Migration { version: 20, name: "pauses", sql: include_str!("../../migrations/0020_pauses.sql") },
 ];
 
 /// The version of the schema that this program brings a database to.

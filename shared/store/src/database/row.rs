@@ -14,6 +14,8 @@ pub(crate) trait ReadRow {
 
     fn name(&self, column: &str) -> Result<Name, StoreError>;
 
+    fn optional_name(&self, column: &str) -> Result<Option<Name>, StoreError>;
+
     /// Reads a `bigint` that is not negative.
     fn count(&self, column: &str) -> u64;
 
@@ -33,6 +35,10 @@ impl ReadRow for Row {
 
     fn name(&self, column: &str) -> Result<Name, StoreError> {
         read_name(self.get(column))
+    }
+
+    fn optional_name(&self, column: &str) -> Result<Option<Name>, StoreError> {
+        self.get::<_, Option<&str>>(column).map(read_name).transpose()
     }
 
     fn count(&self, column: &str) -> u64 {

@@ -354,14 +354,15 @@ async fn write_integrations(transaction: &Transaction<'_>, definitions: &[NewDef
     let names: Vec<&str> = changed.iter().map(|(_, one)| one.path.name.as_str()).collect();
     let descriptions: Vec<String> = changed.iter().map(|(new, _)| storable(&new.definition.description)).collect();
     let enabled: Vec<bool> = changed.iter().map(|(new, _)| new.definition.enabled).collect();
+    let paused: Vec<bool> = changed.iter().map(|(new, _)| new.definition.paused).collect();
     let versions: Vec<i32> = changed.iter().map(|(_, one)| one.version).collect();
-    let sql = "insert into integrations (id, tenant, name, description, enabled, current_version, changed)
+    let sql = "insert into integrations (id, tenant, name, description, enabled, paused, current_version, changed)
                select *, (select generation from snapshot_generations where part = 'integrations')
-               from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::integer[])
+               from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::boolean[], $7::integer[])
                on conflict (id) do update set description = excluded.description, enabled = excluded.enabled,
-                   current_version = excluded.current_version, changed = excluded.changed, updated_at = now()";
+                   paused = excluded.paused, current_version = excluded.current_version, changed = excluded.changed, updated_at = now()";
     transaction
-        .execute(sql, &[&ids, &tenants, &names, &descriptions, &enabled, &versions])
+        .execute(sql, &[&ids, &tenants, &names, &descriptions, &enabled, &paused, &versions])
         .await
         .map_err(StoreError::during("write integrations"))?;
     Ok(())

@@ -14,7 +14,7 @@ use crate::history::diagnoses;
 use crate::remote::remote_connections;
 use crate::seal::SecretKeys;
 use crate::snapshot::Snapshot;
-use crate::triggers::trigger_states;
+use crate::triggers::{pauses, trigger_states};
 use deadpool_postgres::Transaction;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -33,10 +33,11 @@ struct Generations {
     connections: i64,
     diagnostics: i64,
     tenant_queues: i64,
+    pauses: i64,
 }
 
 const NOTHING: Generations =
-    Generations { integrations: -1, keys: -1, triggers: -1, tenants: -1, connections: -1, diagnostics: -1, tenant_queues: -1 };
+    Generations { integrations: -1, keys: -1, triggers: -1, tenants: -1, connections: -1, diagnostics: -1, tenant_queues: -1, pauses: -1 };
 
 /// The newest snapshot, and the generations of its parts.
 pub(crate) struct Loader {
@@ -84,6 +85,9 @@ impl Loader {
         if stored.tenant_queues != self.loaded.tenant_queues {
             next.tenant_queues = Arc::new(tenant_queues::load(&transaction).await?);
         }
+        if stored.pauses != self.loaded.pauses {
+            next.pauses = Arc::new(pauses::load(&transaction).await?);
+        }
         transaction.rollback().await.map_err(failed)?;
         next.generation += 1;
         self.snapshot = Arc::new(next);
@@ -105,6 +109,7 @@ async fn read_generations(client: &impl deadpool_postgres::GenericClient) -> Res
         connections: of(Part::Connections),
         diagnostics: of(Part::Diagnostics),
         tenant_queues: of(Part::TenantQueues),
+        pauses: of(Part::Pauses),
     })
 }
 

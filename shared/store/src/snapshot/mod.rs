@@ -10,6 +10,7 @@ use crate::access::signing::SigningKey;
 use crate::definitions::integrations::Integration;
 use crate::definitions::tenants::DocsAccess;
 use crate::remote::remote_connections::SealedConnection;
+use crate::triggers::pauses::{Pause, PauseTarget, Paused, Pauses};
 use crate::triggers::trigger_states::TriggerState;
 use forebay_contract::{Name, SharedQueueNumber, UnixMicros};
 use std::collections::HashMap;
@@ -32,6 +33,7 @@ pub struct Snapshot {
     pub(crate) connections: Arc<HashMap<(Name, Name), Arc<SealedConnection>>>,
     pub(crate) diagnoses: Arc<HashMap<Uuid, UnixMicros>>,
     pub(crate) tenant_queues: Arc<HashMap<Arc<str>, SharedQueueNumber>>,
+    pub(crate) pauses: Arc<Pauses>,
     pub(crate) generation: u64,
 }
 
@@ -109,6 +111,33 @@ impl Snapshot {
     #[must_use]
     pub fn trigger_state(&self, integration: Uuid) -> Option<&TriggerState> {
         self.triggers.get(&integration)
+    }
+
+    /// Returns the pause for which no execution of an integration starts, with its nearest cause; `None`: executions start.
+    #[must_use]
+    pub fn paused(&self, integration: Uuid) -> Option<Paused> {
+        self.pause_of(self.integrations.get(&integration)?)
+    }
+
+    /// Returns the pause of an integration of this snapshot, as [`Self::paused`] does.
+    #[must_use]
+    pub fn pause_of(&self, integration: &Integration) -> Option<Paused> {
+        self.pauses.of(integration)
+    }
+
+    /// Returns the pause of a target itself; `None`: it is not paused, or something else pauses it.
+    #[must_use]
+    pub fn pause_at(&self, target: &PauseTarget) -> Option<&Pause> {
+        let integration = match target {
+            PauseTarget::Trigger(path) => self.integration(path.tenant.as_str(), path.name.as_str()).map(|integration| integration.id),
+            PauseTarget::Connection(_) | PauseTarget::Tenant(_) => None,
+        };
+        self.pauses.at(target, integration)
+    }
+
+    /// Returns the integrations that have queues for paused calls, in no order.
+    pub fn paused_queues(&self) -> impl Iterator<Item = Uuid> + '_ {
+        self.pauses.queues.iter().copied()
     }
 
     /// Returns a tenant's connection, encrypted as it is stored.

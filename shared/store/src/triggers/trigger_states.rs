@@ -12,6 +12,7 @@ use crate::definitions::integrations::read_definition;
 use crate::definitions::trigger_kind::{TriggerKind, policy};
 use crate::error::StoreError;
 use crate::history::record::accepted_at;
+use crate::triggers::pauses::{self, PauseCause, Paused, Subject};
 use deadpool_postgres::Transaction;
 use forebay_contract::outcome::ExecutionError;
 use forebay_contract::{ExecutionId, IntegrationPath, Name, UnixMicros};
@@ -74,13 +75,15 @@ words! {
     pub enum TriggerPhase {
         /// Executions start.
         Running = "running",
+        /// Calls are accepted, and no execution starts until it is resumed.
+        Paused = "paused",
         /// No execution starts until a person decides.
         Halted = "halted",
     }
 }
 
 /// One trigger in a listing.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TriggerRow {
     /// Its tenant.
     pub tenant: String,
@@ -94,9 +97,11 @@ pub struct TriggerRow {
     pub policy: String,
     /// True if it accepts calls.
     pub enabled: bool,
-    /// Its phase.
+    /// Its phase. A halted trigger may be paused as well.
     pub state: TriggerPhase,
-    /// The time at which it halted; `None`: it runs.
+    /// The pause for which no execution starts; `None`: it is not paused.
+    pub paused: Option<Paused>,
+    /// The time at which it halted; `None`: it is not halted.
     pub since: Option<UnixMicros>,
     /// The execution at which it halted.
     pub execution_id: Option<ExecutionId>,
@@ -221,14 +226,16 @@ impl Store {
         let issuer = self.issuer().await?;
         let client = self.client(operation).await?;
         let sql = format!(
-            "select {HALT}, i.tenant, i.name, i.enabled, v.trigger_kind, v.delivery,
-                 case when v.delivery is null then v.document::text end as document
+            "select {HALT}, i.tenant, i.name, i.enabled, i.paused, v.trigger_kind, v.delivery,
+                 case when v.delivery is null or i.tenant = any($2) then v.document::text end as document
              from integrations i
              join integration_versions v on v.integration_id = i.id and v.version = i.current_version
              left join trigger_states s on s.integration_id = i.id and s.state = 'halted'
              where $1::text is null or i.tenant = $1 order by i.tenant, i.name"
         );
-        let rows = client.query(&sql, &[&tenant.map(Name::as_str)]).await.map_err(failed)?;
+        let pauses = pauses::load(&client).await?;
+        let with_paused_connection = pauses.tenants_with_paused_connection();
+        let rows = client.query(&sql, &[&tenant.map(Name::as_str), &with_paused_connection]).await.map_err(failed)?;
         drop(client);
         let mut holders: HashMap<Uuid, String> = HashMap::new();
         for worker in self.live_workers(WORKER_TTL).await? {
@@ -246,15 +253,27 @@ impl Store {
             };
             let id: Uuid = row.get("id");
             let halt = halt(row)?;
-            let phase = halt.as_ref().map_or(TriggerPhase::Running, |halt| halt.phase);
+            let tenant = row.name("tenant")?;
+            let subject = Subject { integration: id, tenant: &tenant, is_enabled: row.get("enabled"), is_paused: row.get("paused") };
+            let connections = || match row.get::<_, Option<&str>>("document").map(read_definition) {
+                Some(Ok(definition)) => definition.connections().cloned().collect(),
+                Some(Err(_)) | None => Vec::new(),
+            };
+            let paused = pauses.of_subject(&subject, connections);
+            let phase = match (&halt, &paused) {
+                (Some(halt), _) => halt.phase,
+                (None, Some(paused)) if paused.cause != PauseCause::Disabled => TriggerPhase::Paused,
+                (None, _) => TriggerPhase::Running,
+            };
             triggers.push(TriggerRow {
-                tenant: row.get("tenant"),
+                tenant: tenant.to_string(),
                 name: row.get("name"),
                 integration_id: id,
                 kind,
                 policy,
                 enabled: row.get("enabled"),
                 state: phase,
+                paused,
                 since: halt.as_ref().map(|halt| halt.since),
                 execution_id: halt.as_ref().and_then(|halt| halt.execution_id).map(|unique| issuer.restore(unique, id)),
                 error: halt.and_then(|halt| halt.error).map(|error| error.to_string()),

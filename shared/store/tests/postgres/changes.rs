@@ -1,13 +1,13 @@
 //! Changes, their entries in the audit log, and what they announce.
 
 use crate::database::{Database, with_store};
-use crate::samples::{apply, name};
+use crate::samples::{apply, name, path};
 use forebay_contract::alert::Alert;
 use forebay_contract::connection::Connection;
 use forebay_contract::{Secret, UnixMicros};
 use forebay_store::{
-    AuditFilter, DocsAccess, Grants, KeyChange, NewKey, NewToken, NewUser, Principal, Role, Scope, SecretKeys, Store, StoreError,
-    StoreOptions, UserChange,
+    AuditFilter, DocsAccess, Grants, KeyChange, NewKey, NewToken, NewUser, PauseTarget, Principal, Role, Scope, SecretKeys, Store,
+    StoreError, StoreOptions, UserChange,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -85,6 +85,8 @@ async fn no_change_is_made_when_its_audit_entry_cannot_be_written() {
         store.put_alert(&alert, &rule, None, &by).await.unwrap();
         let integration = store.list_integrations(None).await.unwrap()[0].id;
         store.diagnose(integration, UnixMicros::now() + HOUR, &by).await.unwrap();
+        let paused = PauseTarget::Trigger(path("t/n"));
+        store.pause(&paused, "", None, &by).await.unwrap();
 
         let client = database.client().await;
         client
@@ -96,7 +98,7 @@ async fn no_change_is_made_when_its_audit_entry_cannot_be_written() {
         let (other, other_document) = connection("bus", "two");
         let changed = KeyChange { label: Some("other".to_owned()), ..KeyChange::default() };
         let disabled = UserChange { enabled: Some(false), ..UserChange::default() };
-        let refused: [(&str, Result<(), StoreError>); 16] = [
+        let refused: [(&str, Result<(), StoreError>); 18] = [
             ("create a key", store.create_key(key("fedcba9876543210", false), &by).await.map(drop)),
             ("update a key", store.update_key(api_key, changed, None, &by).await.map(drop)),
             ("delete a key", store.delete_key(api_key, None, &by).await),
@@ -112,6 +114,8 @@ async fn no_change_is_made_when_its_audit_entry_cannot_be_written() {
             ("set who reads documents", store.set_tenant_docs(&name("t"), DocsAccess::Off, &by).await),
             ("set a budget", store.set_tenant_payload_bytes(&name("t"), Some(1), &by).await),
             ("end diagnostics", store.end_diagnosis(integration, &by).await.map(drop)),
+            ("pause", store.pause(&PauseTarget::Tenant(name("t")), "", None, &by).await),
+            ("end a pause", store.end_pause(&paused, &by).await.map(drop)),
             ("delete old entries", store.delete_old_audit_entries(UnixMicros::now(), HOUR).await.map(drop)),
         ];
         for (change, result) in refused {

@@ -15,6 +15,7 @@ mod installation;
 mod keys;
 mod migrations;
 mod partitions;
+mod pauses;
 mod people;
 mod proxy;
 mod records;

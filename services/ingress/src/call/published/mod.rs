@@ -34,6 +34,12 @@ impl<'r, 'd> Published<'r, 'd> {
     pub(super) async fn new(reserved: Reserved<'r>, dispatch: &'d impl Dispatch) -> Result<Self, Problem> {
         let Parts { call, envelope, mut reservation, memory } = reserved.into_parts();
         let (id, policy) = (envelope.execution_id, &call.endpoint.webhook.policy);
+        if let Some(paused) = &call.paused {
+            if let Some(reservation) = reservation {
+                let _ = reservation.release().await;
+            }
+            return Err(Problem::trigger_paused(&call.endpoint.integration.definition.path().to_string(), paused));
+        }
         // If the caller hangs up from here on, the message may be under way.
         if let Some(reservation) = &mut reservation {
             reservation.retain();

@@ -7,4 +7,5 @@ mod claims;
 mod deferral;
 mod ends;
 mod memory;
+mod pauses;
 mod worker;

@@ -27,6 +27,7 @@ fn root(fields: Fields<'_>) -> Read<Definition> {
     let name = fields.name("name");
     let description = fields.description();
     let enabled = fields.boolean("enabled");
+    let paused = fields.boolean("paused");
     let trigger = trigger::trigger(&fields);
     let retry = optional_retry(&fields);
     let on_failure = fields.word("on_failure", &[("continue", OnFailure::Continue), ("halt", OnFailure::Halt)]);
@@ -56,6 +57,7 @@ fn root(fields: Fields<'_>) -> Read<Definition> {
         name: name?,
         description: description?.unwrap_or_default(),
         enabled: enabled?.unwrap_or(true),
+        paused: paused?.unwrap_or(false),
         trigger: trigger?,
         retry: retry?.unwrap_or_default(),
         on_failure: on_failure?.unwrap_or(OnFailure::Continue),

@@ -78,4 +78,8 @@ impl StepKind for AmqpCall {
     fn summary(&self) -> String {
         format!("{}: {} {}", self.connection, self.exchange, self.routing_key)
     }
+
+    fn connection(&self) -> Option<&Name> {
+        Some(&self.connection)
+    }
 }

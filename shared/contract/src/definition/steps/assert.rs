@@ -2,6 +2,7 @@
 
 use super::{InnerSteps, StepFields, StepKind};
 use crate::fields::Read;
+use crate::name::Name;
 use crate::published::{KindSchema, described};
 use serde_json::{Value, json};
 
@@ -56,5 +57,9 @@ impl StepKind for Assertion {
 
     fn summary(&self) -> String {
         self.that.clone()
+    }
+
+    fn connection(&self) -> Option<&Name> {
+        None
     }
 }

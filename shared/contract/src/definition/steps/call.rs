@@ -61,4 +61,8 @@ impl StepKind for IntegrationCall {
     fn summary(&self) -> String {
         format!("{}{}", self.integration, if self.wait { "" } else { ", without waiting" })
     }
+
+    fn connection(&self) -> Option<&Name> {
+        None
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::{InnerSteps, Step, StepFields, StepKind};
 use crate::fields::Read;
+use crate::name::Name;
 use crate::published::{KindSchema, described};
 use serde_json::json;
 
@@ -64,5 +65,9 @@ impl StepKind for Each {
 
     fn summary(&self) -> String {
         format!("in {}{}", self.items, if self.parallel > 1 { format!(" · {} at once", self.parallel) } else { String::new() })
+    }
+
+    fn connection(&self) -> Option<&Name> {
+        None
     }
 }

@@ -112,6 +112,10 @@ impl StepKind for EmailCall {
     fn summary(&self) -> String {
         format!("to {}", self.to.join(", "))
     }
+
+    fn connection(&self) -> Option<&Name> {
+        Some(&self.connection)
+    }
 }
 
 fn addresses(fields: &Fields<'_>, field: &'static str) -> Read<Vec<String>> {

@@ -174,6 +174,13 @@ impl StepKind for HttpCall {
         }
     }
 
+    fn connection(&self) -> Option<&Name> {
+        match &self.target {
+            HttpTarget::Url(_) => None,
+            HttpTarget::Connection { connection, .. } => Some(connection),
+        }
+    }
+
     fn is_left_empty(fields: &Fields<'_>) -> bool {
         let is_empty_call = |call: &Fields<'_>| ["url", "connection"].iter().any(|field| call.has_key(field)) && !has_target(call);
         matches!(fields.object("http"), Ok(Some(call)) if is_empty_call(&call))

@@ -2,6 +2,7 @@
 
 use super::{InnerSteps, StepFields, StepKind};
 use crate::fields::Read;
+use crate::name::Name;
 use crate::published::{KindSchema, described};
 use serde_json::{Value, json};
 
@@ -66,5 +67,9 @@ impl StepKind for LogLine {
 
     fn summary(&self) -> String {
         self.message.clone()
+    }
+
+    fn connection(&self) -> Option<&Name> {
+        None
     }
 }

@@ -38,6 +38,7 @@ pub use wait::Wait;
 
 use super::{Respond, RetryPolicy, Trigger};
 use crate::fields::{Fields, Problems, Read};
+use crate::name::Name;
 use crate::published::KindSchema;
 use read::StepFields;
 use std::time::Duration;
@@ -84,6 +85,9 @@ trait StepKind: Sized {
 
     /// Describes the step on one line, in the words of the definition.
     fn summary(&self) -> String;
+
+    /// Returns the connection that the step itself uses; steps nested in it have their own.
+    fn connection(&self) -> Option<&Name>;
 
     /// Reports fields that the trigger does not allow. `id` is that of the step.
     fn check(&self, _id: &str, _trigger: &Trigger, _problems: &Problems) {}
@@ -133,6 +137,14 @@ macro_rules! step_kinds {
             pub fn summary(&self) -> String {
                 match self {
                     $(Self::$variant(content) => content.summary(),)*
+                }
+            }
+
+            /// Returns the connection that the step itself uses; steps nested in it have their own.
+            #[must_use]
+            pub fn connection(&self) -> Option<&Name> {
+                match self {
+                    $(Self::$variant(content) => content.connection(),)*
                 }
             }
 

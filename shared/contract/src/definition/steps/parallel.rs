@@ -3,6 +3,7 @@
 use super::read::is_identifier;
 use super::{InnerSteps, Step, StepFields, StepKind};
 use crate::fields::{Fields, Read, all_of};
+use crate::name::Name;
 use crate::published::KindSchema;
 use serde_json::json;
 
@@ -59,6 +60,10 @@ impl StepKind for Parallel {
 
     fn summary(&self) -> String {
         format!("{} branches at once", self.branches.len())
+    }
+
+    fn connection(&self) -> Option<&Name> {
+        None
     }
 }
 

@@ -4,6 +4,7 @@ use super::super::read::respond;
 use super::super::{Respond, Status};
 use super::{InnerSteps, StepFields, StepKind};
 use crate::fields::Read;
+use crate::name::Name;
 use crate::published::KindSchema;
 use serde_json::json;
 
@@ -25,5 +26,9 @@ impl StepKind for Respond {
             Status::Fixed(status) => format!("answers {status} and goes on"),
             Status::Mapping(source) => format!("answers {source} and goes on"),
         }
+    }
+
+    fn connection(&self) -> Option<&Name> {
+        None
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{InnerSteps, StepFields, StepKind};
 use crate::fields::Read;
+use crate::name::Name;
 use crate::published::{KindSchema, described};
 use serde_json::json;
 
@@ -29,5 +30,9 @@ impl StepKind for Set {
 
     fn summary(&self) -> String {
         self.source.clone()
+    }
+
+    fn connection(&self) -> Option<&Name> {
+        None
     }
 }

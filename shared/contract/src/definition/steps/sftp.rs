@@ -194,4 +194,8 @@ impl StepKind for SftpCall {
             SftpOperation::Delete { path } => format!("delete {path}"),
         }
     }
+
+    fn connection(&self) -> Option<&Name> {
+        Some(&self.connection)
+    }
 }

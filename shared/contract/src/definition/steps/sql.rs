@@ -96,6 +96,10 @@ impl StepKind for SqlCall {
         let first = self.statements.first().map(|statement| statement.text.trim()).unwrap_or_default();
         format!("{}: {}", self.connection, first.split_whitespace().collect::<Vec<_>>().join(" "))
     }
+
+    fn connection(&self) -> Option<&Name> {
+        Some(&self.connection)
+    }
 }
 
 fn transaction(fields: &Fields<'_>, items: Vec<Fields<'_>>) -> Read<Vec<SqlStatement>> {

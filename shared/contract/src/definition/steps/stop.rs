@@ -2,6 +2,7 @@
 
 use super::{InnerSteps, StepFields, StepKind};
 use crate::fields::Read;
+use crate::name::Name;
 use crate::published::{KindSchema, described};
 use serde_json::json;
 
@@ -43,5 +44,9 @@ impl StepKind for Stop {
 
     fn summary(&self) -> String {
         self.error.clone().map_or_else(|| "ends well".to_owned(), |error| format!("fails: {error}"))
+    }
+
+    fn connection(&self) -> Option<&Name> {
+        None
     }
 }

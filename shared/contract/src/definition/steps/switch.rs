@@ -2,6 +2,7 @@
 
 use super::{InnerSteps, Step, StepFields, StepKind};
 use crate::fields::{Fields, Read, all_of};
+use crate::name::Name;
 use crate::published::{KindSchema, described};
 use serde_json::json;
 
@@ -83,6 +84,10 @@ impl StepKind for Switch {
 
     fn summary(&self) -> String {
         "the first that holds".to_owned()
+    }
+
+    fn connection(&self) -> Option<&Name> {
+        None
     }
 }
 

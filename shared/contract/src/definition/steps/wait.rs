@@ -5,6 +5,7 @@ use super::super::read::MILLISECOND;
 use super::{InnerSteps, StepFields, StepKind};
 use crate::duration::format_duration;
 use crate::fields::{Problems, Read};
+use crate::name::Name;
 use crate::published::{KindSchema, described};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -75,6 +76,10 @@ impl StepKind for Wait {
             Self::For(pause) => format!("for {}", format_duration(*pause)),
             Self::Until(source) => format!("until {source}"),
         }
+    }
+
+    fn connection(&self) -> Option<&Name> {
+        None
     }
 
     /// A waiting ordered execution delays all executions after it.
