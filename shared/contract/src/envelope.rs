@@ -1,21 +1,19 @@
 //! The envelope: an accepted call as a message of the broker. The body of the message is the HTTP body byte for byte; everything else is in
 //! the message's properties and headers, whose names are defined here.
 
+pub use crate::request::{CALL_METHOD, Request};
+
 use crate::definition::Schedule;
 use crate::id::ExecutionId;
 use crate::name::{IntegrationPath, Name};
 use crate::unix_time::{UnixMicros, UnixMillis};
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Map;
 use std::time::Duration;
 use uuid::Uuid;
 
 /// The version that is written. A worker reads every version from 1 to this one.
 pub const ENVELOPE_VERSION: u32 = 1;
-
-/// The method of a call by another integration, instead of an HTTP method. Its body is JSON.
-pub const CALL_METHOD: &str = "CALL";
 
 /// Message header names. They are few, since each entry of the header table costs the broker and both clients about as much as 200 bytes of
 /// body; so the fields that only Forebay reads are one JSON text.
@@ -27,31 +25,6 @@ pub mod header {
     pub const TRACEPARENT: &str = "traceparent";
     /// W3C trace context (text).
     pub const TRACESTATE: &str = "tracestate";
-}
-
-/// The call without its body, which mappings see as `.request` and `.query`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Request {
-    /// Such as `POST`.
-    pub method: String,
-    /// The path as it was sent, without the query.
-    pub path: String,
-    /// The raw query string without `?`; empty when absent.
-    #[serde(rename = "queryString", default, skip_serializing_if = "String::is_empty")]
-    pub query_string: String,
-    /// Declared query parameters in their types.
-    #[serde(default, deserialize_with = "crate::json::object")]
-    pub query: Map<String, Value>,
-    /// Header names in lower case with their values, in the order of the call; credentials are left out.
-    pub headers: Vec<(String, String)>,
-}
-
-impl Request {
-    /// Returns the first value of a header; the name is in lower case.
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
-    }
 }
 
 /// W3C trace context.

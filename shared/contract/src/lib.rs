@@ -22,6 +22,7 @@ pub mod outcome;
 mod private_addresses;
 mod published;
 mod query;
+mod request;
 pub mod schedule;
 pub mod schema;
 mod secret;

@@ -1,7 +1,5 @@
 //! An alert rule: a condition of a tenant's integrations, and the notifiers that are used when it holds. It is read from YAML or JSON.
 
-use crate::definition::DefinitionError;
-use crate::fields::Origin;
 use crate::name::{IntegrationPath, Name};
 use serde_json::Value;
 use std::time::Duration;
@@ -128,23 +126,6 @@ impl Alert {
     #[must_use]
     pub fn is_document(document: &Value) -> bool {
         document.get("alert").is_some()
-    }
-
-    /// Reads an alert rule from its document.
-    ///
-    /// # Errors
-    /// Every problem found, each with the path of the field.
-    pub fn from_value(document: &Value) -> Result<Self, DefinitionError> {
-        read::alert(document, Origin::Written)
-    }
-
-    /// Reads an alert rule that an earlier version of Forebay accepted and stored. Rules that were added later do not apply, so that an
-    /// upgrade stops nothing: an empty field counts as absent.
-    ///
-    /// # Errors
-    /// Those of [`Self::from_value`].
-    pub fn from_stored(document: &Value) -> Result<Self, DefinitionError> {
-        read::alert(document, Origin::Stored)
     }
 
     /// Returns `tenant/name`.

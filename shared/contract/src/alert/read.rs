@@ -1,9 +1,9 @@
 //! From JSON to an [`Alert`].
 
 use super::{Alert, AlertAddress, AlertEmail, AlertWebhook, Condition, DEFAULT_REPEAT, MAX_WINDOW, Sending};
+use crate::connection::Connection;
 use crate::credential_header::{STORED_IN_CLEAR, is_credential};
-use crate::definition::DefinitionError;
-use crate::fields::{Fields, Origin, Problems, Read, all_of};
+use crate::fields::{DefinitionError, Fields, Origin, Problems, Read, all_of};
 use crate::name::Name;
 use http::{HeaderName, HeaderValue, Uri};
 use serde_json::Value;
@@ -26,8 +26,28 @@ enum Kind {
 const CONDITIONS: [(&str, Kind); 4] =
     [("failure_rate", Kind::FailureRate), ("oldest_age", Kind::OldestAge), ("halted", Kind::Halted), ("silent", Kind::Silent)];
 
-pub(super) fn alert(document: &Value, origin: Origin) -> Result<Alert, DefinitionError> {
-    Problems::of_document(document, origin, root).map_err(|problems| DefinitionError { problems })
+impl Alert {
+    /// Reads an alert rule from its document.
+    ///
+    /// # Errors
+    /// Every problem found, each with the path of the field.
+    pub fn from_value(document: &Value) -> Result<Self, DefinitionError> {
+        read(document, Origin::Written)
+    }
+
+    /// Reads an alert rule that an earlier version of Forebay accepted and stored. Rules that were added later do not apply, so that an
+    /// upgrade stops nothing: an empty field counts as absent.
+    ///
+    /// # Errors
+    /// Those of [`Self::from_value`].
+    pub fn from_stored(document: &Value) -> Result<Self, DefinitionError> {
+        read(document, Origin::Stored)
+    }
+}
+
+fn read(document: &Value, origin: Origin) -> Result<Alert, DefinitionError> {
+    // The values of a connection that is read as an alert rule may be secrets.
+    Problems::of_document(document, origin, Connection::is_document(document), root)
 }
 
 fn root(fields: Fields<'_>) -> Read<Alert> {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::definition::documents;
+use crate::definition::{DefinitionError, documents};
 use crate::unix_time::UnixMicros;
 use serde_json::json;
 

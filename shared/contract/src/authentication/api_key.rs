@@ -1,24 +1,21 @@
 //! `authentication: api_key`: callers send an API key.
 
-use super::{
-    Authentication, AuthenticationType, CallToProve, Choice, Declaration, Instruction, KeyUse, OutcomeReaders, Refusal, SecurityScheme,
-    Written,
-};
+use super::{AuthenticationType, CallToProve, Choice, Instruction, KeyUse, OutcomeReaders, Refusal, SecurityScheme};
 use serde_json::json;
 
 /// Callers send an API key that is granted to the integration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ApiKey;
 
-pub(super) const DECLARATION: Declaration = Declaration {
-    choice: Choice { name: "api_key", label: "API key", hint: "Callers send X-API-Key, or Authorization: Bearer.", variants: None },
-    written: Written::Word(|| Authentication::ApiKey(ApiKey)),
-    examples: &["api_key"],
-};
+pub(super) static CHOICE: Choice =
+    Choice { name: "api_key", label: "API key", hint: "Callers send X-API-Key, or Authorization: Bearer.", variants: None };
+
+/// Examples of values of `authentication`.
+pub(super) const EXAMPLES: &[&str] = &["api_key"];
 
 impl AuthenticationType for ApiKey {
     fn name(&self) -> &'static str {
-        DECLARATION.choice.name
+        CHOICE.name
     }
 
     fn summary(&self) -> String {

@@ -1,23 +1,20 @@
 //! `authentication: none`: anybody may call.
 
-use super::{
-    Authentication, AuthenticationType, CallToProve, Choice, Declaration, Instruction, KeyUse, OutcomeReaders, Refusal, SecurityScheme,
-    Written,
-};
+use super::{AuthenticationType, CallToProve, Choice, Instruction, KeyUse, OutcomeReaders, Refusal, SecurityScheme};
 
 /// Anybody who can reach the address may call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Open;
 
-pub(super) const DECLARATION: Declaration = Declaration {
-    choice: Choice { name: "none", label: "Open", hint: "Anybody who reaches the address may call.", variants: None },
-    written: Written::Word(|| Authentication::Open(Open)),
-    examples: &["none"],
-};
+pub(super) static CHOICE: Choice =
+    Choice { name: "none", label: "Open", hint: "Anybody who reaches the address may call.", variants: None };
+
+/// Examples of values of `authentication`.
+pub(super) const EXAMPLES: &[&str] = &["none"];
 
 impl AuthenticationType for Open {
     fn name(&self) -> &'static str {
-        DECLARATION.choice.name
+        CHOICE.name
     }
 
     fn summary(&self) -> String {

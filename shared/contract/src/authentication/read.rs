@@ -7,7 +7,7 @@ use serde_json::Value;
 const FIELD: &str = "authentication";
 
 type Word = (&'static str, fn() -> Authentication);
-type Field = (&'static str, fn(&Fields<'_>) -> Read<Authentication>);
+type Object = (&'static str, fn(&Fields<'_>) -> Read<Authentication>);
 
 /// Reads the field `authentication` of a webhook.
 pub(crate) fn read(webhook: &Fields<'_>) -> Read<Authentication> {
@@ -32,15 +32,15 @@ fn words() -> Vec<Word> {
     DECLARATIONS.iter().filter_map(|declared| Some((declared.choice.name, word(&declared.written)?))).collect()
 }
 
-fn objects() -> Vec<Field> {
-    let field = |written: &Written| if let Written::Field(read, _) = written { Some(*read) } else { None };
-    DECLARATIONS.iter().filter_map(|declared| Some((declared.choice.name, field(&declared.written)?))).collect()
+fn objects() -> Vec<Object> {
+    let object = |written: &Written| if let Written::Object(read, _) = written { Some(*read) } else { None };
+    DECLARATIONS.iter().filter_map(|declared| Some((declared.choice.name, object(&declared.written)?))).collect()
 }
 
 /// Returns the accepted forms, the words first: `api_key, none, { signature: github } or ...`.
 fn examples() -> String {
-    let mut declarations = DECLARATIONS;
-    declarations.sort_by_key(|declared| matches!(declared.written, Written::Field(..)));
+    let mut declarations = DECLARATIONS.each_ref();
+    declarations.sort_by_key(|declared| matches!(declared.written, Written::Object(..)));
     let examples: Vec<&str> = declarations.iter().flat_map(|declared| declared.examples.iter().copied()).collect();
     match examples.split_last() {
         Some((last, others)) if !others.is_empty() => format!("{} or {last}", others.join(", ")),

@@ -7,11 +7,11 @@ use serde_json::{Map, json};
 /// Returns the schema of the field `authentication` of a webhook.
 pub(crate) fn schema() -> KindSchema {
     let (mut words, mut names, mut properties, mut definitions) = (Vec::new(), Vec::new(), Map::new(), Map::new());
-    for declared in DECLARATIONS {
+    for declared in &DECLARATIONS {
         let name = declared.choice.name;
         match declared.written {
             Written::Word(_) => words.push(name),
-            Written::Field(_, schema) => {
+            Written::Object(_, schema) => {
                 let KindSchema { field, definitions: more } = schema();
                 names.push(name);
                 properties.insert(name.to_owned(), field);

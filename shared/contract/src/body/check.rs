@@ -1,7 +1,7 @@
 //! Checks that the bytes of a body are valid for its type, before the ingress accepts it.
 
+use super::boundary::MULTIPART;
 use super::json::check_json;
-use super::multipart::MULTIPART;
 use super::{BodyError, BodyKind, CsvFields, FormFields, Parts, Reading};
 use super::{decode_body, multipart_charset, read_xml, required_boundary, xml_text};
 

@@ -3,7 +3,6 @@
 //! It is our own, since common readers accept a quote that is never closed as a field that ends with the file; the rest of a partner's rows
 //! would silently become one field.
 
-use super::csv_separator::{guessed_separator, named_separator};
 use std::borrow::Cow;
 
 /// The format of a CSV text.
@@ -52,16 +51,14 @@ pub struct CsvFields<'t> {
 }
 
 impl<'t> CsvFields<'t> {
-    /// Reads `text`. A first line `sep=;` is not data; it determines the separator if the format does not.
-    pub fn new(text: &'t str, format: CsvFormat) -> Self {
-        let (named, at) = named_separator(text).map_or((None, 0), |(separator, length)| (Some(separator), length));
-        let separator = format.separator.or(named).unwrap_or_else(|| guessed_separator(text));
-        Self { at, is_strict: true, ..Self::separated_by(text, separator) }
-    }
-
     /// Reads `text` with this separator, an ASCII character. Every line is data.
     pub(super) fn separated_by(text: &'t str, separator: u8) -> Self {
         Self { text, at: 0, separator, starts_record: true, has_loose_quote: false, is_strict: false }
+    }
+
+    /// Reads `text` from the byte `at` with this separator, an ASCII character. Text after a closing quote is an error.
+    pub(super) fn strict(text: &'t str, at: usize, separator: u8) -> Self {
+        Self { at, is_strict: true, ..Self::separated_by(text, separator) }
     }
 
     fn quoted(&mut self) -> Result<Cow<'t, str>, CsvError> {

@@ -12,7 +12,7 @@
 //! 6. The candidates with the most fields in the first record remain: `a,b;c;d` has `;`.
 //! 7. The first of comma, semicolon, tab and `|` remains: `a|b;c` has `;`.
 
-use super::csv::{CsvError, CsvFields};
+use super::csv::{CsvError, CsvFields, CsvFormat};
 
 /// The candidates, the most common one first.
 const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
@@ -27,8 +27,17 @@ const SAMPLE_RECORDS: usize = 20;
 /// Maximum bytes of the sample.
 const SAMPLE_BYTES: usize = 64 * 1024;
 
+impl<'t> CsvFields<'t> {
+    /// Reads `text`. A first line `sep=;` is not data; it determines the separator if the format does not.
+    pub fn new(text: &'t str, format: CsvFormat) -> Self {
+        let (named, at) = named_separator(text).map_or((None, 0), |(separator, length)| (Some(separator), length));
+        let separator = format.separator.or(named).unwrap_or_else(|| guessed_separator(text));
+        Self::strict(text, at, separator)
+    }
+}
+
 /// Returns the separator of a first line such as `sep=;`, and the length of that line including its end.
-pub(super) fn named_separator(text: &str) -> Option<(u8, usize)> {
+fn named_separator(text: &str) -> Option<(u8, usize)> {
     let bytes = text.as_bytes();
     if !bytes.get(..4)?.eq_ignore_ascii_case(b"sep=") {
         return None;
@@ -49,7 +58,7 @@ pub(super) fn is_separator(byte: u8) -> bool {
 }
 
 /// Returns the separator of a text without a `sep=` line.
-pub(super) fn guessed_separator(text: &str) -> u8 {
+fn guessed_separator(text: &str) -> u8 {
     let sample = sample_of(text);
     let is_whole = sample.len() == text.len();
     let mut best: Option<(Fit, u8)> = None;

@@ -1,6 +1,6 @@
 //! The types as which bodies are read.
 
-use super::multipart::{MULTIPART, boundary};
+use super::boundary::{MULTIPART, boundary};
 use super::{BodyError, Charset, CsvFormat, MediaType};
 
 /// The type as which a body is read.
@@ -84,12 +84,4 @@ impl BodyKind {
             Self::Binary => "data",
         }
     }
-}
-
-/// Returns the boundary that a multipart body must have.
-///
-/// # Errors
-/// [`BodyError::Malformed`] without one.
-pub fn required_boundary(boundary: Option<&str>) -> Result<&str, BodyError> {
-    boundary.ok_or_else(|| BodyError::Malformed { kind: MULTIPART, detail: "the Content-Type has no boundary".to_owned() })
 }

@@ -1,5 +1,6 @@
 //! Bodies: the type of a Content-Type, and checks that the bytes are valid for it.
 
+mod boundary;
 mod charset;
 mod check;
 mod csv;
@@ -16,12 +17,13 @@ mod transfer;
 mod xml;
 mod xml_characters;
 
+pub use boundary::required_boundary;
 pub use charset::Charset;
 pub use check::check_body;
 pub use csv::{CsvError, CsvField, CsvFields, CsvFormat};
 pub use form::FormFields;
 pub use json::{LoneSurrogate, MAX_JSON_DEPTH, lone_surrogate, utf16_hint};
-pub use kind::{BodyKind, required_boundary};
+pub use kind::BodyKind;
 pub use media_type::MediaType;
 pub use multipart::{MultipartError, Part, Parts, multipart_charset};
 pub use rule::{BodyRule, Reading, RuleProblem};

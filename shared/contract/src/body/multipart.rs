@@ -1,5 +1,6 @@
 //! `multipart/form-data` as a stream of parts (RFC 7578): one reader for the check at the ingress and for values.
 
+use super::boundary::MULTIPART;
 use super::transfer::undo_transfer_encoding;
 use super::{BodyError, BodyKind, Charset, MediaType, xml_text};
 use std::borrow::Cow;
@@ -55,9 +56,6 @@ impl Part<'_> {
         }
     }
 }
-
-/// The name of the body in errors.
-pub(super) const MULTIPART: &str = "multipart/form-data";
 
 /// Returns the charset of the field `_charset_` of a body (RFC 7578, section 4.6), which is the charset of its fields.
 ///
@@ -245,12 +243,6 @@ fn extended(text: &str) -> Option<String> {
     let (charset, _language, value) = (parts.next()?, parts.next()?, parts.next()?);
     let is_utf8 = charset.eq_ignore_ascii_case("utf-8");
     is_utf8.then(|| percent_encoding::percent_decode_str(value).decode_utf8().ok().map(Cow::into_owned)).flatten()
-}
-
-/// Returns the boundary of a Content-Type, if it has one.
-pub(super) fn boundary(media_type: &MediaType<'_>) -> Option<String> {
-    let boundary = media_type.parameter("boundary")?;
-    (!boundary.is_empty() && boundary.len() <= 200).then(|| boundary.to_owned())
 }
 
 #[cfg(test)]

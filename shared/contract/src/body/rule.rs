@@ -96,7 +96,7 @@ impl BodyRule {
             BodyKind::Csv(format, _) => format.separator = self.separator.or(format.separator),
             // Only the sender knows the boundary.
             BodyKind::Multipart { boundary, .. } if boundary.is_none() => {
-                *boundary = sent.and_then(MediaType::parse).and_then(|sent| super::multipart::boundary(&sent));
+                *boundary = sent.and_then(MediaType::parse).and_then(|sent| super::boundary::boundary(&sent));
             }
             _ => {}
         }

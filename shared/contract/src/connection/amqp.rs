@@ -1,6 +1,6 @@
 //! Connections to message brokers (AMQP 0-9-1).
 
-use super::read::secret;
+use super::field_readers::secret;
 use super::tls::{trusted, url_trust};
 use super::{ConnectionType, ServerTrust, described};
 use crate::fields::{Fields, Read};

@@ -1,6 +1,6 @@
 //! Common parts of connections to databases.
 
-use super::read::{port, required, secret};
+use super::field_readers::{port, required, secret};
 use super::tls::{Tls, secured, tls};
 use super::{ServerTrust, described};
 use crate::fields::{Fields, Read};

@@ -5,8 +5,7 @@
 //!
 //! Each kind has a file: its type, its reader, its secrets, and their destination. `forebay_connectors` has a folder for the same kind.
 
-use crate::definition::DefinitionError;
-use crate::fields::{Fields, Origin, Read};
+use crate::fields::{Fields, Read};
 use crate::name::Name;
 use crate::published::KindSchema;
 use serde_json::Value;
@@ -14,9 +13,11 @@ use std::ops::Deref;
 use std::time::Duration;
 
 mod amqp;
+mod connection_type;
 mod database;
 mod described;
 mod destination;
+mod field_readers;
 mod http;
 mod mysql;
 mod postgres;
@@ -32,6 +33,7 @@ mod token_store;
 mod trust;
 
 pub use amqp::AmqpConnection;
+pub use connection_type::ConnectionType;
 pub use database::DatabaseConnection;
 pub use destination::Destination;
 pub use http::{ClientCredentials, HttpAuthentication, HttpConnection};
@@ -107,15 +109,6 @@ kinds! {
     Amqp(AmqpConnection) in amqp,
 }
 
-/// A kind of connection. No method has a default: a new kind does not compile until it has all of them.
-pub trait ConnectionType {
-    /// Returns the field of a document that selects this kind.
-    fn as_str(&self) -> &'static str;
-
-    /// Returns the fields that determine the destination of the secrets, relative to the kind, with their values.
-    fn destination(&self) -> Vec<(&'static str, String)>;
-}
-
 /// Returns documents with each example, as declared.
 #[cfg(test)]
 pub(crate) fn examples() -> impl Iterator<Item = String> {
@@ -144,22 +137,5 @@ impl Connection {
     #[must_use]
     pub fn is_document(document: &Value) -> bool {
         document.get("connection").is_some()
-    }
-
-    /// Reads a connection from its document, in which every secret is text.
-    ///
-    /// # Errors
-    /// All problems, each with the path of the field and never with the value of a secret.
-    pub fn from_value(document: &Value) -> Result<Self, DefinitionError> {
-        read::connection(document, Origin::Written)
-    }
-
-    /// Reads a connection that an earlier version of Forebay accepted and stored. Rules that were added later do not apply, so that an
-    /// upgrade stops nothing: an empty field counts as absent.
-    ///
-    /// # Errors
-    /// Those of [`Self::from_value`].
-    pub fn from_stored(document: &Value) -> Result<Self, DefinitionError> {
-        read::connection(document, Origin::Stored)
     }
 }

@@ -1,13 +1,30 @@
-//! Reads [`Connection`]s, and the fields that several kinds have.
+//! Reads [`Connection`]s.
 
 use super::{Connection, DECLARATIONS, Declaration};
-use crate::definition::DefinitionError;
-use crate::fields::{Fields, Origin, Problems, Read};
-use crate::secret::Secret;
+use crate::fields::{DefinitionError, Fields, Origin, Problems, Read};
 use serde_json::Value;
 
-pub(super) fn connection(document: &Value, origin: Origin) -> Result<Connection, DefinitionError> {
-    Problems::of_document(document, origin, root).map_err(|problems| DefinitionError { problems })
+impl Connection {
+    /// Reads a connection from its document, in which every secret is text.
+    ///
+    /// # Errors
+    /// All problems, each with the path of the field and never with the value of a secret.
+    pub fn from_value(document: &Value) -> Result<Self, DefinitionError> {
+        read(document, Origin::Written)
+    }
+
+    /// Reads a connection that an earlier version of Forebay accepted and stored. Rules that were added later do not apply, so that an
+    /// upgrade stops nothing: an empty field counts as absent.
+    ///
+    /// # Errors
+    /// Those of [`Self::from_value`].
+    pub fn from_stored(document: &Value) -> Result<Self, DefinitionError> {
+        read(document, Origin::Stored)
+    }
+}
+
+fn read(document: &Value, origin: Origin) -> Result<Connection, DefinitionError> {
+    Problems::of_document(document, origin, Connection::is_document(document), root)
 }
 
 fn root(fields: Fields<'_>) -> Read<Connection> {
@@ -26,28 +43,4 @@ fn root(fields: Fields<'_>) -> Read<Connection> {
         enabled: enabled?.unwrap_or(true),
         kind: kind?,
     })
-}
-
-pub(super) fn port(fields: &Fields<'_>) -> Read<Option<u16>> {
-    Ok(fields.whole("port", 1, u64::from(u16::MAX))?.and_then(|port| u16::try_from(port).ok()))
-}
-
-pub(super) fn required(fields: &Fields<'_>, field: &'static str, hint: &str) -> Read<String> {
-    fields.required(field, fields.text(field), hint)
-}
-
-pub(super) fn required_secret(fields: &Fields<'_>, field: &'static str) -> Read<Secret> {
-    fields.required(field, secret(fields, field, false), "")
-}
-
-/// Reads a secret. Problems never contain its value.
-pub(super) fn secret(fields: &Fields<'_>, field: &'static str, may_be_blank: bool) -> Read<Option<Secret>> {
-    match fields.take(field)? {
-        None => Ok(None),
-        Some(Value::String(text)) if text.trim().is_empty() && !may_be_blank && !fields.is_stored() => {
-            Err(fields.problem(field, "is empty: give the secret as text, { env: NAME } or { file: PATH }"))
-        }
-        Some(Value::String(text)) => Ok(Some(Secret::new(text.as_str()))),
-        Some(_) => Err(fields.problem(field, "must be text, { env: NAME } or { file: PATH }; write a number in quotes")),
-    }
 }

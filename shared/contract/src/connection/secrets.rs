@@ -1,7 +1,7 @@
 //! The secret fields of a connection's document, and the references to secrets in variables and files.
 
 use super::{Connection, DECLARATIONS};
-use crate::definition::{DefinitionError, Problem};
+use crate::fields::{DefinitionError, Problem};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 

@@ -1,6 +1,6 @@
 //! Connections to file servers.
 
-use super::read::{port, required, secret};
+use super::field_readers::{port, required, secret};
 use super::{ConnectionType, described};
 use crate::fields::{Fields, Read};
 use crate::published::{KindSchema, exactly_one};

@@ -1,6 +1,6 @@
 //! Connections to mail servers.
 
-use super::read::{port, required, secret};
+use super::field_readers::{port, required, secret};
 use super::tls::{Tls, secured, tls};
 use super::{ConnectionType, ServerTrust, described};
 use crate::fields::{Fields, Read};

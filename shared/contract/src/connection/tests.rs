@@ -1,6 +1,7 @@
 use super::*;
+use crate::fields::DefinitionError;
 use crate::secret::Secret;
-use serde_json::json;
+use serde_json::{Value, json};
 
 fn read(kind: &str, fields: Value) -> Result<Connection, DefinitionError> {
     let document = json!({ "tenant": "t", "connection": "c", kind: fields });

@@ -1,9 +1,8 @@
 use super::*;
 use crate::authentication::{ApiKey, Authentication};
 use crate::body::Charset;
-use crate::outcome::ErrorCode;
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// The example of the design, without later fields.
 const WORK_ORDER: &str = r#"
@@ -395,21 +394,4 @@ fn a_stored_content_type_that_is_none_stays_what_it_was() {
     let Action::Sftp(call) = &definition.steps[0].action else { panic!() };
     let SftpOperation::Get { rule, .. } = &call.operation else { panic!() };
     assert!(rule.kind(Some("text/csv")).is_err(), "it fails when it runs, as it did");
-}
-
-#[test]
-fn a_time_that_the_remote_system_names_is_never_undercut_and_a_long_one_is_cut_short_with_a_word() {
-    let policy = RetryPolicy { attempts: 9, first: Duration::from_secs(2), factor: 1.0, ..RetryPolicy::default() };
-    let failed = |retry_after| ExecutionError { retry_after, ..ExecutionError::transient(ErrorCode::Remote, "") };
-    let pause = |asked: Option<u64>| policy.pause_after_error(1, &failed(asked.map(Duration::from_secs))).unwrap();
-    for (asked, length, min, max) in [(None, 2.0, 1.6, 2.4), (Some(3), 3.0, 3.0, 3.6), (Some(1), 2.0, 2.0, 2.4)] {
-        let pause = pause(asked);
-        let jittered = |chance| pause.jittered_by(chance).as_secs_f64();
-        assert_eq!((pause.length().as_secs_f64(), jittered(0), jittered(255)), (length, min, max), "{asked:?}");
-        assert_eq!(pause.cut_short(), None);
-    }
-    let long = pause(Some(3600));
-    assert_eq!((long.length(), long.cut_short()), (MAX_BACKOFF, Some(Duration::from_secs(3600))));
-    assert_eq!(policy.pause_after_error(1, &ExecutionError::permanent(ErrorCode::Remote, "")), None);
-    assert_eq!(policy.pause_after_error(9, &failed(None)), None);
 }

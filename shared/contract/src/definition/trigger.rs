@@ -3,12 +3,19 @@
 use crate::authentication::Authentication;
 use crate::body::{BodyRule, Reading};
 use crate::duration::format_duration;
-use crate::envelope::{CALL_METHOD, Request};
+use crate::request::{CALL_METHOD, Request};
 use crate::schedule::Timing;
 use http::Method;
 use serde_json::Value;
 use std::fmt;
 use std::time::Duration;
+
+/// Default `max_bytes` of a request body: 1 MiB.
+pub const DEFAULT_MAX_BYTES: usize = 1024 * 1024;
+/// Maximum `max_bytes`: RabbitMQ 4.x refuses messages over 16 MiB, and a message has headers besides the body.
+pub const MAX_BODY_BYTES: usize = 16 * 1024 * 1024 - 128 * 1024;
+/// Maximum `response.wait`.
+pub const MAX_WAIT: Duration = Duration::from_secs(15 * 60);
 
 /// The trigger of executions.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,7 +60,7 @@ impl Trigger {
         match self {
             Self::Webhook(webhook) if request.method == CALL_METHOD => Reading::as_sent(webhook.max_bytes),
             Self::Webhook(webhook) => webhook.reading(),
-            Self::Schedule(_) => Reading::as_sent(super::MAX_BODY_BYTES),
+            Self::Schedule(_) => Reading::as_sent(MAX_BODY_BYTES),
         }
     }
 }

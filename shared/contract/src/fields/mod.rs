@@ -7,26 +7,13 @@ use crate::duration::{format_duration, parse_duration};
 use crate::name::{Name, NameError};
 use serde_json::{Map, Value};
 use std::cell::RefCell;
-use std::fmt;
 use std::time::Duration;
 
+mod problem;
 #[cfg(test)]
 mod tests;
 
-/// A mistake in a document.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Problem {
-    /// The path, such as `trigger.webhook.query.customerid.type`; empty: the document itself.
-    pub path: String,
-    /// The problem, and the remedy.
-    pub message: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.path.is_empty() { f.write_str(&self.message) } else { write!(f, "{}: {}", self.path, self.message) }
-    }
-}
+pub use problem::{DefinitionError, Problem};
 
 /// Maximum bytes of a description.
 const MAX_DESCRIPTION_BYTES: usize = 8 * 1024;
@@ -55,11 +42,12 @@ pub(crate) enum Origin {
 pub(crate) struct Problems {
     found: RefCell<Vec<Problem>>,
     origin: Origin,
+    /// True if the values of the document may be secrets.
     hides_values: bool,
 }
 
 impl Problems {
-    /// Describes a value; for a connection, whose values may be secrets, only its kind.
+    /// Describes a value; only its kind if values are hidden.
     fn described(&self, value: &Value) -> String {
         match value {
             Value::String(_) if self.hides_values => "text".to_owned(),
@@ -78,15 +66,23 @@ impl Problems {
         Reported(())
     }
 
-    /// Reads a whole document. `read` may continue after a problem; its value is used only if there was none.
-    pub(crate) fn of_document<T>(document: &Value, origin: Origin, read: impl FnOnce(Fields<'_>) -> Read<T>) -> Result<T, Vec<Problem>> {
-        let hides_values = crate::connection::Connection::is_document(document);
+    /// Reads a whole document. `hides_values`: problems do not contain its values, which may be secrets. `read` may continue after a problem;
+    /// its value is used only if there was none.
+    ///
+    /// # Errors
+    /// All problems, each with the path of its field.
+    pub(crate) fn of_document<T>(
+        document: &Value,
+        origin: Origin,
+        hides_values: bool,
+        read: impl FnOnce(Fields<'_>) -> Read<T>,
+    ) -> Result<T, DefinitionError> {
         let problems = Self { found: RefCell::default(), origin, hides_values };
         let value = Fields::of(document, "", &problems).and_then(read);
         let found = problems.found.into_inner();
         match value {
             Ok(value) if found.is_empty() => Ok(value),
-            _ => Err(found),
+            _ => Err(DefinitionError { problems: found }),
         }
     }
 }

@@ -4,29 +4,16 @@
 //! A kind declares its part next to its reader; `base.json` has the parts that belong to no kind.
 
 pub(crate) mod described;
+mod kind_schema;
 #[cfg(test)]
 pub(crate) mod tests;
+
+pub(crate) use kind_schema::{KindSchema, exactly_one};
 
 use crate::definition::steps;
 use crate::{authentication, connection};
 use serde_json::{Map, Value, json};
 use std::sync::LazyLock;
-
-/// The part of the schema that belongs to a kind, or to all kinds of one sort.
-pub(crate) struct KindSchema {
-    /// The schema of the kind's field.
-    pub(crate) field: Value,
-    /// The definitions that it refers to, by their names in `$defs`.
-    pub(crate) definitions: Map<String, Value>,
-}
-
-impl KindSchema {
-    /// Creates a part from the field and the definitions, which are given as an object.
-    pub(crate) fn new(field: Value, definitions: Value) -> Self {
-        let definitions = if let Value::Object(definitions) = definitions { definitions } else { Map::new() };
-        Self { field, definitions }
-    }
-}
 
 /// A part of the schema, and its place.
 struct Part {
@@ -90,9 +77,4 @@ fn add_definitions(schema: &mut Value, after: &str, definitions: Map<String, Val
     for (index, (name, definition)) in definitions.into_iter().enumerate() {
         all.shift_insert(place + index, name, definition);
     }
-}
-
-/// Returns the choices of an object that has exactly one of these fields.
-pub(crate) fn exactly_one(names: &[&str]) -> Value {
-    names.iter().map(|name| json!({ "required": [name] })).collect()
 }

@@ -3,11 +3,10 @@
 mod read;
 mod scheme;
 
+pub(super) use read::{read, schema};
 pub use scheme::{Claim, CodeEncoding, HmacAlgorithm, HmacScheme, Sender, SignatureError, SignatureScheme, TOLERANCE};
 
-use super::{
-    AuthenticationType, CallToProve, Choice, Declaration, Instruction, KeyUse, OutcomeReaders, Refusal, SecurityScheme, Variants, Written,
-};
+use super::{AuthenticationType, CallToProve, Choice, Instruction, KeyUse, OutcomeReaders, Refusal, SecurityScheme, Variants};
 use serde_json::{Value, json};
 
 /// Callers sign with a signing key that is granted to the integration.
@@ -20,26 +19,25 @@ pub struct Signature {
 /// The variant of a scheme that a definition writes out.
 const HMAC: &str = "hmac";
 
-pub(super) const DECLARATION: Declaration = Declaration {
-    choice: Choice {
-        name: "signature",
-        label: "Signed",
-        hint: "Callers sign the body with a key that both sides know.",
-        variants: Some(Variants {
-            field: "signed_by",
-            label: "Signed as by",
-            hint: "Another scheme: its header, hash and encoding are in the text.",
-            choices: variants,
-            write,
-        }),
-    },
-    written: Written::Field(read::signature, read::schema),
-    examples: &["{ signature: github }", "{ signature: { header: X-Signature } }"],
+pub(super) static CHOICE: Choice = Choice {
+    name: "signature",
+    label: "Signed",
+    hint: "Callers sign the body with a key that both sides know.",
+    variants: Some(Variants {
+        field: "signed_by",
+        label: "Signed as by",
+        hint: "Another scheme: its header, hash and encoding are in the text.",
+        choices: variants,
+        write,
+    }),
 };
+
+/// Examples of values of `authentication`.
+pub(super) const EXAMPLES: &[&str] = &["{ signature: github }", "{ signature: { header: X-Signature } }"];
 
 impl AuthenticationType for Signature {
     fn name(&self) -> &'static str {
-        DECLARATION.choice.name
+        CHOICE.name
     }
 
     fn summary(&self) -> String {

@@ -1,7 +1,6 @@
 //! Reads `signature`: a known sender, or a scheme that is written out.
 
 use super::{CodeEncoding, HmacAlgorithm, HmacScheme, Sender, Signature, SignatureScheme, TOLERANCE};
-use crate::authentication::Authentication;
 use crate::fields::{Fields, Read};
 use crate::published::{KindSchema, described};
 use serde_json::{Value, json};
@@ -14,16 +13,16 @@ const ALGORITHMS: [(&str, HmacAlgorithm); 3] =
 const ENCODINGS: [(&str, CodeEncoding); 2] = [("hex", CodeEncoding::Hex), ("base64", CodeEncoding::Base64)];
 
 /// Reads the field `signature`.
-pub(super) fn signature(fields: &Fields<'_>) -> Read<Authentication> {
+pub(in crate::authentication) fn read(fields: &Fields<'_>) -> Read<Signature> {
     let scheme = match fields.take(FIELD)? {
         Some(Value::Object(_)) => SignatureScheme::Hmac(hmac(fields.required(FIELD, fields.object(FIELD), "")?)?),
         Some(_) | None => SignatureScheme::Of(fields.required(FIELD, fields.word(FIELD, &Sender::WORDS), "")?),
     };
-    Ok(Authentication::Signature(Signature { scheme }))
+    Ok(Signature { scheme })
 }
 
 /// Returns the schema of the field `signature`.
-pub(super) fn schema() -> KindSchema {
+pub(in crate::authentication) fn schema() -> KindSchema {
     let senders = Sender::WORDS.map(|(word, _)| word);
     let field = json!({
         "description": "As a known sender signs, or as is said here.",

@@ -1,8 +1,7 @@
 //! Authentication of calls to an HTTP service.
 
-use super::url;
 use crate::connection::described;
-use crate::connection::read::{required, required_secret};
+use crate::connection::field_readers::{required, required_secret, url};
 use crate::fields::{Fields, Read};
 use crate::published::KindSchema;
 use crate::secret::Secret;

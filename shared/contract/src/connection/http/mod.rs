@@ -4,12 +4,13 @@ mod authentication;
 
 pub use authentication::{ClientCredentials, HttpAuthentication};
 
+use super::field_readers::url;
 use super::tls::{trusted, url_trust};
 use super::{ConnectionType, ServerTrust, described};
 use crate::fields::{Fields, Read, all_of};
 use crate::published::KindSchema;
 use crate::secret::Secret;
-use http::{HeaderName, Uri};
+use http::HeaderName;
 use serde_json::json;
 
 pub(super) const NAME: &str = "http";
@@ -68,20 +69,6 @@ fn secret_header(fields: &Fields<'_>, (name, value): (String, String)) -> Read<(
         }
         Ok(_) => Ok((name, Secret::new(value))),
         Err(_) => Err(fields.problem("headers", format!("'{name}' is no header name"))),
-    }
-}
-
-fn url(fields: &Fields<'_>, field: &'static str, hint: &str) -> Read<String> {
-    let text = fields.required(field, fields.text(field), hint)?;
-    match text.parse::<Uri>() {
-        Ok(uri) if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none() => {
-            Err(fields.problem(field, "must be an address such as https://erp.example/api"))
-        }
-        Err(_) => Err(fields.problem(field, "must be an address such as https://erp.example/api")),
-        Ok(uri) if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) => {
-            Err(fields.problem(field, "must hold no user name and password: use authentication.basic"))
-        }
-        Ok(_) => Ok(text),
     }
 }
 

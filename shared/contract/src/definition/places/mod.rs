@@ -1,25 +1,19 @@
 //! The places of fields in the text of a file, so that problems contain line numbers.
 
+mod place;
+mod scalar;
+
+pub use place::Place;
+
 use super::document::{Node, parse};
 use serde_saphyr::Spanned;
 use std::collections::HashMap;
-
-mod scalar;
 
 /// The places of one document's fields, by the paths in problems, such as `steps[0].http.url`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Places {
     fields: HashMap<String, Place>,
     values: HashMap<String, Place>,
-}
-
-/// A place in a text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
-    /// The line, from 1.
-    pub line: u64,
-    /// The column, from 1, in characters.
-    pub column: u64,
 }
 
 impl Places {

@@ -1,25 +1,51 @@
 //! Reads a [`Definition`] from JSON, field by field in the order of the design's example.
 
 mod body_rule;
+mod bounds;
+mod headers;
+mod respond;
+mod retry;
 mod trigger;
 
 pub(super) use body_rule::{body_rule, body_rule_of};
+pub(super) use bounds::MILLISECOND;
+pub(super) use headers::headers;
+pub(super) use respond::respond;
+pub(super) use retry::optional_retry;
 
+use self::bounds::DAY;
 use super::steps;
-use super::{Definition, DefinitionError, Diagnostics, MAX_ATTEMPTS, MAX_BACKOFF, OnFailure, Respond, RetryPolicy, Status, Step, Trigger};
-use crate::fields::{Fields, Origin, Problems, Read};
-use http::HeaderName;
+use super::{Definition, Diagnostics, OnFailure, Step, Trigger};
+use crate::connection::Connection;
+use crate::fields::{DefinitionError, Fields, Origin, Problems, Read};
 use serde_json::Value;
 use std::collections::HashSet;
-use std::time::Duration;
 
-pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
 /// Maximum redacted names: each field of each payload is compared with all of them.
 const MAX_REDACTED: usize = 100;
-const DAY: Duration = Duration::from_secs(24 * 3600);
 
-pub(super) fn definition(document: &Value, origin: Origin) -> Result<Definition, DefinitionError> {
-    Problems::of_document(document, origin, root).map_err(|problems| DefinitionError { problems })
+impl Definition {
+    /// Reads a definition from its document.
+    ///
+    /// # Errors
+    /// All problems, each with the path of the field.
+    pub fn from_value(document: &Value) -> Result<Self, DefinitionError> {
+        read(document, Origin::Written)
+    }
+
+    /// Reads a definition that an earlier version of Forebay accepted and stored. Rules that were added later do not apply, so that an
+    /// upgrade stops nothing: an empty field counts as absent.
+    ///
+    /// # Errors
+    /// Those of [`Self::from_value`].
+    pub fn from_stored(document: &Value) -> Result<Self, DefinitionError> {
+        read(document, Origin::Stored)
+    }
+}
+
+fn read(document: &Value, origin: Origin) -> Result<Definition, DefinitionError> {
+    // The values of a connection that is read as a definition may be secrets.
+    Problems::of_document(document, origin, Connection::is_document(document), root)
 }
 
 fn root(fields: Fields<'_>) -> Read<Definition> {
@@ -85,36 +111,6 @@ fn check_steps(steps: &[Step], trigger: &Trigger, problems: &Problems) {
     }
 }
 
-pub(super) fn optional_retry(fields: &Fields<'_>) -> Read<Option<RetryPolicy>> {
-    fields.object("retry")?.map(retry).transpose()
-}
-
-fn retry(fields: Fields<'_>) -> Read<RetryPolicy> {
-    let default = RetryPolicy::default();
-    let attempts = fields.whole("attempts", 1, u64::from(MAX_ATTEMPTS));
-    let backoff = fields.object("backoff").and_then(|backoff| backoff.map(|backoff| self::backoff(backoff, default)).transpose());
-    let on_any = fields.word("on", &[("transient", false), ("any", true)]);
-    fields.finish();
-    Ok(RetryPolicy {
-        attempts: attempts?.and_then(|attempts| u32::try_from(attempts).ok()).unwrap_or(default.attempts),
-        on_any: on_any?.unwrap_or(default.on_any),
-        ..backoff?.unwrap_or(default)
-    })
-}
-
-fn backoff(fields: Fields<'_>, default: RetryPolicy) -> Read<RetryPolicy> {
-    let first = fields.duration("first", Duration::ZERO, MAX_BACKOFF);
-    let max = fields.duration("max", Duration::ZERO, MAX_BACKOFF);
-    let factor = fields.number("factor", |factor| (1.0..=10.0).contains(&factor), "a number from 1 to 10");
-    fields.finish();
-    Ok(RetryPolicy {
-        first: first?.unwrap_or(default.first),
-        max: max?.unwrap_or(default.max),
-        factor: factor?.unwrap_or(default.factor),
-        ..default
-    })
-}
-
 fn diagnostics(fields: Fields<'_>) -> Read<Diagnostics> {
     let (input, output, steps) = (fields.boolean("input"), fields.boolean("output"), fields.boolean("steps"));
     let retention = fields.duration("keep", MILLISECOND, DAY * 3650);
@@ -132,31 +128,4 @@ fn diagnostics(fields: Fields<'_>) -> Read<Diagnostics> {
         retention: retention?,
         redact: redact?.unwrap_or_default(),
     })
-}
-
-/// Reads templates of headers, by name.
-pub(super) fn headers(fields: &Fields<'_>) -> Read<Vec<(String, String)>> {
-    let headers = fields.texts("headers")?;
-    let wrong = headers.iter().filter(|(name, _)| name.parse::<HeaderName>().is_err());
-    let reported = wrong.map(|(name, _)| fields.problem("headers", format!("'{name}' is no header name"))).last();
-    reported.map_or(Ok(headers), Err)
-}
-
-pub(super) fn respond(fields: Fields<'_>) -> Read<Respond> {
-    let status = status(&fields);
-    let headers = headers(&fields);
-    let body = fields.mapping("body");
-    fields.finish();
-    Ok(Respond { status: status?, headers: headers?, body: body? })
-}
-
-fn status(fields: &Fields<'_>) -> Read<Status> {
-    match fields.take("status")? {
-        None => Ok(Status::Fixed(200)),
-        Some(Value::String(_)) => Ok(fields.mapping("status")?.map_or(Status::Fixed(200), Status::Mapping)),
-        Some(value) => match value.as_u64() {
-            Some(status @ 200..=599) => Ok(Status::Fixed(status as u16)),
-            _ => Err(fields.wrong("status", "a number from 200 to 599 or a mapping", value)),
-        },
-    }
 }

@@ -1,7 +1,7 @@
 //! Reads `trigger`.
 
 use super::body_rule::body_rule;
-use super::{DAY, MILLISECOND};
+use super::bounds::{DAY, MILLISECOND};
 use crate::authentication;
 use crate::body::BodyRule;
 use crate::definition::{

@@ -1,6 +1,7 @@
 //! The `amqp` step: publishes a message.
 
-use super::{InnerSteps, StepFields, StepKind};
+use super::step_fields::StepFields;
+use super::step_kind::StepKind;
 use crate::fields::Read;
 use crate::name::Name;
 use crate::published::{KindSchema, described};
@@ -69,10 +70,6 @@ impl StepKind for AmqpCall {
                 }
             }),
         )
-    }
-
-    fn inner(&self) -> Vec<InnerSteps<'_>> {
-        Vec::new()
     }
 
     fn summary(&self) -> String {

@@ -1,6 +1,7 @@
 //! The `assert` step: a condition that must hold.
 
-use super::{InnerSteps, StepFields, StepKind};
+use super::step_fields::StepFields;
+use super::step_kind::StepKind;
 use crate::fields::Read;
 use crate::name::Name;
 use crate::published::{KindSchema, described};
@@ -49,10 +50,6 @@ impl StepKind for Assertion {
                 }
             }),
         )
-    }
-
-    fn inner(&self) -> Vec<InnerSteps<'_>> {
-        Vec::new()
     }
 
     fn summary(&self) -> String {

@@ -1,6 +1,8 @@
 //! The `each` step: a loop.
 
-use super::{InnerSteps, Step, StepFields, StepKind};
+use super::step_fields::StepFields;
+use super::step_kind::StepKind;
+use super::{InnerSteps, Step};
 use crate::fields::Read;
 use crate::name::Name;
 use crate::published::{KindSchema, described};
@@ -20,6 +22,13 @@ pub struct Each {
     pub steps: Vec<Step>,
     /// The mapping of the result of an item; absent: the last output.
     pub output: Option<String>,
+}
+
+impl Each {
+    /// Returns the nested lists of steps; their places are relative to the field `each`.
+    pub(super) fn inner(&self) -> Vec<InnerSteps<'_>> {
+        vec![InnerSteps { place: "steps".to_owned(), label: None, steps: &self.steps }]
+    }
 }
 
 impl StepKind for Each {
@@ -57,10 +66,6 @@ impl StepKind for Each {
                 }
             }),
         )
-    }
-
-    fn inner(&self) -> Vec<InnerSteps<'_>> {
-        vec![InnerSteps { place: "steps".to_owned(), label: None, steps: &self.steps }]
     }
 
     fn summary(&self) -> String {

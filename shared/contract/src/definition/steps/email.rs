@@ -1,6 +1,7 @@
 //! The `email` step: sends an email.
 
-use super::{InnerSteps, StepFields, StepKind};
+use super::step_fields::StepFields;
+use super::step_kind::StepKind;
 use crate::fields::{Fields, Read};
 use crate::name::Name;
 use crate::published::{KindSchema, described};
@@ -103,10 +104,6 @@ impl StepKind for EmailCall {
                 }
             }),
         )
-    }
-
-    fn inner(&self) -> Vec<InnerSteps<'_>> {
-        Vec::new()
     }
 
     fn summary(&self) -> String {

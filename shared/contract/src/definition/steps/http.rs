@@ -1,8 +1,8 @@
 //! The `http` step: makes an HTTP call.
 
 use super::super::read::{MILLISECOND, body_rule, headers};
-use super::read::MAX_STEP_TIMEOUT;
-use super::{InnerSteps, StepFields, StepKind};
+use super::step_fields::{MAX_STEP_TIMEOUT, StepFields};
+use super::step_kind::StepKind;
 use crate::body::BodyRule;
 use crate::credential_header::{STORED_IN_CLEAR, is_credential};
 use crate::fields::{Fields, Read, all_of};
@@ -161,10 +161,6 @@ impl StepKind for HttpCall {
                 }
             }),
         )
-    }
-
-    fn inner(&self) -> Vec<InnerSteps<'_>> {
-        Vec::new()
     }
 
     fn summary(&self) -> String {

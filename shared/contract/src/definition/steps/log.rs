@@ -1,6 +1,7 @@
 //! The `log` step: writes to the log.
 
-use super::{InnerSteps, StepFields, StepKind};
+use super::step_fields::StepFields;
+use super::step_kind::StepKind;
 use crate::fields::Read;
 use crate::name::Name;
 use crate::published::{KindSchema, described};
@@ -59,10 +60,6 @@ impl StepKind for LogLine {
                 }
             }),
         )
-    }
-
-    fn inner(&self) -> Vec<InnerSteps<'_>> {
-        Vec::new()
     }
 
     fn summary(&self) -> String {

@@ -1,7 +1,7 @@
 //! Steps of workflows.
 //!
-//! Each kind of step has a file in this folder, with its fields and their reader, and a line of the registry below. A file of the same name
-//! in `shared/workflow/src/steps` runs the kind.
+//! Each kind of step has a file in this folder, with its fields and their reader, a line of the registry below, and its nested steps in
+//! [`Action::inner`]. A file of the same name in `shared/workflow/src/steps` runs the kind.
 
 mod amqp;
 mod assert;
@@ -9,6 +9,7 @@ mod call;
 mod each;
 mod email;
 mod http;
+mod identifier;
 mod log;
 mod parallel;
 mod read;
@@ -16,6 +17,8 @@ mod respond;
 mod set;
 mod sftp;
 mod sql;
+mod step_fields;
+mod step_kind;
 mod stop;
 mod switch;
 mod wait;
@@ -40,8 +43,9 @@ use super::{Respond, RetryPolicy, Trigger};
 use crate::fields::{Fields, Problems, Read};
 use crate::name::Name;
 use crate::published::KindSchema;
-use read::StepFields;
 use std::time::Duration;
+use step_fields::StepFields;
+use step_kind::StepKind;
 
 /// A step of a workflow.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,32 +74,6 @@ pub enum OnError {
     Continue,
     /// These steps run, and then the next one; the output of this one is `{ error: { code, message } }`.
     Steps(Vec<Step>),
-}
-
-/// A kind of step in definitions.
-trait StepKind: Sized {
-    /// Reads the field that selects this kind.
-    fn read(step: &StepFields<'_>) -> Read<Self>;
-
-    /// Returns the JSON Schema of that field.
-    fn schema() -> KindSchema;
-
-    /// Returns the nested lists of steps; their places are relative to the kind's field.
-    fn inner(&self) -> Vec<InnerSteps<'_>>;
-
-    /// Describes the step on one line, in the words of the definition.
-    fn summary(&self) -> String;
-
-    /// Returns the connection that the step itself uses; steps nested in it have their own.
-    fn connection(&self) -> Option<&Name>;
-
-    /// Reports fields that the trigger does not allow. `id` is that of the step.
-    fn check(&self, _id: &str, _trigger: &Trigger, _problems: &Problems) {}
-
-    /// Returns true if the field of a stored version has no content.
-    fn is_left_empty(_fields: &Fields<'_>) -> bool {
-        false
-    }
 }
 
 /// An entry of the registry.
@@ -145,12 +123,6 @@ macro_rules! step_kinds {
             pub fn connection(&self) -> Option<&Name> {
                 match self {
                     $(Self::$variant(content) => content.connection(),)*
-                }
-            }
-
-            fn inner_of_kind(&self) -> Vec<InnerSteps<'_>> {
-                match self {
-                    $(Self::$variant(content) => content.inner(),)*
                 }
             }
 
@@ -212,7 +184,23 @@ impl Action {
     /// Returns the nested lists of steps.
     #[must_use]
     pub fn inner(&self) -> Vec<InnerSteps<'_>> {
-        let mut lists = self.inner_of_kind();
+        let mut lists = match self {
+            Self::Switch(switch) => switch.inner(),
+            Self::Each(each) => each.inner(),
+            Self::Parallel(parallel) => parallel.inner(),
+            Self::Http(_)
+            | Self::Sql(_)
+            | Self::Email(_)
+            | Self::Sftp(_)
+            | Self::Amqp(_)
+            | Self::Call(_)
+            | Self::Set(_)
+            | Self::Assert(_)
+            | Self::Log(_)
+            | Self::Wait(_)
+            | Self::Respond(_)
+            | Self::Stop(_) => Vec::new(),
+        };
         for list in &mut lists {
             list.place = format!("{}.{}", self.kind(), list.place);
         }

@@ -1,7 +1,9 @@
 //! The `parallel` step: runs branches in parallel.
 
-use super::read::is_identifier;
-use super::{InnerSteps, Step, StepFields, StepKind};
+use super::identifier::is_identifier;
+use super::step_fields::StepFields;
+use super::step_kind::StepKind;
+use super::{InnerSteps, Step};
 use crate::fields::{Fields, Read, all_of};
 use crate::name::Name;
 use crate::published::KindSchema;
@@ -23,6 +25,18 @@ pub struct Branch {
     pub name: String,
     /// Its steps.
     pub steps: Vec<Step>,
+}
+
+impl Parallel {
+    /// Returns the nested lists of steps; their places are relative to the field `parallel`.
+    pub(super) fn inner(&self) -> Vec<InnerSteps<'_>> {
+        let of_branch = self.branches.iter().map(|branch| InnerSteps {
+            place: branch.name.clone(),
+            label: Some(branch.name.clone()),
+            steps: &branch.steps,
+        });
+        of_branch.collect()
+    }
 }
 
 impl StepKind for Parallel {
@@ -47,15 +61,6 @@ impl StepKind for Parallel {
             }),
             json!({}),
         )
-    }
-
-    fn inner(&self) -> Vec<InnerSteps<'_>> {
-        let of_branch = self.branches.iter().map(|branch| InnerSteps {
-            place: branch.name.clone(),
-            label: Some(branch.name.clone()),
-            steps: &branch.steps,
-        });
-        of_branch.collect()
     }
 
     fn summary(&self) -> String {

@@ -1,47 +1,17 @@
 //! Reads lists of steps: the fields that every kind of step has, and the field that selects the kind.
 
 use super::super::read::{MILLISECOND, optional_retry};
+use super::identifier::is_identifier;
+use super::step_fields::{MAX_STEP_TIMEOUT, StepFields};
 use super::{Action, KINDS, Kind, OnError, Step, Stop};
 use crate::fields::{Fields, Read, all_of};
 use serde_json::Value;
-use std::cell::Cell;
-use std::time::Duration;
 
 pub(in crate::definition) const MAX_STEPS: usize = 200;
-/// Maximum timeout of a step. The deadline of the execution also bounds it.
-pub(super) const MAX_STEP_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 /// Maximum depth of nested steps.
 const MAX_DEPTH: usize = 8;
 
-/// The fields of one step, for the reader of its kind. `'d` is the document.
-pub(super) struct StepFields<'d> {
-    fields: &'d Fields<'d>,
-    depth: usize,
-    /// The timeout within the kind's field.
-    timeout: Cell<Read<Option<Duration>>>,
-}
-
-impl<'d> StepFields<'d> {
-    /// Returns all fields of the step.
-    pub(super) fn fields(&self) -> &'d Fields<'d> {
-        self.fields
-    }
-
-    /// Reads the object in the kind's field.
-    pub(super) fn object(&self, field: &'static str) -> Read<Fields<'d>> {
-        self.fields.required(field, self.fields.object(field), "")
-    }
-
-    /// Reads the object in the kind's field; a field without a value is an empty object.
-    pub(super) fn object_or_empty(&self, field: &'static str) -> Read<Fields<'d>> {
-        self.fields.required(field, self.fields.object_or_empty(field), "")
-    }
-
-    /// Sets the timeout within the kind's field, which takes precedence over the step's.
-    pub(super) fn set_timeout(&self, timeout: Read<Option<Duration>>) {
-        self.timeout.set(timeout);
-    }
-
+impl StepFields<'_> {
     /// Reads a nested list of steps; `None` if the field is absent.
     pub(super) fn optional_steps(&self, fields: &Fields<'_>, field: &'static str) -> Read<Option<Vec<Step>>> {
         list_of_steps(fields, field, self.depth + 1)
@@ -80,12 +50,12 @@ fn step(fields: Fields<'_>, depth: usize) -> Read<Step> {
     let timeout = fields.duration("timeout", MILLISECOND, MAX_STEP_TIMEOUT);
     let own_retry = optional_retry(&fields);
     let on_error = on_error(&fields, depth);
-    let of_kind = StepFields { fields: &fields, depth, timeout: Cell::new(Ok(None)) };
+    let of_kind = StepFields::new(&fields, depth);
     let action = match (fields.one_of(KINDS, "make a step of each"), &id) {
         (Ok(kind), Ok(id)) if is_without_content(&fields, kind) => Ok(without_content(id)),
         _ => fields.exactly_one_of(KINDS, "make a step of each").and_then(|kind| (kind.read)(&of_kind)),
     };
-    let timeout_of_kind = of_kind.timeout.into_inner();
+    let timeout_of_kind = of_kind.into_timeout();
     fields.finish();
     let (action, timeout_of_kind) = (action?, timeout_of_kind?);
     Ok(Step { id: id?, when: when?, timeout: timeout_of_kind.or(timeout?), retry: own_retry?, on_error: on_error?, action })
@@ -117,11 +87,6 @@ fn id(fields: &Fields<'_>) -> Read<String> {
             "'{id}' must begin with a letter or _ and go on with letters, digits and _ (64 at most), so that .steps.{{id}} is a mapping"
         ),
     ))
-}
-
-pub(super) fn is_identifier(text: &str) -> bool {
-    let starts = text.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
-    starts && text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
 fn on_error(fields: &Fields<'_>, depth: usize) -> Read<OnError> {

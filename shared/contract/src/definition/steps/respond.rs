@@ -2,7 +2,8 @@
 
 use super::super::read::respond;
 use super::super::{Respond, Status};
-use super::{InnerSteps, StepFields, StepKind};
+use super::step_fields::StepFields;
+use super::step_kind::StepKind;
 use crate::fields::Read;
 use crate::name::Name;
 use crate::published::KindSchema;
@@ -15,10 +16,6 @@ impl StepKind for Respond {
 
     fn schema() -> KindSchema {
         KindSchema::new(json!({ "$ref": "#/$defs/respond", "description": "Answers the caller while the workflow goes on." }), json!({}))
-    }
-
-    fn inner(&self) -> Vec<InnerSteps<'_>> {
-        Vec::new()
     }
 
     fn summary(&self) -> String {

@@ -1,6 +1,7 @@
 //! The `set` step: computes a value.
 
-use super::{InnerSteps, StepFields, StepKind};
+use super::step_fields::StepFields;
+use super::step_kind::StepKind;
 use crate::fields::Read;
 use crate::name::Name;
 use crate::published::{KindSchema, described};
@@ -22,10 +23,6 @@ impl StepKind for Set {
 
     fn schema() -> KindSchema {
         KindSchema::new(json!(described::mapping("Computes a value, which is the output.")), json!({}))
-    }
-
-    fn inner(&self) -> Vec<InnerSteps<'_>> {
-        Vec::new()
     }
 
     fn summary(&self) -> String {

@@ -1,7 +1,8 @@
 //! The `sftp` step: performs one operation on a file server.
 
 use super::super::read::body_rule_of;
-use super::{InnerSteps, StepFields, StepKind};
+use super::step_fields::StepFields;
+use super::step_kind::StepKind;
 use crate::body::BodyRule;
 use crate::fields::Read;
 use crate::name::Name;
@@ -179,10 +180,6 @@ impl StepKind for SftpCall {
                 }
             }),
         )
-    }
-
-    fn inner(&self) -> Vec<InnerSteps<'_>> {
-        Vec::new()
     }
 
     fn summary(&self) -> String {

@@ -1,6 +1,7 @@
 //! The `sql` step: runs statements on one database.
 
-use super::{InnerSteps, StepFields, StepKind};
+use super::step_fields::StepFields;
+use super::step_kind::StepKind;
 use crate::fields::{Fields, Read, all_of};
 use crate::name::Name;
 use crate::published::{KindSchema, described};
@@ -86,10 +87,6 @@ impl StepKind for SqlCall {
                 }
             }),
         )
-    }
-
-    fn inner(&self) -> Vec<InnerSteps<'_>> {
-        Vec::new()
     }
 
     fn summary(&self) -> String {

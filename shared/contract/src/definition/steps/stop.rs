@@ -1,6 +1,7 @@
 //! The `stop` step: ends the workflow.
 
-use super::{InnerSteps, StepFields, StepKind};
+use super::step_fields::StepFields;
+use super::step_kind::StepKind;
 use crate::fields::Read;
 use crate::name::Name;
 use crate::published::{KindSchema, described};
@@ -36,10 +37,6 @@ impl StepKind for Stop {
                 }
             }),
         )
-    }
-
-    fn inner(&self) -> Vec<InnerSteps<'_>> {
-        Vec::new()
     }
 
     fn summary(&self) -> String {

@@ -1,6 +1,8 @@
 //! The `switch` step: runs one of several lists of steps.
 
-use super::{InnerSteps, Step, StepFields, StepKind};
+use super::step_fields::StepFields;
+use super::step_kind::StepKind;
+use super::{InnerSteps, Step};
 use crate::fields::{Fields, Read, all_of};
 use crate::name::Name;
 use crate::published::{KindSchema, described};
@@ -24,6 +26,19 @@ pub struct Case {
     pub when: String,
     /// The steps of the case.
     pub steps: Vec<Step>,
+}
+
+impl Switch {
+    /// Returns the nested lists of steps; their places are relative to the field `switch`.
+    pub(super) fn inner(&self) -> Vec<InnerSteps<'_>> {
+        let cases = self.cases.iter().enumerate().map(|(index, case)| InnerSteps {
+            place: format!("cases[{index}].steps"),
+            label: Some(case.when.clone()),
+            steps: &case.steps,
+        });
+        let default = InnerSteps { place: "default".to_owned(), label: Some("else".to_owned()), steps: &self.default };
+        cases.chain([default]).collect()
+    }
 }
 
 impl StepKind for Switch {
@@ -70,16 +85,6 @@ impl StepKind for Switch {
                 }
             }),
         )
-    }
-
-    fn inner(&self) -> Vec<InnerSteps<'_>> {
-        let cases = self.cases.iter().enumerate().map(|(index, case)| InnerSteps {
-            place: format!("cases[{index}].steps"),
-            label: Some(case.when.clone()),
-            steps: &case.steps,
-        });
-        let default = InnerSteps { place: "default".to_owned(), label: Some("else".to_owned()), steps: &self.default };
-        cases.chain([default]).collect()
     }
 
     fn summary(&self) -> String {

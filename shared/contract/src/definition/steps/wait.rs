@@ -2,7 +2,8 @@
 
 use super::super::Trigger;
 use super::super::read::MILLISECOND;
-use super::{InnerSteps, StepFields, StepKind};
+use super::step_fields::StepFields;
+use super::step_kind::StepKind;
 use crate::duration::format_duration;
 use crate::fields::{Problems, Read};
 use crate::name::Name;
@@ -65,10 +66,6 @@ impl StepKind for Wait {
                 }
             }),
         )
-    }
-
-    fn inner(&self) -> Vec<InnerSteps<'_>> {
-        Vec::new()
     }
 
     fn summary(&self) -> String {
