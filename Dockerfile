@@ -14,11 +14,11 @@ RUN apt-get update \
     && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin forebay
 COPY --from=build /forebay /usr/local/bin/forebay
 USER 10001
-# The default addresses are loopback addresses, which cannot be reached from outside of the container.
+# Listens on all addresses: the defaults are loopback addresses, which are unreachable from outside of the container.
 ENV FOREBAY_HTTP_LISTEN=0.0.0.0:8080 \
     FOREBAY_CONSOLE_LISTEN=0.0.0.0:8081
 EXPOSE 8080 8081 9464
 HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=6 CMD ["forebay", "health"]
-# The address of the management port is not in ENV above: beside the former name, FOREBAY_ADMIN_LISTEN, which works for one more
-# release, it would be a second value, and the command refuses two that differ.
+# Sets the address of the management port here and not in ENV above. The former name FOREBAY_ADMIN_LISTEN works for one more release;
+# the command refuses both names with different values.
 ENTRYPOINT ["/bin/sh", "-c", "export FOREBAY_MANAGEMENT_LISTEN=\"${FOREBAY_MANAGEMENT_LISTEN:-${FOREBAY_ADMIN_LISTEN:-0.0.0.0:9464}}\"; exec forebay \"$@\"", "forebay"]

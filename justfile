@@ -15,7 +15,7 @@ test *ARGS:
 check *ARGS:
     scripts/check {{ARGS}}
 
-# Measures: `just bench`, `just bench fairness`.
+# Runs a benchmark: `just bench`, `just bench fairness`.
 bench *ARGS:
     scripts/bench {{ARGS}}
 
@@ -23,6 +23,6 @@ bench *ARGS:
 chaos *ARGS:
     scripts/chaos {{ARGS}}
 
-# Runs the same as CI.
+# Runs the same checks and tests as CI.
 ci:
     .ci/run

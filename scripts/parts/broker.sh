@@ -11,8 +11,8 @@ broker_missing_package() {
     [[ -n ${FOREBAY_BROKER_ROOT:-} || -x $rabbitmq_bin/rabbitmq-server ]] || echo rabbitmq-server
 }
 
-# Passes only the settings below to the node, and none of the system's own broker in the
-# environment or in /etc/rabbitmq. Replaces the calling shell.
+# Passes only the settings below to the node, and no settings of the system's own broker from the
+# environment or from /etc/rabbitmq. Replaces the calling shell.
 exec_in_broker_environment() {
     local enter=()
     [[ -z ${FOREBAY_BROKER_ROOT:-} ]] || enter=("$parts/enter-root" "$FOREBAY_BROKER_ROOT" "$broker_folder")
@@ -87,7 +87,7 @@ broker_start() {
             </dev/null >"$broker_folder/log/console" 2>&1 {lock}>&- &
         echo $! >"$broker_folder/launcher"
     )
-    wait_for 90 broker_came_up || true
+    wait_for 90 broker_answers_or_failed || true
     if ! broker_answers; then
         tail -n 30 "$broker_folder/log/console" >&2
         fail "the broker did not start; see $broker_folder/log"
@@ -95,9 +95,9 @@ broker_start() {
     say "broker started in $((SECONDS - begun)) s: $(broker_url)"
 }
 
-# Also true when the launcher has ended, so that a failed start is reported at once.
-broker_came_up() {
-    { broker_running && broker_answers; } || gone "$(<"$broker_folder/launcher")"
+# The end of the launcher is a failed start, which is reported at once.
+broker_answers_or_failed() {
+    { broker_running && broker_answers; } || has_ended "$(<"$broker_folder/launcher")"
 }
 
 broker_stop() {
@@ -105,10 +105,10 @@ broker_stop() {
         local pid
         pid=$(broker_pid)
         kill -TERM "$pid"
-        if ! wait_for 60 gone "$pid"; then
+        if ! wait_for 60 has_ended "$pid"; then
             say "the broker did not stop in 60 s: killing it"
             kill -KILL "$pid"
-            wait_for 10 gone "$pid"
+            wait_for 10 has_ended "$pid"
         fi
         say "broker stopped"
     fi
@@ -121,7 +121,7 @@ broker_kill() {
     local pid
     pid=$(broker_pid)
     kill -KILL "$pid"
-    wait_for 10 gone "$pid"
+    wait_for 10 has_ended "$pid"
     rm -f "$broker_folder/pid"
     say "broker killed"
 }

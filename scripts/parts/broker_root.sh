@@ -7,7 +7,7 @@ rabbitmq_4_root() {
     local root=$checkout/.forebay/rabbitmq-4
     if [[ ! -e $root/.complete ]]; then
         command -v debootstrap >/dev/null || install_packages debootstrap >&2
-        say "installing RabbitMQ 4 of Debian trixie into $root (some minutes, about 400 MB)"
+        say "installing RabbitMQ 4 from Debian trixie into $root (takes some minutes, about 400 MB)"
         mkdir -p "$root"
         as_root debootstrap --variant=minbase --include=rabbitmq-server trixie "$root" >"$root.log" 2>&1 || {
             tail -n 20 "$root.log" >&2

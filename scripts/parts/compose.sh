@@ -2,10 +2,10 @@
 # Runs the two services by docker compose, for machines with a container engine
 # and without the packages (FOREBAY_SERVICES_BY=compose). Sourced by scripts/services.
 
-# The state remembers how the services were first started, until remove, so that stop finds them.
+# The file `by` records how the services were first started, until remove, so that stop finds them.
 started_by_compose() { [[ -f $state/by && $(<"$state/by") == compose ]]; }
 
-remember_how() {
+record_start_method() {
     local wanted=${FOREBAY_SERVICES_BY:-packages}
     case $wanted in
         packages | compose) ;;

@@ -42,7 +42,7 @@ engine_stop() {
     pid=$(<"$engine_pid_file")
     grep -qz -- '^dockerd' "/proc/$pid/cmdline" 2>/dev/null || return 0
     kill -TERM "$pid"
-    wait_for 60 gone "$pid" || say "dockerd ($pid) did not end within 60 s"
+    wait_for 60 has_ended "$pid" || say "dockerd ($pid) did not end within 60 s"
     umount "$work/run/exec/netns/default" 2>/dev/null || true
     # Restores all current rules except dockerd's, because other programs may have changed theirs meanwhile.
     iptables-save | grep -vi docker | iptables-restore
@@ -55,7 +55,7 @@ engine_stop() {
 
 have_image() { docker image inspect "$1" >/dev/null 2>&1; }
 
-make_stand_ins() {
+build_stand_ins() {
     debian_image bookworm
     debian_image trixie
     have_image rabbitmq:4.0 || docker_build rabbitmq:4.0 "$scripts/stand-ins/rabbitmq/Dockerfile" "$scripts/stand-ins/rabbitmq"
@@ -70,7 +70,7 @@ debian_image() {
     local root=$work/$1-root
     rm -rf -- "$root"
     debootstrap --variant=minbase --include=ca-certificates "$1" "$root" "$debian_mirror" >"$work/debootstrap-$1.log"
-    # Adds this machine's own certificate authorities, which its route to crates.io may need.
+    # Adds this machine's own certificate authorities, because a proxy before crates.io may use them.
     cp -r /usr/local/share/ca-certificates/. "$root/usr/local/share/ca-certificates/"
     chroot "$root" update-ca-certificates >/dev/null 2>&1
     tar -C "$root" -c . | docker import - "debian:$1-slim"

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # Checks licences, sources and version requirements of every dependency against
-# deny.toml with `cargo metadata` and jq. This is the check of `cargo deny check
-# licenses bans sources`, without the minutes to build cargo-deny. If cargo-deny
-# is installed, scripts/check uses it instead. Sourced after prelude.sh.
+# deny.toml with `cargo metadata` and jq, like `cargo deny check licenses bans
+# sources`. Building cargo-deny takes minutes; if it is installed, scripts/check
+# uses it instead. Sourced after prelude.sh.
 
 crates_io=registry+https://github.com/rust-lang/crates.io-index
 
@@ -58,11 +58,11 @@ licence_is_allowed() {
 }
 
 check_sources() {
-    local strangers
-    strangers=$(jq -r --arg ours "$crates_io" \
-        '.packages[] | select(.source != null and .source != $ours) | "\(.name) \(.version) from \(.source)"' "$1")
-    [[ -z $strangers ]] || {
-        printf 'source not allowed: %s\n' "$strangers"
+    local not_allowed
+    not_allowed=$(jq -r --arg allowed "$crates_io" \
+        '.packages[] | select(.source != null and .source != $allowed) | "\(.name) \(.version) from \(.source)"' "$1")
+    [[ -z $not_allowed ]] || {
+        printf 'source not allowed: %s\n' "$not_allowed"
         return 1
     }
 }

@@ -14,7 +14,7 @@ missing_build_packages() {
 install_packages() {
     (($#)) || return 0
     command -v apt-get >/dev/null ||
-        fail "missing packages: $*. This system has no apt-get: install them by hand"
+        fail "missing packages: $*. This system has no apt-get: install them, then run this again"
     say "installing $*"
     mkdir -p "$state"
     # A subshell, so that its exit trap always removes the policy.
@@ -28,7 +28,7 @@ install_packages() {
     }
 }
 
-# apt VERB ARGS...: waits if another apt runs on the machine.
+# apt VERB ARGS...: waits up to 300 s if another apt runs on the machine.
 apt() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@"
 }

@@ -1,12 +1,12 @@
 # shellcheck shell=bash
-# The places of this checkout's services: state folder, data folder, ports and
-# the file of addresses. Sourced by scripts/services.
+# The lock, data folder, ports and addresses of this checkout's services.
+# Sourced by scripts/services.
 
 # Identifies resources of this checkout and user outside of it: node, data folder, compose project.
 checkout_hash=$(printf '%s %s%s' "$checkout" "$(id -u)" "${FOREBAY_BROKER_ROOT:+ $FOREBAY_BROKER_ROOT}" | sha256sum | cut -c1-8)
 
 # Allows one verb at a time in a checkout. Long-lived children close the descriptor
-# ({lock}>&-), because they would hold the lock until their end.
+# ({lock}>&-), because otherwise they would hold the lock until their end.
 lock=
 take_lock() {
     [[ -n $lock ]] && return
@@ -122,7 +122,7 @@ load_ports() {
     read -r amqp_port dist_port epmd_port database_port <"$state/ports"
 }
 
-remembered_ports_are_usable() {
+stored_ports_are_usable() {
     load_ports || return
     broker_running && return
     database_running && return
@@ -137,11 +137,11 @@ any_port_taken() {
     return 1
 }
 
-# Blocks of ten between 21000 and 25000: below the range the kernel gives to outgoing
-# connections, so nothing takes a port while its service is stopped for a moment, and clear of
-# the standard ports. The hash spreads checkouts, the loop skips what is taken.
+# Selects a block of ten ports between 21000 and 25000. The block is below the kernel's range for
+# outgoing connections, so no connection takes a port while its service restarts, and it contains
+# no standard port. The hash gives checkouts different blocks; the loop skips taken ones.
 choose_ports() {
-    remembered_ports_are_usable && return
+    stored_ports_are_usable && return
     local first=$((16#$checkout_hash % 400)) try base
     for ((try = 0; try < 400; try++)); do
         base=$((21000 + (first + try) % 400 * 10))
@@ -151,5 +151,5 @@ choose_ports() {
             return
         fi
     done
-    fail "no free block of ports between 21000 and 25000"
+    fail "no block of ten ports between 21000 and 25000 is free: stop the services of other checkouts"
 }

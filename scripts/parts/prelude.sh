@@ -13,7 +13,7 @@ choose_state() {
 }
 choose_state
 
-# Other users (the database's) need access to the created folders, whatever the caller's mask is.
+# Other users (the database's) need access to the created folders, independent of the caller's mask.
 umask 022
 
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
@@ -35,7 +35,8 @@ wait_for() {
     done
 }
 
-gone() { ! kill -0 "$1" 2>/dev/null; }
+# has_ended PID: true if the process does not exist.
+has_ended() { ! kill -0 "$1" 2>/dev/null; }
 
 port_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 

@@ -15,7 +15,7 @@ shell_file=$state/shell
 private() { (umask 077 && cat >"$1.new" && mv "$1.new" "$1"); }
 
 # Creates the user before the services start; without a user the console offers the first-run setup.
-make_developer() {
+create_developer() {
     local id verb
     "$forebay" migrate >/dev/null
     id=$("$forebay" users list | awk -v name="$developer" '$2 == name { print $1 }')
@@ -31,14 +31,14 @@ console_address() { printf 'http://%s' "$FOREBAY_CONSOLE_LISTEN"; }
 command_folder() { dirname -- "$(readlink -f -- "$forebay")"; }
 
 # Uses the token of an earlier run, unless it has expired or belongs to another database.
-make_token() {
+create_token() {
     if [[ -s $api_token ]] &&
         FOREBAY_API_URL=$(console_address) FOREBAY_API_TOKEN_FILE=$api_token "$forebay" tokens list >/dev/null 2>&1; then
         return 0
     fi
     "$forebay" tokens create --label "command of $checkout" --role administrator --user "$developer" --expires 366d \
         --output json | sed -n 's/^ *"token": *"\([^"]*\)".*/\1/p' | private "$api_token"
-    [[ -s $api_token ]] || fail "forebay tokens create gave no token for the command; its error is above"
+    [[ -s $api_token ]] || fail "forebay tokens create returned no token; its error is above"
 }
 
 load_examples() {
@@ -87,7 +87,7 @@ Then call an example and list its execution:
   forebay schedules run t37ed/NightlyReport
 
 Health is at http://$FOREBAY_MANAGEMENT_LISTEN/readyz, metrics at http://$FOREBAY_MANAGEMENT_LISTEN/metrics.
-Ctrl-C stops it.
+Ctrl-C stops Forebay.
 
 NEXT
 }

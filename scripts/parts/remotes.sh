@@ -51,12 +51,12 @@ mariadb_start() {
 }
 
 # Stops the MariaDB that this script started.
-end_remotes() {
+stop_remotes() {
     [[ -n $mariadb_folder ]] || return 0
     local pid
     pid=$(cat "$mariadb_folder/pid" 2>/dev/null || true)
     if [[ -n $pid ]] && kill "$pid" 2>/dev/null; then
-        wait_for 30 gone "$pid" || true
+        wait_for 30 has_ended "$pid" || true
     fi
     rm -rf "$mariadb_folder"
 }
