@@ -1,4 +1,4 @@
-//! Any bytes as a body of each Content-Type: accepted or refused, with a reason that names the type. And any text as a Content-Type.
+//! Any bytes as a body of each Content-Type: accepted, or refused with a reason. Any text as a Content-Type: its written form is stable.
 #![no_main]
 
 use forebay_contract::body::{MediaType, Parts, Reading, check_body};

@@ -26,7 +26,7 @@ fuzz_target!(|text: &str| {
     match SAME.run(&Value::string(text), &limits) {
         Ok(same) => assert!(is_accepted && same.as_bool() == Some(true), "accepted: {is_accepted}, the same: {same}"),
         Err(MappingError::Failed { message }) => assert!(!is_accepted, "accepted, but: {message}"),
-        // Every row has every column of the header, so a small text can be a large table: the bound holds, and says so.
+        // Every row has every column of the header, so a small text can be a large table, which the memory limit refuses.
         Err(MappingError::Memory { .. }) => {}
         Err(error) => panic!("{error}"),
     }

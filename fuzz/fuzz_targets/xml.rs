@@ -16,7 +16,7 @@ static READ: LazyLock<Mapping> = LazyLock::new(|| Mapping::compile("from_xml").u
 static ROUND: LazyLock<Mapping> = LazyLock::new(|| Mapping::compile("from_xml as $x | $x | to_xml | from_xml | . == $x").unwrap());
 
 fuzz_target!(|text: &str| {
-    // A byte order mark belongs to the charset, and is removed by the check.
+    // The check removes a byte order mark, which belongs to the charset.
     let text = text.trim_start_matches('\u{feff}');
     let limits = Limits { deadline: std::time::Duration::from_secs(5), ..Limits::inline() };
     let input = Value::string(text);
@@ -27,7 +27,7 @@ fuzz_target!(|text: &str| {
         Err(error) => panic!("{error}"),
     }
     if is_accepted {
-        let comes_back = ROUND.run(&input, &limits).unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(comes_back.as_bool(), Some(true));
+        let is_unchanged = ROUND.run(&input, &limits).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(is_unchanged.as_bool(), Some(true));
     }
 });

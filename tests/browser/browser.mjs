@@ -1,4 +1,4 @@
-// A browser, and what both stories need of it.
+// Starts a browser. Has the checks that the other scripts share.
 import { mkdir, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import path from "node:path";
@@ -7,7 +7,7 @@ import { chromium } from "playwright-core";
 const require = createRequire(import.meta.url);
 const axeSource = await readFile(require.resolve("axe-core/axe.min.js"), "utf8");
 
-// Where pictures of pages go; nowhere without it.
+// The folder for screenshots; empty: no screenshots.
 const pictures = process.env.FOREBAY_SCREENSHOTS ?? "";
 const LOOKS = [
   { name: "light", viewport: { width: 1280, height: 860 }, colorScheme: "light" },
@@ -22,7 +22,7 @@ export function launch() {
 export const NAME = "ada";
 export const PASSWORD = "correct horse battery";
 
-// Makes the first administrator; what a browser keeps of them, for contexts that begin signed in.
+// Creates the first administrator. Returns the signed-in state of the browser for new contexts.
 export async function firstRun(browser, setup) {
   const context = await browser.newContext();
   const page = await context.newPage();
@@ -42,15 +42,15 @@ export async function open() {
   const context = await browser.newContext({ viewport: LOOKS[0].viewport, locale: "en-GB", timezoneId: "UTC", reducedMotion: "reduce" });
   context.setDefaultTimeout(15_000);
   const page = await context.newPage();
+  // Violations of the page's security policy, errors of its script, and requests for missing files.
   const faults = [];
-  // What a page must never do: break its own policy, fail in its script, or ask for what is not there.
   page.on("console", (message) => message.type() === "error" && faults.push(`${page.url()}: ${message.text()}`));
   page.on("pageerror", (error) => faults.push(`${page.url()}: ${error.message}`));
   return { browser, page, faults };
 }
 
-// axe-core runs outside of the page's policy: it is put in by the debugger, not by the page.
-export async function accessible(page, name) {
+// Runs axe-core. The debugger inserts it, so the page's security policy does not apply to it.
+export async function checkAccessibility(page, name) {
   await page.evaluate(axeSource);
   const found = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] }));
   const bad = found.violations.filter((one) => ["serious", "critical"].includes(one.impact));
@@ -61,14 +61,14 @@ export async function accessible(page, name) {
   return found.passes.length;
 }
 
-// A page in every look: nothing is cut off at any width, and axe-core finds nothing serious in any colour.
-export async function looked(page, name) {
+// Checks a page in each look: no content is cut off at any width, and axe-core finds nothing serious in either theme.
+export async function checkPage(page, name) {
   for (const look of LOOKS) {
     await page.setViewportSize(look.viewport);
     await page.emulateMedia({ colorScheme: look.colorScheme, reducedMotion: "reduce" });
     const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
     if (overflow > 0) throw new Error(`${name} (${look.name}): the page is ${overflow} px wider than the screen`);
-    await accessible(page, `${name} (${look.name})`);
+    await checkAccessibility(page, `${name} (${look.name})`);
     if (pictures) {
       await mkdir(pictures, { recursive: true });
       await page.screenshot({ path: path.join(pictures, `${name}-${look.name}.png`), fullPage: true });

@@ -1,7 +1,6 @@
-// What must never be lost besides what is typed: the reason for which a text was not saved, another's changes, a text whose session has
-// ended, comments, and the one answer to a form that did something. Integrations acme/Shared, acme/Clash, acme/Draft, acme/One and acme/Two
-// are there, as tests/suites/browser.rs makes them.
-import { firstRun, has, is, launch, looked, NAME, PASSWORD } from "./browser.mjs";
+// Checks that the editor does not lose the reason of a failed save, the changes of another user, the text of an ended session, comments, or
+// the result of a form. tests/suites/browser.rs creates the integrations acme/Shared, acme/Clash, acme/Draft, acme/One and acme/Two.
+import { firstRun, has, is, launch, checkPage, NAME, PASSWORD } from "./browser.mjs";
 
 const console_ = new URL(process.env.SETUP_URL).origin;
 const step = (words) => console.log(`- ${words}`);
@@ -26,19 +25,19 @@ async function edit(of, name) {
   await of.locator("#editor-state", { hasText: "Valid" }).waitFor();
 }
 
-// At the beginning or the end of the text.
+// Types after a key that moves the caret, such as Control+End.
 async function write(of, key, words) {
   await of.locator(".cm-content").focus();
   await of.keyboard.press(key);
   await of.keyboard.type(words);
 }
 
-// Each page that answers a form is loaded again, as a person would do who is not sure.
+// Reloads the page after a form. The browser must not send the form again.
 async function reload(of) {
   const posted = [];
   of.on("request", (request) => request.method() === "POST" && posted.push(request.url()));
   await of.reload();
-  is(posted.join(), "", "forms that were sent again by loading the page again");
+  is(posted.join(), "", "forms that the reload sent again");
   of.removeAllListeners("request");
 }
 
@@ -49,14 +48,14 @@ try {
   await write(page, "Control+Home", "# asked for by ACME\n");
   await save(page);
   await page.waitForURL("**/integrations/acme/Shared?*");
-  has(await main(page), "Version 2 is the current one", "what was saved");
+  has(await main(page), "Version 2 is the current one", "the saved version");
   await edit(page, "Shared");
   has(await text(page), "# asked for by ACME\n", "the comment");
   await save(page);
   await page.waitForURL("**/integrations/acme/Shared?*");
   has(await main(page), "No changes", "the same text again");
 
-  step("two people change different lines: the refusal stays, and the merge has both");
+  step("two users change different lines: the refusal stays, and the merge has both changes");
   const [one, two] = [await fresh(), await fresh()];
   await edit(one, "Shared");
   await edit(two, "Shared");
@@ -69,10 +68,10 @@ try {
   await save(two);
   await two.locator("#conflict").waitFor();
   has(await refused(two), "Could not save", "the refusal");
-  has(await refused(two), "ada saved version 3", "who was first");
-  has(await text(two), "# also by the second", "the text that was refused");
-  await looked(two, "conflict");
-  // Ten checks of the page change nothing of what the server said.
+  has(await refused(two), "ada saved version 3", "the user who saved first");
+  has(await text(two), "# also by the second", "the refused text");
+  await checkPage(two, "conflict");
+  // Ten checks do not change the reasons of the failed save.
   for (let turn = 0; turn < 10; turn += 1) {
     const checked = two.waitForResponse("**/editor/check");
     await write(two, "Control+Home", "#");
@@ -88,17 +87,17 @@ try {
   await two.waitForURL("**/integrations/acme/Shared?*");
   has(await main(two), "Version 4 is the current one", "the merge is saved over theirs");
 
-  step("two people change the same line: a person chooses, and the marks cannot be saved");
+  step("two users change the same line: the user resolves the conflict, and the marks cannot be saved");
   await edit(one, "Clash");
   await edit(two, "Clash");
-  await one.locator("#trigger-form [name=description]").fill("What one says");
+  await one.locator("#trigger-form [name=description]").fill("From the first");
   await valid(one);
   await save(one);
   await one.waitForURL("**/integrations/acme/Clash?*");
-  await two.locator("#trigger-form [name=description]").fill("What two says");
+  await two.locator("#trigger-form [name=description]").fill("From the second");
   await save(two);
   await two.locator("#conflict").waitFor();
-  has(await refused(two), "one place", "where both changed the same");
+  has(await refused(two), "one place", "the number of conflicts");
   await two.click("button:has-text('Use the merge')");
   await two.locator(".notice", { hasText: "It has your changes and those of version 2" }).waitFor();
   has(await text(two), "<<<<<<<", "the marks");
@@ -114,9 +113,9 @@ try {
   await save(two);
   await two.waitForURL("**/integrations/acme/Clash?*");
   await edit(two, "Clash");
-  has(await text(two), "description: What two says", "the choice");
+  has(await text(two), "description: From the second", "the resolved line");
 
-  step("a new integration whose name is taken is refused, and says so until it is saved");
+  step("a new integration with a taken name is refused, and the reason stays on the page until it is saved");
   await two.goto(`${console_}/integrations/new`);
   await two.locator("#editor-state", { hasText: "Valid" }).waitFor();
   await two.evaluate(() => {
@@ -131,22 +130,22 @@ try {
   await valid(two);
   has(await refused(two), "Could not save", "the refusal after a check");
 
-  step("what is typed before the page's script has come is a change, and is kept");
+  step("text that is typed before the page's script is loaded is a change and is not lost");
   for (const [field, words] of [["textarea[name=source]", "# typed early in the text\n"], ["#trigger-form [name=description]", "Typed early in the form"]]) {
     const early = await fresh();
-    let come;
-    const held = new Promise((resolve) => { come = resolve; });
-    await early.route("**/editor.js", async (route) => { await held; await route.continue(); });
+    let release;
+    const released = new Promise((resolve) => { release = resolve; });
+    await early.route("**/editor.js", async (route) => { await released; await route.continue(); });
     await early.route("**/definition.json*", () => {});
     await early.goto(`${console_}/integrations/acme/One/edit`, { waitUntil: "commit" });
     await early.fill(field, await early.inputValue(field) + words);
-    come();
+    release();
     await valid(early);
-    has(await text(early), words, "what was typed early");
+    has(await text(early), words, "the early text");
     await early.context().close();
   }
 
-  step("a field's change that comes into the text under the caret leaves the caret in its line");
+  step("a change of a field, written into the text below the caret, leaves the caret in its line");
   const both = await fresh();
   await edit(both, "Two");
   await both.locator("#trigger-form [name=attempts]").fill("4");
@@ -159,7 +158,7 @@ try {
   has(await text(both), "attempts: 4\n# typed after it\nsteps:", "the line of the caret");
   await both.context().close();
 
-  step("a session that ends in mid-edit loses nothing: the draft is offered back after signing in");
+  step("no text is lost when the session ends during editing: the page offers the draft after signing in");
   page = await fresh();
   await edit(page, "Draft");
   await write(page, "Control+End", "# before the session ended\n");
@@ -171,7 +170,7 @@ try {
   await save(page);
   await page.locator("#editor-state", { hasText: "Not saved: you are signed out" }).waitFor();
   has(await text(page), "# after it ended", "the text is still on the page");
-  await looked(page, "signed-out");
+  await checkPage(page, "signed-out");
   page.on("dialog", (dialog) => dialog.accept());
   await page.goto(`${console_}/integrations/acme/Draft/edit`);
   await page.waitForURL("**/sign-in?*");
@@ -179,9 +178,9 @@ try {
   await page.fill("[name=password]", PASSWORD);
   await page.click("button:has-text('Sign in')");
   await page.waitForURL("**/integrations/acme/Draft/edit");
-  await page.locator("#drafts", { hasText: "A draft was not saved" }).waitFor();
-  is((await text(page)).includes("# after it ended"), false, "a draft is offered, not put in");
-  await looked(page, "draft");
+  await page.locator("#drafts", { hasText: "Unsaved draft" }).waitFor();
+  is((await text(page)).includes("# after it ended"), false, "the page offers the draft and does not restore it by itself");
+  await checkPage(page, "draft");
   await page.click("button:has-text('Restore draft')");
   await page.waitForFunction(() => document.querySelector("textarea[name=source]").value.includes("description: Typed after it ended"));
   for (const part of ["# before the session ended", "# after it ended"]) has(await text(page), part, "the draft");
@@ -190,9 +189,9 @@ try {
   await page.waitForURL("**/integrations/acme/Draft?*");
   await edit(page, "Draft");
   is(await page.locator("#drafts .notice").count(), 0, "drafts after saving");
-  has(await text(page), "# after it ended", "what was saved");
+  has(await text(page), "# after it ended", "the saved text");
 
-  step("a draft of an older version is never put over a newer one: saving it shows both");
+  step("a draft of an older version does not overwrite a newer version: saving it shows the conflict");
   await write(page, "Control+Home", "# an old draft\n");
   await valid(page);
   await page.goto(`${console_}/integrations`);
@@ -201,7 +200,7 @@ try {
   await save(one);
   await one.waitForURL("**/integrations/acme/Draft?*");
   await edit(page, "Draft");
-  has(await page.locator("#drafts").innerText(), "written on version 2; the current one is 3", "the offer");
+  has(await page.locator("#drafts").innerText(), "It is based on version 2; the current version is 3.", "the offer");
   await page.click("button:has-text('Restore draft')");
   await page.waitForFunction(() => document.querySelector("textarea[name=source]").value.includes("# an old draft"));
   await save(page);
@@ -211,7 +210,7 @@ try {
   await page.locator("#drafts .notice").first().waitFor();
   while (await page.locator("#drafts .notice").count()) await page.locator("button:has-text('Discard draft')").first().click();
 
-  step("the page of a new key can be loaded again: there is one key, and it is shown once");
+  step("a reload of the page of a new key creates no second key and does not show the key again");
   page = await fresh();
   const key = "a-key-of-partner-p-0123456789";
   await page.goto(`${console_}/integrations/acme/One`);
@@ -219,13 +218,13 @@ try {
   await page.fill("#key-value", key);
   await page.click("button:has-text('Create key')");
   is((await page.locator("#new-key").innerText()).trim(), key, "the key is shown");
-  has(await main(page), "Key created", "the page says so");
-  is(page.url().includes(key), false, "the address has nothing of it");
-  await looked(page, "key-created");
+  has(await main(page), "Key created", "the notice");
+  is(page.url().includes(key), false, "the address does not contain the key");
+  await checkPage(page, "key-created");
   await reload(page);
   is((await page.content()).includes(key), false, "the key is shown once");
   await page.goto(`${console_}/keys`);
-  is(await page.locator("tbody tr").count(), 1, "keys after loading the page again");
+  is(await page.locator("tbody tr").count(), 1, "keys after the reload");
 
   step("the key of another webhook is granted, not refused");
   await page.goto(`${console_}/integrations/acme/Two`);
@@ -233,7 +232,7 @@ try {
   await page.fill("#key-value", key);
   await page.click("button:has-text('Create key')");
   has(await main(page), "This key is already 'Partner P'. Grant it this integration too?", "the offer");
-  await looked(page, "key-known");
+  await checkPage(page, "key-known");
   await page.click("main .notice button:has-text('Grant')");
   await page.waitForURL("**/integrations/acme/Two?shown=*");
   has(await main(page), "'Partner P' may call One, Two", "the integrations that it may call");
@@ -242,33 +241,33 @@ try {
   await page.locator("dialog[open] [data-confirm-go]").click();
   await page.locator(".notice", { hasText: "'Partner P' may call One," }).waitFor();
   await page.selectOption("#known-key-acme", { label: "Partner P" });
-  await looked(page, "key-picker");
+  await checkPage(page, "key-picker");
   await page.click("button:has-text('Grant')");
   await page.locator(".notice", { hasText: "'Partner P' may call One, Two" }).waitFor();
   await page.goto(`${console_}/keys`);
-  is(await page.locator("tbody tr").count(), 1, "keys in all");
-  await looked(page, "keys-granted");
+  is(await page.locator("tbody tr").count(), 1, "total keys");
+  await checkPage(page, "keys-granted");
 
-  step("a key is set to read the outcomes of all calls");
-  is(await page.locator("tbody").getByText("all outcomes").count(), 0, "a new key reads those of its own calls");
+  step("a key is changed to read the outcomes of all calls");
+  is(await page.locator("tbody").getByText("all outcomes").count(), 0, "a new key reads only the outcomes of its own calls");
   await page.click("tbody summary:has-text('Edit')");
   await page.check("tbody input[name=allOutcomes]");
   await page.click("tbody button:has-text('Save')");
   await page.locator("tbody").getByText("all outcomes").waitFor();
   await page.click("tbody summary:has-text('Edit')");
   is(await page.isChecked("tbody input[name=allOutcomes]"), true, "the form starts from the stored value");
-  await looked(page, "key-reads-all-outcomes");
+  await checkPage(page, "key-reads-all-outcomes");
 
-  step("what a refused form was sent is still in it");
+  step("a refused form still has the sent values");
   await page.goto(`${console_}/integrations/acme/One`);
   await page.fill("#key-label", "Another");
   await page.fill("#key-expires", "soon");
   await page.click("button:has-text('Create key')");
   has(await main(page), "Key not created", "the refusal");
   is(await page.inputValue("#key-label"), "Another", "the label");
-  is(await page.inputValue("#key-expires"), "soon", "the end");
+  is(await page.inputValue("#key-expires"), "soon", "the expiry");
 
-  step("a call that was tried, a token, and a test of a connection are not repeated either");
+  step("a reload does not repeat a test call, the creation of a token, or the change of a password");
   await page.goto(`${console_}/integrations/acme/One/try`);
   await page.click("button:has-text('Send')");
   await page.locator("#result", { hasText: "202" }).waitFor();
@@ -277,14 +276,14 @@ try {
   await page.goBack();
   await reload(page);
   await page.goto(`${console_}/executions`);
-  is(await page.locator("tbody tr").count(), 1, "executions after loading the page again");
+  is(await page.locator("tbody tr").count(), 1, "executions after the reload");
   await page.goto(`${console_}/tokens`);
   await page.fill("[name=label]", "CI");
   await page.click("button:has-text('Create token')");
   has(await page.locator("#new-token").innerText(), "fbt_", "the token is shown");
   await reload(page);
   is(await page.locator("#new-token").count(), 0, "the token is shown once");
-  is(await page.locator("tbody tr").count(), 1, "tokens after loading the page again");
+  is(await page.locator("tbody tr").count(), 1, "tokens after the reload");
   await page.goto(`${console_}/account`);
   await page.fill("[name=old]", PASSWORD);
   await page.fill("[name=password]", PASSWORD + " 2");

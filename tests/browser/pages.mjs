@@ -1,5 +1,5 @@
-// Every page of the console, with something on it, in every look: after the story, by the administrator that it made.
-import { has, is, looked, open } from "./browser.mjs";
+// Checks every page of the console with content, in every look. Runs after story.mjs and signs in as its administrator.
+import { has, is, checkPage, open } from "./browser.mjs";
 
 const console_ = new URL(process.env.SETUP_URL).origin;
 const { browser, page, faults } = await open();
@@ -7,7 +7,7 @@ const go = (place) => page.goto(console_ + place);
 const main = () => page.locator("main").innerText();
 const step = (words) => console.log(`- ${words}`);
 
-// Saves a definition or connection by its page's text.
+// Saves a definition, a connection or an alert rule with the text of its page.
 async function save(place, source) {
   await go(place);
   await page.evaluate((text) => {
@@ -44,22 +44,22 @@ try {
   await call("Strict", '{ "part": "P-9", "bad": true }');
   await call("Strict", '{ "part": "P-2" }');
   await go("/integrations/acme/Nightly");
-  await looked(page, "schedule");
+  await checkPage(page, "schedule");
   await page.click("button:has-text('Run now')");
   await page.locator("#execution", { hasText: "succeeded" }).waitFor();
-  await looked(page, "execution-run");
+  await checkPage(page, "execution-run");
   await go("/integrations/acme/Nightly/edit");
   await page.locator("#editor-state", { hasText: "Valid" }).waitFor();
-  await looked(page, "editor-schedule");
+  await checkPage(page, "editor-schedule");
 
   step("the monitor, with a trigger that is halted");
   await go("/monitor");
   await page.locator("#halted-triggers").waitFor();
-  has(await main(), "the part is unknown: P-9", "what blocks");
-  await looked(page, "monitor");
+  has(await main(), "the part is unknown: P-9", "the error of the blocking execution");
+  await checkPage(page, "monitor");
   await go("/integrations");
   has(await main(), "halted", "the list shows it");
-  await looked(page, "integrations");
+  await checkPage(page, "integrations");
   await go("/monitor");
   await page.click("button:has-text('Skip')");
   await page.locator("dialog[open] [data-confirm-go]").click();
@@ -81,13 +81,13 @@ try {
   await page.click("#paused button:has-text('Resume')");
   await page.locator("#pause-reason").waitFor();
 
-  step("the history, and a retry of all that a search finds");
+  step("the history, and a retry of all results of a search");
   await go("/executions?status=failed");
-  await looked(page, "executions");
+  await checkPage(page, "executions");
   await page.click("summary:has-text('Retry all')");
   await page.click("button:has-text('Count first')");
   await page.locator("#bulk", { hasText: "would be retried" }).waitFor();
-  await looked(page, "executions-count");
+  await checkPage(page, "executions-count");
   await page.click("button:has-text('Retry 1 execution')");
   await page.locator("dialog[open] [data-confirm-go]").click();
   await page.locator("#retrying", { hasText: "retried" }).waitFor();
@@ -97,17 +97,17 @@ try {
   has(await main(), "acme/erp", "the list");
   await page.click("button:has-text('Test')");
   await page.locator("[role=alert]", { hasText: "does not work" }).waitFor();
-  await looked(page, "connections");
+  await checkPage(page, "connections");
   await go("/connections/acme/erp");
-  is((await page.content()).includes("very-secret-token"), false, "a secret is never shown");
-  await looked(page, "connection");
+  is((await page.content()).includes("very-secret-token"), false, "the page does not contain the secret");
+  await checkPage(page, "connection");
 
   step("alerts");
   await save("/alerts/new", "tenant: acme\nalert: Stuck\ndescription: Something waits for a person\nwhen:\n  halted: {}\nsend:\n  webhook: { url: 'http://127.0.0.1:9/hook' }\n");
   await page.locator("tbody tr", { hasText: "acme/Stuck" }).waitFor();
-  await looked(page, "alerts");
+  await checkPage(page, "alerts");
   await go("/alerts/acme/Stuck");
-  await looked(page, "alert");
+  await checkPage(page, "alert");
 
   step("people");
   await go("/users");
@@ -117,35 +117,35 @@ try {
   await page.fill(`${invite} [name=tenant]`, "acme");
   await page.click("button:has-text('Add user')");
   await page.locator("th", { hasText: "vera" }).waitFor();
-  await looked(page, "users");
+  await checkPage(page, "users");
   await go("/tokens");
   await page.fill("[name=label]", "CI");
   await page.click("button:has-text('Create token')");
   has(await page.locator("#new-token").innerText(), "fbt_", "the token is shown once");
-  await looked(page, "tokens");
+  await checkPage(page, "tokens");
   for (const [place, name] of [["/keys", "keys"], ["/audit", "audit"], ["/account", "account"]]) {
     await go(place);
-    await looked(page, name);
+    await checkPage(page, name);
   }
   is(faults.join("\n"), "", "faults of pages");
   await go("/integrations/acme/Nothing");
-  has(await main(), "Not found", "a page that is not there");
-  await looked(page, "not-found");
+  has(await main(), "Not found", "the page of a missing integration");
+  await checkPage(page, "not-found");
 
-  step("a viewer sees and changes nothing");
+  step("a viewer can see but change nothing");
   await go("/integrations");
   await page.click("button:has-text('Sign out')");
   await page.fill("[name=name]", "vera");
   await page.fill("[name=password]", "only looking around");
   await page.click("button:has-text('Sign in')");
   await page.waitForURL("**/integrations");
-  is(await page.locator("a:has-text('New integration')").count(), 0, "no button for what is not allowed");
-  is(await page.locator("nav a[href='/users']").count(), 0, "no entry for what is not allowed");
+  is(await page.locator("a:has-text('New integration')").count(), 0, "no button for an action that is not allowed");
+  is(await page.locator("nav a[href='/users']").count(), 0, "no menu entry for a page that is not allowed");
   const refused = await page.evaluate(async () => (await fetch("/integrations/acme/Strict/disable", { method: "POST" })).status);
-  is(refused, 403, "a change by hand is refused");
+  is(refused, 403, "a direct request is refused");
   await go("/users");
-  has(await main(), "Not allowed", "what is not for a viewer");
-  await looked(page, "not-allowed");
+  has(await main(), "Not allowed", "the page of users");
+  await checkPage(page, "not-allowed");
   console.log("done");
 } catch (error) {
   console.error(`at ${page.url()}`);

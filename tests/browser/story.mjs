@@ -1,6 +1,6 @@
-// The whole story as a person would live it: first run, sign in, an integration by its form, a key, a call, a failure, its repair, a retry,
-// and the way back. SETUP_URL is where the console says that the first administrator is made.
-import { has, is, looked, open } from "./browser.mjs";
+// A user's first session: first run, sign in, a new integration, a key, a call, a failure, its fix, a retry, and a rollback. SETUP_URL is the
+// address in the console's log for the first administrator.
+import { has, is, checkPage, open } from "./browser.mjs";
 
 const setup = new URL(process.env.SETUP_URL);
 const console_ = setup.origin;
@@ -16,26 +16,26 @@ const state = async (words) => page.locator("#editor-state", { hasText: words })
 try {
   step("the first run");
   await go("/");
-  is(new URL(page.url()).pathname, "/setup", "nobody can sign in yet");
+  is(new URL(page.url()).pathname, "/setup", "the setup page, because no user exists");
   await page.fill("[name=code]", "another-code");
   await page.fill("[name=name]", "ada");
   await page.fill("[name=password]", password);
   await page.click("button:has-text('Create administrator')");
   has(await main(), "The setup code is wrong", "a wrong code is refused");
-  faults.length = 0; // The browser calls an answer of 403 an error.
+  faults.length = 0; // The browser logs a 403 as an error.
   await page.goto(setup.href);
-  await looked(page, "setup");
+  await checkPage(page, "setup");
   await page.fill("[name=name]", "ada");
   await page.fill("[name=full_name]", "Ada Lovelace");
   await page.fill("[name=password]", password);
   await page.click("button:has-text('Create administrator')");
   await page.waitForURL("**/integrations");
-  await looked(page, "integrations-empty");
+  await checkPage(page, "integrations-empty");
 
-  step("out, and in again");
+  step("sign out, and sign in again");
   await page.click("button:has-text('Sign out')");
   await page.waitForURL("**/sign-in");
-  await looked(page, "sign-in");
+  await checkPage(page, "sign-in");
   await page.fill("[name=name]", "Ada");
   await page.fill("[name=password]", "wrong wrong wrong");
   await page.click("button:has-text('Sign in')");
@@ -48,7 +48,7 @@ try {
   step("a webhook: ordered, request-response, two query parameters");
   await page.click("a:has-text('New integration')");
   await state("Valid");
-  await looked(page, "editor-new");
+  await checkPage(page, "editor-new");
   const source = "tenant: acme\nname: MeterReading\ndescription: " + name + "\nlabel: '{ meter: .input.meter }'\ntrigger:\n  webhook:\n    methods: [POST]\n"
     + "diagnostics: { input: true, output: true, steps: true }\ninput: '{ meter: .body.meter, text: .body.value, site: .query.site }'\n"
     + "steps:\n  - id: note\n    set: '{ meter: .input.meter, site: .input.site }'\n  - id: number\n    set: '{ value: (.input.text | tonumber) }'\n";
@@ -73,7 +73,7 @@ try {
   await page.locator("#trigger-form [name=parameter_default_1]").blur();
   await page.waitForFunction(() => /tariff:/.test(document.querySelector("textarea[name=source]").value));
   await state("Valid");
-  has(await editorText(), "label: '{ meter: .input.meter }'", "what the form does not know stays as it is");
+  has(await editorText(), "label: '{ meter: .input.meter }'", "fields that the form does not have stay unchanged");
   await page.click("button:has-text('Save')");
   await page.waitForURL("**/integrations/acme/MeterReading?saved=*");
   has(await main(), "Ordered: one after the other", "the page of the integration");
@@ -86,26 +86,26 @@ try {
   is(typed.length > 30, true, "a key was generated");
   await page.click("button:has-text('Create key')");
   is((await page.locator("#new-key").innerText()).trim(), typed, "the key is shown once");
-  await looked(page, "integration-key");
+  await checkPage(page, "integration-key");
   await go("/integrations/acme/MeterReading");
   is((await page.content()).includes(typed), false, "the key is not shown again");
 
   step("try it");
   await page.click("nav.tabs a:has-text('Try it')");
-  is(await page.inputValue("[name=query]"), "site=text", "required parameters are there already");
+  is(await page.inputValue("[name=query]"), "site=text", "the required parameters are filled in");
   await page.fill("[name=query]", "site=north");
   await page.fill("[name=body]", '{ "meter": "M-1", "value": "12" }');
   await page.click("button:has-text('Send')");
   await page.locator("#result", { hasText: "Response" }).waitFor();
-  has(await page.locator("#result").innerText(), "200", "the answer");
-  has(await page.locator("#curl").innerText(), "X-API-Key: KEY", "the line for the shell has no key");
-  await looked(page, "try-it");
+  has(await page.locator("#result").innerText(), "200", "the response");
+  has(await page.locator("#curl").innerText(), "X-API-Key: KEY", "the curl command does not contain the key");
+  await checkPage(page, "try-it");
   await page.click("a:has-text('Open the execution')");
   await page.locator("#execution", { hasText: "succeeded" }).waitFor();
-  has(await main(), "M-1", "what came in is there");
-  await looked(page, "execution-succeeded");
+  has(await main(), "M-1", "the body of the call");
+  await checkPage(page, "execution-succeeded");
 
-  step("break it, and see the failure");
+  step("a call that fails, and its execution");
   await go("/integrations/acme/MeterReading/try");
   await page.fill("[name=query]", "site=north");
   await page.fill("[name=body]", '{ "meter": "M-2", "value": "12 kWh" }');
@@ -114,14 +114,14 @@ try {
   await page.click("a:has-text('Open the execution')");
   await page.locator("#execution", { hasText: "Failed: mapping" }).waitFor();
   const failed = page.url();
-  has(await main(), "number", "the step that failed is named");
-  await looked(page, "execution-failed");
+  has(await main(), "number", "the failed step");
+  await checkPage(page, "execution-failed");
 
   step("fix the mapping with the call as the example");
   await page.click("a:has-text('Edit with this call as the example')");
   await page.locator("#trial", { hasText: "Wrong in" }).waitFor();
   has(await page.inputValue("[name=example_body]"), "12 kWh", "the call is the example");
-  await looked(page, "editor-fault");
+  await checkPage(page, "editor-fault");
   await page.evaluate(() => {
     const box = document.querySelector("textarea[name=source]");
     box.value = box.value.replace("(.input.text | tonumber)", '(.input.text | split(" ")[0] | tonumber)');
@@ -130,11 +130,11 @@ try {
   });
   await page.waitForFunction(() => !document.getElementById("trial").textContent.includes("Wrong in"));
   has(await page.locator("#trial").innerText(), "12", "the example gives the number");
-  await looked(page, "editor-mended");
+  await checkPage(page, "editor-fixed");
   await page.click("button:has-text('Save')");
   await page.waitForURL("**/integrations/acme/MeterReading?saved=*");
 
-  step("retry from the failed step with the latest version, and watch it go through");
+  step("retry from the failed step with the latest version: the execution succeeds");
   await page.goto(failed);
   await page.check("[name=from][value=failed]");
   await page.check("[name=version][value=latest]");
@@ -145,8 +145,8 @@ try {
   step("roll back");
   await page.goto(console_ + "/integrations/acme/MeterReading/versions");
   await page.click("a:has-text('What changed')");
-  has(await page.locator("#difference").innerText(), "split", "what changed is shown");
-  await looked(page, "versions");
+  has(await page.locator("#difference").innerText(), "split", "the difference");
+  await checkPage(page, "versions");
   await page.click("button:has-text('Roll back')");
   await page.locator("dialog[open] [data-confirm-go]").click();
   await page.locator("th", { hasText: "3" }).waitFor();
@@ -159,7 +159,7 @@ try {
   await page.waitForURL("**search=meter*");
   is(await page.locator("tbody tr").count(), 1, "one execution has the label");
 
-  step("every page of the story was without a fault");
+  step("no page had a fault");
   is(faults.join("\n"), "", "faults of pages");
   console.log("done");
 } catch (error) {

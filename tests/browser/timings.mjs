@@ -1,5 +1,5 @@
-// How long the console's pages take, one after the other: p50 and p95 of each, in milliseconds. SETUP_URL is where the console says that the
-// first administrator is made; NAME and PASSWORD instead where there is one.
+// Measures the response time of the console's pages: p50 and p95 of each, in milliseconds. SETUP_URL is the address in the console's log for
+// the first administrator. If one exists, set NAME and PASSWORD, and SETUP_URL to the console's address.
 //   SETUP_URL=... node timings.mjs [ROUNDS]
 const setup = new URL(process.env.SETUP_URL);
 const console_ = setup.origin;
@@ -8,20 +8,20 @@ const name = process.env.NAME ?? "ada";
 const password = process.env.PASSWORD ?? "correct horse battery";
 
 async function post(place, fields) {
-  const answer = await fetch(console_ + place, { method: "POST", redirect: "manual", headers: { origin: console_ }, body: new URLSearchParams(fields) });
-  return answer.headers.getSetCookie().map((cookie) => cookie.split(";")[0]).join("; ");
+  const response = await fetch(console_ + place, { method: "POST", redirect: "manual", headers: { origin: console_ }, body: new URLSearchParams(fields) });
+  return response.headers.getSetCookie().map((cookie) => cookie.split(";")[0]).join("; ");
 }
 
 const code = setup.searchParams.get("code") ?? "";
 const cookie = (await post("/setup", { code, name, password })) || (await post("/sign-in", { name, password }));
-if (!cookie) throw new Error("nobody was signed in");
+if (!cookie) throw new Error("the sign-in failed: check SETUP_URL, or NAME and PASSWORD");
 
 async function get(place) {
-  const began = performance.now();
-  const answer = await fetch(console_ + place, { headers: { cookie }, redirect: "manual" });
-  const text = await answer.text();
-  if (answer.status !== 200) throw new Error(`${place}: ${answer.status}`);
-  return { took: performance.now() - began, text };
+  const started = performance.now();
+  const response = await fetch(console_ + place, { headers: { cookie }, redirect: "manual" });
+  const text = await response.text();
+  if (response.status !== 200) throw new Error(`${place}: status ${response.status}`);
+  return { duration: performance.now() - started, text };
 }
 
 const list = (await get("/executions")).text;
@@ -42,10 +42,10 @@ const places = [
 ];
 let worst = 0;
 for (const place of places) {
-  const took = [];
-  for (let round = 0; round < rounds; round += 1) took.push((await get(place)).took);
-  took.sort((a, b) => a - b);
-  const at = (share) => took[Math.min(took.length - 1, Math.floor(took.length * share))];
+  const durations = [];
+  for (let round = 0; round < rounds; round += 1) durations.push((await get(place)).duration);
+  durations.sort((a, b) => a - b);
+  const at = (quantile) => durations[Math.min(durations.length - 1, Math.floor(durations.length * quantile))];
   worst = Math.max(worst, at(0.95));
   console.log(`${at(0.5).toFixed(0).padStart(6)} ${at(0.95).toFixed(0).padStart(6)} ms  ${place.replace(id, "ID").replace(failed, "FAILED").replace(before, "ID")}`);
 }

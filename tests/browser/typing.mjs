@@ -1,18 +1,18 @@
-// Types into every field of the editor's form, and into its text, at the pace of several people, while checks answer at once or late: what
-// stands in the field, in the text and in the stored version is what was typed.
+// Types into every field of the editor's form and into its text, at several speeds and with fast and slow checks. The field, the text and
+// the stored version must have the typed value.
 //
 // FORM: "webhook" for integrations acme/Typed_PACE_DELAY, acme/Checked and acme/Both; "schedule" for acme/Timed_PACE_DELAY and
-// acme/Clocked_PACE_DELAY. PACES and DELAYS: milliseconds between two keys and until a check is answered, such as "60,110".
-// tests/suites/browser.rs makes the integrations.
+// acme/Clocked_PACE_DELAY. PACES: milliseconds between two keys, such as "60,110". DELAYS: milliseconds before a check is sent on.
+// tests/suites/browser.rs creates the integrations.
 import { firstRun, has, is, launch } from "./browser.mjs";
 
 const console_ = new URL(process.env.SETUP_URL).origin;
 const [PACES, DELAYS] = [process.env.PACES, process.env.DELAYS].map((list) => list.split(",").map(Number));
 const IS_WEBHOOK = process.env.FORM === "webhook";
-// So many type at a time: the slow ones begin first.
-const AT_ONCE = 8;
+// Maximum parallel runs. The slow runs start first.
+const MAX_PARALLEL = 8;
 
-// What is typed over what stands there, and how the text says it then.
+// Name of the field, typed value, expected part of the text.
 const WEBHOOK = [
   ["description", "TheCompany", "description: TheCompany"],
   ["order_by", ".body.u", "by: .body.u"],
@@ -55,7 +55,7 @@ async function open(browser, state, delay) {
 
 const textOf = (page) => page.locator("textarea[name=source]").inputValue();
 
-// Each field is left for the next one at once, and the last one for Save.
+// Types into all fields without a pause between them, and then clicks Save.
 async function typeAll(browser, state, path, fields, pace, delay) {
   const what = `${path} at ${pace} ms a key, checks ${delay} ms late`;
   const { context, page } = await open(browser, state, delay);
@@ -68,7 +68,7 @@ async function typeAll(browser, state, path, fields, pace, delay) {
     await page.keyboard.type(text, { delay: pace });
     is(await field.inputValue(), text, `${what}: the field ${name} while it has focus`);
   }
-  // Into the text itself, right after the form: a comment at its very end.
+  // Right after the form: a comment at the end of the text.
   const comment = `# ${delay}`;
   await page.locator(".cm-content").focus();
   await page.keyboard.press("Control+End");
@@ -83,14 +83,14 @@ async function typeAll(browser, state, path, fields, pace, delay) {
   const stored = await textOf(page);
   for (const [name, text, line] of fields) {
     has(stored, line, `${what}: ${name} in the stored text`);
-    is(await page.locator(`#trigger-form [name=${name}]`).inputValue(), text, `${what}: the field ${name} of what is stored`);
+    is(await page.locator(`#trigger-form [name=${name}]`).inputValue(), text, `${what}: the field ${name} of the stored version`);
   }
   has(stored, comment, `${what}: the comment in the stored text`);
-  has(stored, "# stays", `${what}: a comment that was there`);
+  has(stored, "# stays", `${what}: the earlier comment`);
   await context.close();
 }
 
-// A field is typed slowly enough to be checked in between, with the form drawn anew around it: what it says and where the caret is stays.
+// Waits for a check after each letter. The page redraws the form, but the field's value and the caret must stay.
 async function typeWhileChecked(browser, state, path) {
   const { context, page } = await open(browser, state, 0);
   await page.goto(`${console_}/integrations/${path}/edit`);
@@ -106,15 +106,15 @@ async function typeWhileChecked(browser, state, path) {
   is(await field.inputValue(), "TheCompany", "a letter after each check");
   await page.keyboard.press("Home");
   await page.keyboard.type("All of ");
-  is(await field.inputValue(), "All of TheCompany", "the caret stays where it was put");
-  // Another part of the form changes under a field that has focus: the field stays the same element.
-  await page.evaluate(() => (document.activeElement.dataset.mark = "kept"));
+  is(await field.inputValue(), "All of TheCompany", "the caret stays at its position");
+  // The page redraws other parts of the form while the field has the focus: the field stays the same element.
+  await page.evaluate(() => (document.activeElement.dataset.mark = "same"));
   await page.waitForFunction(() => document.querySelector("textarea[name=source]").value.includes("All of TheCompany"));
-  is(await page.evaluate(() => document.activeElement.dataset.mark), "kept", "the field is the same element after the form was drawn");
+  is(await page.evaluate(() => document.activeElement.dataset.mark), "same", "the field is the same element after the redraw");
   await context.close();
 }
 
-// The form and the text are changed by turns, faster than they are checked: neither undoes the other.
+// Changes the form and the text alternately, faster than the checks: neither change may undo the other.
 async function typeInBoth(browser, state, path) {
   const { context, page } = await open(browser, state, 500);
   await page.goto(`${console_}/integrations/${path}/edit`);
@@ -158,9 +158,9 @@ try {
   const work = async () => {
     for (let run = left.shift(); run; run = left.shift()) await run().catch((error) => failed.push(error));
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  await Promise.all(Array.from({ length: MAX_PARALLEL }, work));
   for (const error of failed) console.error(error);
-  is(failed.length, 0, `runs of ${runs.length} in which something was lost or changed`);
+  is(failed.length, 0, `failed runs of ${runs.length}`);
   console.log(`done: ${runs.length} runs`);
 } finally {
   await browser.close();

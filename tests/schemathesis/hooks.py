@@ -16,13 +16,13 @@ def forebay(*arguments: str) -> subprocess.CompletedProcess[str]:
 @schemathesis.auth(refresh_interval=20)
 class FreshToken:
     def get(self, case, context):
-        made = self.token()
-        if made.returncode != 0:
+        created = self.token()
+        if created.returncode != 0:
             forebay("users", "create", "fuzz", "--no-password", "--role", "administrator")
-            made = self.token()
-        if made.returncode != 0:
-            raise RuntimeError(made.stderr)
-        return json.loads(made.stdout)["token"]
+            created = self.token()
+        if created.returncode != 0:
+            raise RuntimeError(created.stderr)
+        return json.loads(created.stdout)["token"]
 
     @staticmethod
     def token() -> subprocess.CompletedProcess[str]:

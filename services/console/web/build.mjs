@@ -1,4 +1,4 @@
-// Bundles the console's scripts and styles into ../assets, or with --check says whether what is committed there is what these sources give.
+// Bundles the console's scripts and styles into ../assets. With --check it compares the committed bundle with these sources instead.
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import path from "node:path";
@@ -23,7 +23,7 @@ for (const bundle of bundles) {
     }
     const committed = await readFile(file.path).catch(() => Buffer.alloc(0));
     if (Buffer.compare(committed, Buffer.from(file.contents)) === 0) continue;
-    console.error(`${path.relative(here, file.path)} is not what these sources give: run \`npm run build\` in services/console/web and commit it`);
+    console.error(`${path.relative(here, file.path)} is out of date: run \`npm run build\` in services/console/web and commit the file`);
     differ += 1;
   }
 }

@@ -34,7 +34,7 @@ impl TextEditor<'_> {
     #[must_use]
     pub(crate) fn draw(&self) -> Markup {
         html! {
-            form.stack method="post" action=(self.address) data-keeps {
+            form.stack method="post" action=(self.address) data-check-session {
                 div.stack id="refused" { @if let Some(refused) = &self.refused { (refused) } }
                 @if !self.said.is_empty() { (notice(Tone::Warn, "The text was changed", self.said)) }
                 section.card {
@@ -50,7 +50,7 @@ impl TextEditor<'_> {
                         div.actions {
                             @if self.may_save { button.button.main type="submit" { "Save" } }
                             a.button.quiet href=(self.address) { (if self.may_save { "Cancel" } else { "Back" }) }
-                            span.small role="status" data-keeps-state {}
+                            span.small role="status" data-check-session-state {}
                         }
                     }
                 }

@@ -1,10 +1,10 @@
-// The difference of two texts as changes of whole lines, so that a person who is typing stays where they are: a change that spans the caret,
-// or that begins in the middle of a line above it, would take the next letters to another place.
+// The difference of two texts as changes of whole lines. A change that spans the caret, or begins in the middle of a line above it, would
+// move the caret away from the line in which the user types.
 
-// More pairs of lines than this are not compared: all lines that differ are one change.
+// Maximum pairs of lines to compare. With more pairs, all lines between the common beginning and end are one change.
 const MAX_PAIRS = 4_000_000;
 
-// Changes as CodeMirror takes them: { from, to, insert }, in order, with positions in `before`.
+// Returns changes in CodeMirror's form, { from, to, insert }, in order, with positions in `before`.
 export function changesOf(before, after) {
   const [old, fresh] = [before.split("\n"), after.split("\n")];
   const starts = [0];
@@ -12,33 +12,33 @@ export function changesOf(before, after) {
   return blocksOf(old, fresh).flatMap((block) => changesOfBlock(block, old, fresh, starts, before.length));
 }
 
-// True where lines are inserted right before the line at whose beginning the caret stands.
+// Returns true if the caret is at the beginning of a line and a change inserts lines right before this line.
 export function isBeforeCaret(changes, before, caret) {
   if (caret > 0 && before[caret - 1] !== "\n") return false;
   return changes.some(({ from, to, insert }) => from === caret && to === caret && insert.endsWith("\n"));
 }
 
-// How many items two lists, or characters two texts, have in common at their beginning and at their end.
-function inCommon(before, after) {
+// Returns the number of common items of two lists, or common characters of two texts, at the beginning (head) and at the end (tail).
+function commonEnds(before, after) {
   let [head, tail] = [0, 0];
   while (head < before.length && head < after.length && before[head] === after[head]) head += 1;
   while (tail < before.length - head && tail < after.length - head && before[before.length - 1 - tail] === after[after.length - 1 - tail]) tail += 1;
   return { head, tail };
 }
 
-// The lines `old[from..to]` that become `fresh[freshFrom..freshTo]`.
+// Returns the blocks { from, to, freshFrom, freshTo }: the lines old[from..to] become fresh[freshFrom..freshTo].
 function blocksOf(old, fresh) {
-  const { head, tail } = inCommon(old, fresh);
+  const { head, tail } = commonEnds(old, fresh);
   const [rows, columns] = [old.length - head - tail, fresh.length - head - tail];
   if (rows === 0 && columns === 0) return [];
   if (rows * columns > MAX_PAIRS) return [{ from: head, to: head + rows, freshFrom: head, freshTo: head + columns }];
-  return apart(old.slice(head, head + rows), fresh.slice(head, head + columns)).map(({ from, to, freshFrom, freshTo }) => (
+  return differentBlocks(old.slice(head, head + rows), fresh.slice(head, head + columns)).map(({ from, to, freshFrom, freshTo }) => (
     { from: from + head, to: to + head, freshFrom: freshFrom + head, freshTo: freshTo + head }
   ));
 }
 
-// By the longest common subsequence.
-function apart(old, fresh) {
+// Returns the blocks between the lines of the longest common subsequence.
+function differentBlocks(old, fresh) {
   const width = fresh.length + 1;
   const common = new Uint32Array((old.length + 1) * width);
   for (let row = old.length - 1; row >= 0; row -= 1) {
@@ -57,8 +57,8 @@ function apart(old, fresh) {
     }
     const block = { from: row, to: row, freshFrom: column, freshTo: column };
     while ((row < old.length || column < fresh.length) && !(row < old.length && column < fresh.length && old[row] === fresh[column])) {
-      const takesFresh = row === old.length || column < fresh.length && common[row * width + column + 1] >= common[(row + 1) * width + column];
-      if (takesFresh) column += 1;
+      const isInserted = row === old.length || column < fresh.length && common[row * width + column + 1] >= common[(row + 1) * width + column];
+      if (isInserted) column += 1;
       else row += 1;
     }
     [block.to, block.freshTo] = [row, column];
@@ -74,16 +74,16 @@ function changesOfBlock({ from, to, freshFrom, freshTo }, old, fresh, starts, le
     return [isAtEnd ? { from: length, to: length, insert: `\n${lines.join("\n")}` } : { from: starts[from], to: starts[from], insert: `${lines.join("\n")}\n` }];
   }
   if (lines.length === 0) {
-    // The last line goes with the line break before it.
+    // The last line has no line break after it, so the change removes the line break before it.
     return [to === old.length ? { from: Math.max(starts[from] - 1, 0), to: length, insert: "" } : { from: starts[from], to: starts[to], insert: "" }];
   }
-  if (to - from === lines.length) return lines.flatMap((line, index) => within(old[from + index], line, starts[from + index]));
-  return within(old.slice(from, to).join("\n"), lines.join("\n"), starts[from]);
+  if (to - from === lines.length) return lines.flatMap((line, index) => changeWithin(old[from + index], line, starts[from + index]));
+  return changeWithin(old.slice(from, to).join("\n"), lines.join("\n"), starts[from]);
 }
 
-// Without what both have at the beginning and at the end.
-function within(before, after, start) {
+// Returns the change without the common beginning and end.
+function changeWithin(before, after, start) {
   if (before === after) return [];
-  const { head, tail } = inCommon(before, after);
+  const { head, tail } = commonEnds(before, after);
   return [{ from: start + head, to: start + before.length - tail, insert: after.slice(head, after.length - tail) }];
 }

@@ -1,6 +1,6 @@
-// What a page does beyond its HTML. Every page works without it.
+// Scripts of every page. Every page works without them.
 import { startConfirming } from "./confirm.js";
-import { forgetSaved } from "./drafts.js";
+import { deleteSavedDraft } from "./drafts.js";
 import { startLive } from "./live.js";
 import { startParameters } from "./parameters.js";
 import { startTimes } from "./times.js";
@@ -16,7 +16,7 @@ function startTheme() {
       try {
         localStorage.setItem("theme", next);
       } catch {
-        // Storage is refused: the choice lasts until the next page.
+        // The browser refuses storage: the choice lasts until the next page.
       }
     });
   }
@@ -55,7 +55,7 @@ function startCopying() {
   });
 }
 
-// A key of 32 random bytes in the box that the button names.
+// Writes a key of 32 random bytes into the input that the button names.
 function startGenerating() {
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-generate]");
@@ -69,7 +69,7 @@ function startGenerating() {
   });
 }
 
-function startChoosingAll() {
+function startSelectAll() {
   document.addEventListener("change", (event) => {
     const all = event.target.closest("[data-choose-all]");
     if (!all) return;
@@ -77,7 +77,7 @@ function startChoosingAll() {
   });
 }
 
-function startSending() {
+function startSendOnChange() {
   for (const form of document.querySelectorAll("form[data-send-on-change]")) {
     form.addEventListener("change", (event) => {
       if (event.target.matches("select")) form.requestSubmit();
@@ -85,13 +85,13 @@ function startSending() {
   }
 }
 
-forgetSaved();
+deleteSavedDraft();
 startTheme();
 startMenu();
 startCopying();
 startGenerating();
-startChoosingAll();
-startSending();
+startSelectAll();
+startSendOnChange();
 startConfirming();
 startParameters();
 startTimes();

@@ -1,13 +1,14 @@
-// Drafts: what is typed in the editor is kept in this browser until it is saved, so that neither the end of a session nor a closed window
-// loses it. A draft is of one person, integration, version and window, and is offered back: it is never put over a newer text by itself.
+// Drafts: this browser stores the editor's content until it is saved, so that neither the end of a session nor a closed window loses it.
+// A draft belongs to one user, integration, version and window. The page offers to restore a draft and never restores it by itself, because
+// the stored version may be newer.
 
 const PREFIX = "forebay draft ";
 const SENT = "forebay sent draft";
-const PAUSE = 250;
-const KEPT_FOR = 30 * 24 * 3600 * 1000;
-const MOST_OFFERED = 5;
+const STORE_DELAY = 250;
+const RETENTION = 30 * 24 * 3600 * 1000;
+const MAX_OFFERED = 5;
 
-function stored(key) {
+function load(key) {
   try {
     return JSON.parse(localStorage.getItem(key));
   } catch {
@@ -15,54 +16,54 @@ function stored(key) {
   }
 }
 
-function forget(key) {
+function remove(key) {
   try {
     localStorage.removeItem(key);
   } catch {
-    // Storage is refused: nothing was kept either.
+    // The browser refuses storage, so nothing was stored.
   }
 }
 
-// Each key that begins so, with its draft; what is too old is removed on the way.
+// Returns the owner's drafts with their keys, the newest first. Removes expired drafts.
 function draftsOf(owner) {
   const found = [];
   try {
     for (const key of Object.keys(localStorage).filter((one) => one.startsWith(PREFIX))) {
-      const draft = stored(key);
-      if (!draft || Date.now() - draft.at > KEPT_FOR) forget(key);
+      const draft = load(key);
+      if (!draft || Date.now() - draft.at > RETENTION) remove(key);
       else if (key.startsWith(`${PREFIX}${owner} `)) found.push({ key, draft });
     }
   } catch {
-    // Storage is refused.
+    // The browser refuses storage.
   }
   return found.sort((one, other) => other.draft.at - one.draft.at);
 }
 
-// On the page to which a saved definition leads: its draft has done its work.
-export function forgetSaved() {
+// Deletes the draft of a definition that was saved. Runs on the page after saving.
+export function deleteSavedDraft() {
   if (!new URLSearchParams(location.search).has("saved")) return;
   try {
     const key = sessionStorage.getItem(SENT);
-    if (key) forget(key);
+    if (key) remove(key);
     sessionStorage.removeItem(SENT);
   } catch {
-    // Storage is refused.
+    // The browser refuses storage.
   }
 }
 
-// `form`: what is kept, whole. `desk`: says whether something was changed (`isChanged`) and whether the form says what the text does not
-// yet (`isPending`), and takes over a draft that its author wants back (`restore`).
+// `form` is stored as a whole. `editor` has isChanged (the user has changed something), isPending (a change of the form is not in the text
+// yet) and restore (puts a draft into the page).
 export class Drafts {
-  constructor(form, desk) {
+  constructor(form, editor) {
     this.form = form;
-    this.desk = desk;
+    this.editor = editor;
     this.owner = form.dataset.draft;
-    // What was refused on saving comes back with the page: it goes on in the draft that it was sent from.
+    // After a failed save the page contains the sent text again and continues the draft from which it was sent.
     const isRefused = form.dataset.saved === "no";
     const sent = this.sentKey();
     this.key = isRefused && sent ? sent : this.newKey();
-    if (isRefused) this.keep();
-    addEventListener("pagehide", () => this.timer && this.keep());
+    if (isRefused) this.store();
+    addEventListener("pagehide", () => this.timer && this.store());
     this.offer();
   }
 
@@ -80,31 +81,30 @@ export class Drafts {
     }
   }
 
-  // Something was typed.
   changed() {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.keep(), PAUSE);
+    this.timer = setTimeout(() => this.store(), STORE_DELAY);
   }
 
-  keep() {
+  store() {
     clearTimeout(this.timer);
     this.timer = null;
     const sent = new URLSearchParams(new FormData(this.form)).toString();
     try {
-      const draft = { at: Date.now(), version: this.form.elements.version.value, isPending: this.desk.isPending, sent };
+      const draft = { at: Date.now(), version: this.form.elements.version.value, isPending: this.editor.isPending, sent };
       localStorage.setItem(this.key, JSON.stringify(draft));
     } catch {
-      // Storage is full or refused: the text is on the page alone.
+      // Storage is full, or the browser refuses it: only the page has the text.
     }
   }
 
-  // It is on its way to be saved.
+  // Stores the draft before the browser sends the form to save it.
   sent() {
-    this.keep();
+    this.store();
     try {
       sessionStorage.setItem(SENT, this.key);
     } catch {
-      // Storage is refused.
+      // The browser refuses storage.
     }
   }
 
@@ -115,55 +115,55 @@ export class Drafts {
       if (key === this.key) continue;
       const fields = new URLSearchParams(draft.sent);
       const source = fields.get("source")?.replaceAll("\r\n", "\n");
-      // Another window with nothing but what is stored.
+      // The draft has the same text as the page.
       if (source === shown && !draft.isPending) {
-        forget(key);
+        remove(key);
         continue;
       }
-      if (place.childElementCount >= MOST_OFFERED) break;
-      place.append(this.offered(key, draft, fields));
+      if (place.childElementCount >= MAX_OFFERED) break;
+      place.append(this.notice(key, draft, fields));
     }
   }
 
-  offered(key, draft, fields) {
+  notice(key, draft, fields) {
     const now = this.form.elements.version.value;
-    const age = draft.version === now || now === "0" ? "" : `, written on version ${draft.version}; the current one is ${now}`;
+    const base = draft.version === now || now === "0" ? "" : ` It is based on version ${draft.version}; the current version is ${now}.`;
     const box = document.createElement("div");
     box.className = "notice warn";
     box.setAttribute("role", "status");
     const title = document.createElement("strong");
-    title.textContent = "A draft was not saved";
+    title.textContent = "Unsaved draft";
     const rest = document.createElement("div");
-    const words = document.createElement("p");
-    words.textContent = `It is of ${new Date(draft.at).toLocaleString()}${age}.`;
+    const text = document.createElement("p");
+    text.textContent = `This browser stored a draft at ${new Date(draft.at).toLocaleString()}.${base}`;
     const actions = document.createElement("div");
     actions.className = "actions";
     actions.append(
       button("Restore draft", async () => {
-        // What was typed on this page meanwhile stays a draft of its own.
-        if (this.desk.isChanged) this.keep();
-        if (!(await this.desk.restore(fields))) return;
+        // Changes on this page become a separate draft.
+        if (this.editor.isChanged) this.store();
+        if (!(await this.editor.restore(fields))) return;
         this.key = this.newKey();
-        this.keep();
-        forget(key);
+        this.store();
+        remove(key);
         box.remove();
       }),
       button("Discard draft", () => {
-        forget(key);
+        remove(key);
         box.remove();
       }),
     );
-    rest.append(words, actions);
+    rest.append(text, actions);
     box.append(title, rest);
     return box;
   }
 }
 
-function button(words, action) {
-  const made = document.createElement("button");
-  made.type = "button";
-  made.className = "button small";
-  made.textContent = words;
-  made.addEventListener("click", action);
-  return made;
+function button(label, action) {
+  const element = document.createElement("button");
+  element.type = "button";
+  element.className = "button small";
+  element.textContent = label;
+  element.addEventListener("click", action);
+  return element;
 }

@@ -1,35 +1,35 @@
 // The editor's page: the form and the text are two views of the same definition.
 //
-// Where each thing lives, so that nothing which is typed can be lost:
-// - The text (the textarea "source") is the definition. Saving sends it together with the form, whatever has been checked until then.
-// - "drawn" is a text of which the form's fields said exactly the same when they were last drawn or written. What a person has changed in
-//   the form is the difference between the fields and "drawn". The server puts that difference over the text, however new the text is, so
-//   neither view can undo the other.
-// - The server's answer is of one state of both. It is told by their revisions: an answer about an older text is dropped, and one about an
-//   older form draws nothing. The form is drawn anew only as a whole and never under a person's hands (redraw.js).
-// - What the server said when Save was refused is in a part of its own, which no check touches. Drafts are in drafts.js.
+// No change that the user types is lost:
+// - The text (the textarea "source") is the definition. Saving sends the text and the form, also if the last check has not ended.
+// - The field "drawn" has the text from which the form's fields were last drawn, or into which they were last written. The user's changes
+//   in the form are the differences between the fields and "drawn". The server applies these differences to the current text, so neither
+//   view can undo the other.
+// - A response of the server belongs to one revision of the text and one of the form. The page ignores a response for an older text, and
+//   does not redraw the form from a response for an older form. It redraws the form completely or not at all (redraw.js).
+// - The reasons of a failed save are in a separate part of the page, which checks do not change. drafts.js stores drafts.
 
 import { Drafts } from "./drafts.js";
-import { isTyped, redrawForm, redrawPart } from "./redraw.js";
-import { startKeeping, tellState } from "./session.js";
+import { isEdited, redrawForm, redrawPart } from "./redraw.js";
+import { checkSessionBeforeSending, showNotSaved } from "./session.js";
 import { showTimes } from "./times.js";
 
-const PAUSE = 350;
-const PATIENCE = 30_000;
+const CHECK_DELAY = 350;
+const CHECK_TIMEOUT = 30_000;
 
-class Desk {
+class Editor {
   constructor(form) {
     this.form = form;
     this.text = form.elements.source;
     this.part = document.getElementById("trigger-form");
     this.state = document.getElementById("editor-state");
     this.isChanged = form.dataset.saved === "no";
-    // Counts what people have typed: in the text, and in the form.
+    // Counters of the user's changes in the text and in the form.
     this.textRevision = 0;
     this.formRevision = 0;
-    // The form's revision that is in the text.
+    // The revision of the form that is in the text.
     this.writtenRevision = 0;
-    this.isAsking = false;
+    this.isChecking = false;
     this.isDue = false;
     this.waitsForFocus = false;
     this.drafts = new Drafts(form, this);
@@ -39,12 +39,12 @@ class Desk {
     return this.formRevision !== this.writtenRevision;
   }
 
-  typedText() {
+  textChanged() {
     this.textRevision += 1;
     this.changed();
   }
 
-  typedForm() {
+  formChanged() {
     this.formRevision += 1;
     this.changed();
   }
@@ -52,80 +52,80 @@ class Desk {
   changed() {
     this.isChanged = true;
     this.drafts.changed();
-    this.soon();
+    this.scheduleCheck();
   }
 
-  soon(pause = PAUSE) {
+  scheduleCheck(delay = CHECK_DELAY) {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.ask(), pause);
+    this.timer = setTimeout(() => this.check(), delay);
   }
 
-  say(words, state) {
-    this.state.textContent = words;
+  showState(text, state) {
+    this.state.textContent = text;
     if (state) this.state.dataset.state = state;
   }
 
   async post(fields) {
-    const answer = await fetch(this.form.dataset.check, {
-      method: "POST", body: fields, headers: { accept: "application/json" }, redirect: "manual", signal: AbortSignal.timeout(PATIENCE),
+    const response = await fetch(this.form.dataset.check, {
+      method: "POST", body: fields, headers: { accept: "application/json" }, redirect: "manual", signal: AbortSignal.timeout(CHECK_TIMEOUT),
     });
-    if (answer.type === "opaqueredirect") throw new SignedOut();
-    if (!answer.ok) throw new Error(`the console answered ${answer.status}`);
-    return answer.json();
+    if (response.type === "opaqueredirect") throw new SignedOut();
+    if (!response.ok) throw new Error(`the console responded with status ${response.status}`);
+    return response.json();
   }
 
-  // One question at a time; what changes meanwhile is asked about after it.
-  async ask() {
+  // Sends one check at a time. A change during a check causes another check after it.
+  async check() {
     clearTimeout(this.timer);
-    if (this.isAsking) {
+    if (this.isChecking) {
       this.isDue = true;
       return;
     }
-    this.isAsking = true;
+    this.isChecking = true;
     this.isDue = false;
-    const of = { text: this.textRevision, form: this.formRevision };
-    this.say("Checking");
+    const checked = { text: this.textRevision, form: this.formRevision };
+    this.showState("Checking");
     try {
-      this.take(await this.post(new URLSearchParams(new FormData(this.form))), of);
+      this.apply(await this.post(new URLSearchParams(new FormData(this.form))), checked);
     } catch (error) {
-      if (error instanceof SignedOut) this.say("Not checked: you are signed out. Your text is kept in this browser.", "bad");
-      else this.say(`Not checked: ${error.message}`, "bad");
+      if (error instanceof SignedOut) this.showState("Not checked: you are signed out. This browser has stored your text as a draft.", "bad");
+      else this.showState(`Not checked: ${error.message}`, "bad");
     } finally {
-      this.isAsking = false;
-      if (this.isDue) this.soon(0);
+      this.isChecking = false;
+      if (this.isDue) this.scheduleCheck(0);
     }
   }
 
-  take(answer, of) {
-    // The text is newer than the answer: nothing of it holds any more, and what the form says is asked about again.
-    if (this.textRevision !== of.text) {
-      this.soon();
+  apply(response, checked) {
+    // The response is for an older text: the page ignores it and checks again.
+    if (this.textRevision !== checked.text) {
+      this.scheduleCheck();
       return;
     }
-    if (answer.source !== this.text.value) {
-      this.text.value = answer.source;
+    if (response.source !== this.text.value) {
+      this.text.value = response.source;
       this.text.dispatchEvent(new Event("replaced"));
       this.isChanged = true;
       this.drafts.changed();
     }
-    // What the form said when it was asked about is in the text now.
-    if (this.form.elements.drawn) this.form.elements.drawn.value = answer.drawn;
-    if (answer.written) this.writtenRevision = of.form;
-    if (answer.said) this.remark(answer.said);
-    this.tell(answer);
-    if (this.formRevision !== of.form) this.soon();
-    else this.redraw(answer.parts);
+    // The text now has the form's changes of the checked revision.
+    if (this.form.elements.drawn) this.form.elements.drawn.value = response.drawn;
+    if (response.written) this.writtenRevision = checked.form;
+    if (response.said) this.addNotice(response.said);
+    this.showProblems(response.problems);
+    if (this.formRevision !== checked.form) this.scheduleCheck();
+    else this.redraw(response.parts);
   }
 
-  tell(answer) {
-    this.text.dispatchEvent(new CustomEvent("checked", { detail: answer.problems }));
-    const problems = answer.problems.length;
-    if (problems) this.say(`${problems} problem${problems === 1 ? "" : "s"}`, "bad");
-    else this.say(this.isChanged ? "Valid, not saved" : "Valid", "good");
+  showProblems(problems) {
+    this.text.dispatchEvent(new CustomEvent("checked", { detail: problems }));
+    const count = problems.length;
+    if (count) this.showState(`${count} problem${count === 1 ? "" : "s"}`, "bad");
+    else this.showState(this.isChanged ? "Valid, not saved" : "Valid", "good");
   }
 
-  // What was done to the text stays to be read, whatever is checked after it.
-  remark(html) {
+  // Notices about changes of the text stay on the page after later checks.
+  addNotice(html) {
     const place = document.getElementById("said");
     if (!place.innerHTML.includes(html)) place.insertAdjacentHTML("beforeend", html);
   }
@@ -141,28 +141,28 @@ class Desk {
     }
   }
 
-  leftFocus() {
-    if (this.waitsForFocus) this.soon();
+  focusLeft() {
+    if (this.waitsForFocus) this.scheduleCheck();
   }
 
-  // A draft as it was typed: its text, and what its form had changed. Saving it is saving over the version that it was written on.
+  // Restores the text of a draft with the changes of its form. The version of the draft becomes the base of the next save.
   async restore(fields) {
-    let answer;
+    let response;
     try {
-      answer = await this.post(fields);
+      response = await this.post(fields);
     } catch (error) {
-      this.say(`The draft was not restored: ${error instanceof SignedOut ? "you are signed out" : error.message}`, "bad");
+      this.showState(`The draft was not restored: ${error instanceof SignedOut ? "you are signed out" : error.message}`, "bad");
       return false;
     }
-    this.text.value = answer.source;
+    this.text.value = response.source;
     this.text.dispatchEvent(new Event("replaced"));
     for (const name of ["example_body", "example_query", "example_type", "example_steps", "version"]) {
       if (fields.has(name)) this.form.elements[name].value = fields.get(name);
     }
-    // The form has to show the draft before anything is written by it again; where it cannot, it has nothing to write.
-    if (answer.parts["trigger-form"]) this.part.innerHTML = answer.parts["trigger-form"];
+    // The form shows the draft before the next check; otherwise the check would write the form's old values into the text.
+    if (response.parts["trigger-form"]) this.part.innerHTML = response.parts["trigger-form"];
     this.writtenRevision = this.formRevision;
-    this.typedText();
+    this.textChanged();
     return true;
   }
 }
@@ -172,32 +172,32 @@ class SignedOut extends Error {}
 export function startForm() {
   const form = document.querySelector("form[data-check]");
   if (!form) return;
-  const desk = new Desk(form);
-  desk.text.addEventListener("input", () => desk.typedText());
+  const editor = new Editor(form);
+  editor.text.addEventListener("input", () => editor.textChanged());
   for (const kind of ["input", "change"]) {
     document.addEventListener(kind, (event) => {
-      // A row that was taken away is a change of the form itself.
-      if (event.target === form || event.target.form === form && desk.part.contains(event.target)) desk.typedForm();
-      else if (event.target.form === form && event.target.closest("#example")) desk.changed();
+      // The removal of a row sends the event of the form itself.
+      if (event.target === form || event.target.form === form && editor.part.contains(event.target)) editor.formChanged();
+      else if (event.target.form === form && event.target.closest("#example")) editor.changed();
     });
   }
-  desk.part.addEventListener("focusout", () => desk.leftFocus());
+  editor.part.addEventListener("focusout", () => editor.focusLeft());
   document.addEventListener("click", (event) => {
     const place = event.target.closest("[data-line]");
     if (!place) return;
     event.preventDefault();
-    desk.text.dispatchEvent(new CustomEvent("goto", { detail: Number(place.dataset.line) }));
+    editor.text.dispatchEvent(new CustomEvent("goto", { detail: Number(place.dataset.line) }));
   });
   let isLeaving = false;
-  startKeeping(form, (state) => tellState(desk.state, state), () => {
+  checkSessionBeforeSending(form, (reason) => showNotSaved(editor.state, reason), () => {
     isLeaving = true;
-    desk.drafts.sent();
+    editor.drafts.sent();
   });
   addEventListener("beforeunload", (event) => {
-    if (!isLeaving && desk.isChanged) event.preventDefault();
+    if (!isLeaving && editor.isChanged) event.preventDefault();
   });
-  // Text typed before this script was loaded counts too.
-  if (isTyped(desk.text)) desk.typedText();
-  if ([...desk.part.querySelectorAll("[name]")].some(isTyped)) desk.typedForm();
-  desk.ask();
+  // The user may have typed before the browser loaded this script.
+  if (isEdited(editor.text)) editor.textChanged();
+  if ([...editor.part.querySelectorAll("[name]")].some(isEdited)) editor.formChanged();
+  editor.check();
 }

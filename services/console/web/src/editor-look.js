@@ -1,4 +1,4 @@
-// The editor's colours are the page's: custom properties reach into its shadow root.
+// The editor's colours are the page's: custom properties also apply inside of the editor's shadow root.
 import { HighlightStyle, syntaxHighlighting } from "@codemirror/language";
 import { EditorView } from "@codemirror/view";
 import { tags } from "@lezer/highlight";

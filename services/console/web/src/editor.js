@@ -1,4 +1,4 @@
-// The text editor of definitions: CodeMirror over a textarea, which stays what the form sends.
+// The text editor of definitions: CodeMirror replaces a textarea on the page. The form still sends the textarea.
 import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { json } from "@codemirror/lang-json";
@@ -12,15 +12,15 @@ import { changesOf, isBeforeCaret } from "./changes.js";
 import { colours, look } from "./editor-look.js";
 import { startForm } from "./editor-form.js";
 import { pathAt, Schema } from "./schema.js";
-import { startKeeping, tellState } from "./session.js";
+import { checkSessionBeforeSending, showNotSaved } from "./session.js";
 
-const MOST_SHOWN = 160;
+const MAX_MESSAGE = 640;
 
-// Nothing waits for it but what needs it: an editor without its schema edits as well.
+// Returns null if the schema cannot be loaded: the editor then offers no completion and no descriptions.
 async function schemaOf(box) {
   try {
-    const answer = await fetch(box.dataset.schema);
-    return answer.ok ? new Schema(await answer.json()) : null;
+    const response = await fetch(box.dataset.schema);
+    return response.ok ? new Schema(await response.json()) : null;
   } catch {
     return null;
   }
@@ -86,13 +86,13 @@ function explained(field) {
   return box;
 }
 
-// Problems as the server found them: { line, column, path, message }, from 1.
+// Converts the server's problems: { line, column, path, message }, with lines and columns from 1.
 function diagnosticsOf(state, problems) {
   return problems.map((problem) => {
     const line = state.doc.line(Math.min(Math.max(problem.line || 1, 1), state.doc.lines));
     const from = Math.min(line.from + Math.max((problem.column || 1) - 1, 0), line.to);
     const message = problem.path ? `${problem.path}: ${problem.message}` : problem.message;
-    return { from, to: Math.max(line.to, from), severity: "error", message: message.slice(0, MOST_SHOWN * 4) };
+    return { from, to: Math.max(line.to, from), severity: "error", message: message.slice(0, MAX_MESSAGE) };
   });
 }
 
@@ -100,12 +100,13 @@ function startEditor(box) {
   const label = document.querySelector(`label[for="${box.id}"]`)?.textContent ?? "Text";
   const host = document.createElement("div");
   host.className = "editor";
-  // Inside a shadow root CodeMirror's styles are constructed sheets, which a strict policy allows; in a document they would be elements.
+  // In a shadow root CodeMirror uses constructed style sheets, which the page's content security policy allows. In the document it would add
+  // style elements, which the policy forbids.
   const root = host.attachShadow({ mode: "open" });
   const extensions = [
     lineNumbers(), foldGutter(), lintGutter(), highlightActiveLineGutter(), history(), drawSelection(), indentOnInput(), bracketMatching(),
     closeBrackets(), highlightActiveLine(), highlightSelectionMatches(), indentUnit.of("  "), EditorState.tabSize.of(2),
-    // Tab is left to the browser, so that the keyboard gets out again.
+    // The editor does not handle Tab, so that a keyboard user can leave it.
     keymap.of([...closeBracketsKeymap, ...defaultKeymap, ...searchKeymap, ...historyKeymap, ...foldKeymap, ...completionKeymap, ...lintKeymap]),
     box.dataset.editor === "json" ? json() : yaml(), look, colours,
     EditorView.contentAttributes.of({ "aria-label": label.trim() }),
@@ -136,7 +137,7 @@ function startEditor(box) {
   });
 }
 
-// Only the difference is put in, so that the caret, the selection and the history of the rest stay.
+// Replaces only the lines that differ, so that the caret, the selection and the undo history stay.
 function replace(view, text) {
   const { doc, selection } = view.state;
   const before = doc.toString();
@@ -149,6 +150,6 @@ function replace(view, text) {
 
 for (const box of document.querySelectorAll("textarea[data-editor]")) startEditor(box);
 startForm();
-for (const form of document.querySelectorAll("form[data-keeps]")) {
-  startKeeping(form, (state) => tellState(form.querySelector("[data-keeps-state]"), state));
+for (const form of document.querySelectorAll("form[data-check-session]")) {
+  checkSessionBeforeSending(form, (reason) => showNotSaved(form.querySelector("[data-check-session-state]"), reason));
 }

@@ -1,61 +1,61 @@
-// Parts of a page that follow what happens. The server says that something changed (server-sent events); the page is fetched again, and the
-// parts marked data-live are put in the place of the old ones.
+// Updates the parts of a page that are marked data-live. The server sends an event after each change (server-sent events); the script then
+// fetches the page again and redraws these parts.
 import { redrawPart } from "./redraw.js";
 import { showTimes } from "./times.js";
 
-const MOST_OFTEN = 1000;
+const MIN_INTERVAL = 1000;
 
 export function startLive() {
   const source = document.querySelector("[data-live-source]")?.dataset.liveSource;
   if (!source) return;
   const mark = document.querySelector("[data-live-mark]");
-  const say = (state, words) => {
+  const showState = (state, text) => {
     if (!mark) return;
     mark.dataset.state = state;
-    mark.textContent = words;
+    mark.textContent = text;
   };
-  let fetching = false;
-  let wanted = false;
-  let last = 0;
+  let isFetching = false;
+  let isDue = false;
+  let lastFetch = 0;
 
   async function refresh() {
-    if (fetching || document.hidden || document.querySelector("dialog[open]")) {
-      wanted = true;
+    if (isFetching || document.hidden || document.querySelector("dialog[open]")) {
+      isDue = true;
       return;
     }
-    fetching = true;
-    wanted = false;
+    isFetching = true;
+    isDue = false;
     try {
-      await new Promise((done) => setTimeout(done, Math.max(0, MOST_OFTEN - (Date.now() - last))));
-      const answer = await fetch(location.href, { headers: { accept: "text/html" } });
-      if (answer.redirected && new URL(answer.url).pathname !== location.pathname) {
+      await new Promise((done) => setTimeout(done, Math.max(0, MIN_INTERVAL - (Date.now() - lastFetch))));
+      const response = await fetch(location.href, { headers: { accept: "text/html" } });
+      if (response.redirected && new URL(response.url).pathname !== location.pathname) {
         location.reload();
         return;
       }
-      const text = answer.ok ? await answer.text() : "";
-      // A question that is open is about a button of the page as it is.
-      if (document.querySelector("dialog[open]")) wanted = true;
-      else if (answer.ok) replaceParts(new DOMParser().parseFromString(text, "text/html"));
+      const text = response.ok ? await response.text() : "";
+      // An open dialog belongs to a button of the current page, which must not be replaced.
+      if (document.querySelector("dialog[open]")) isDue = true;
+      else if (response.ok) replaceParts(new DOMParser().parseFromString(text, "text/html"));
     } catch {
-      say("off", "Not connected");
+      showState("off", "Not connected");
     } finally {
-      last = Date.now();
-      fetching = false;
-      if (wanted && !document.querySelector("dialog[open]")) refresh();
+      lastFetch = Date.now();
+      isFetching = false;
+      if (isDue && !document.querySelector("dialog[open]")) refresh();
     }
   }
 
   const events = new EventSource(source);
-  // What happened between the drawing of the page and now, or while there was no connection, was not told.
+  // Before the connection opened, the server sent no events, so the page may be out of date.
   events.addEventListener("open", () => {
-    say("on", "Live");
+    showState("on", "Live");
     refresh();
   });
-  events.addEventListener("error", () => say("off", "Not connected; trying again"));
+  events.addEventListener("error", () => showState("off", "Not connected. Reconnecting"));
   events.addEventListener("changed", refresh);
-  document.addEventListener("visibilitychange", () => wanted && refresh());
-  // After the one that sends the form of what was asked for.
-  document.querySelector("dialog")?.addEventListener("close", () => setTimeout(() => wanted && refresh()));
+  document.addEventListener("visibilitychange", () => isDue && refresh());
+  // The timeout runs this after the listener of confirm.js, which sends the form.
+  document.querySelector("dialog")?.addEventListener("close", () => setTimeout(() => isDue && refresh()));
   addEventListener("pagehide", () => events.close());
 }
 

@@ -1,4 +1,4 @@
-// Rows of a form that can be added and taken away. The server writes two empty rows, so that it works without this.
+// Adds and removes rows of a form. The server's form has two empty rows, so it also works without this script.
 export function startParameters() {
   document.addEventListener("click", (event) => {
     const add = event.target.closest("[data-add-row]");

@@ -1,13 +1,14 @@
-// Puts newly drawn HTML into a part of the page without touching what a person is at work on. Nodes that stay the same stay the same
-// nodes, so focus, caret, selection and open folds survive; nothing is ever moved, since moving a node takes its focus away.
+// Updates a part of the page to new HTML without disturbing the user. Unchanged elements stay the same nodes, so focus, caret, selection
+// and open folds stay. No node is moved, because a moved node loses the focus.
 
-// A control by its name; of several with one name (radio buttons, boxes to tick) by its value too.
+// Returns the name of a control. Several radio buttons or checkboxes have one name, so their key also has the value.
 function controlKey(control) {
-  const isOfSeveral = control.type === "radio" || control.type === "checkbox";
-  return isOfSeveral ? `${control.name}=${control.value}` : control.name;
+  const sharesName = control.type === "radio" || control.type === "checkbox";
+  return sharesName ? `${control.name}=${control.value}` : control.name;
 }
 
-// By what an element is found again in the next drawing: itself, or the first thing inside of it that has a name.
+// Returns the key by which an element is found in the new HTML: from the element, or from the first element in it that has an id, name or
+// link. An element without them has the key "".
 function keyOf(element) {
   if (element.id) return element.id;
   if (element.name) return controlKey(element);
@@ -25,7 +26,7 @@ function find(from, fresh, keep) {
   const isKeyed = fresh.nodeType === Node.ELEMENT_NODE && keyOf(fresh) !== "";
   for (let node = from; node; node = node.nextSibling) {
     if (isSame(node, fresh)) return node;
-    // What has no key is found at its own place only; and no search passes over what must stay.
+    // An element without a key matches only at the same position. The search does not skip the element that must stay.
     if (!isKeyed || keep && node.contains(keep)) return null;
   }
   return null;
@@ -36,15 +37,15 @@ function stateOf(control) {
   return control.value;
 }
 
-// As the server has drawn it, before anybody touched it.
+// Returns the state of a control in the server's HTML.
 function drawnState(control) {
   if (control.type === "radio" || control.type === "checkbox") return control.defaultChecked;
   if (control.tagName !== "SELECT") return control.defaultValue;
   return ([...control.options].find((option) => option.defaultSelected) ?? control.options[0])?.value ?? "";
 }
 
-// True where somebody has changed a control since the server drew it.
-export function isTyped(control) {
+// Returns true if the user has changed a control since the server drew it.
+export function isEdited(control) {
   return stateOf(control) !== drawnState(control);
 }
 
@@ -54,24 +55,24 @@ function setState(control, state) {
   else control.value = state;
 }
 
-function alike(old, fresh, rules) {
+function update(old, fresh, rules) {
   if (old === rules.keep) return;
   if (old.nodeType !== Node.ELEMENT_NODE) {
     if (old.nodeValue !== fresh.nodeValue) old.nodeValue = fresh.nodeValue;
     return;
   }
   const isControl = old.matches("input, select, textarea");
-  const typed = isControl && rules.keepsTyped && isTyped(old) ? stateOf(old) : null;
+  const edited = isControl && rules.keepsEdits && isEdited(old) ? stateOf(old) : null;
   for (const { name } of [...old.attributes]) {
-    // The reader chooses which folds are open.
+    // The user opens and closes folds.
     if (!fresh.hasAttribute(name) && !(name === "open" && old.tagName === "DETAILS")) old.removeAttribute(name);
   }
   for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
-  children(old, fresh, rules);
-  if (isControl) setState(old, typed ?? drawnState(old));
+  updateChildren(old, fresh, rules);
+  if (isControl) setState(old, edited ?? drawnState(old));
 }
 
-function children(old, fresh, rules) {
+function updateChildren(old, fresh, rules) {
   let at = old.firstChild;
   for (const node of [...fresh.childNodes]) {
     const match = find(at, node, rules.keep);
@@ -79,34 +80,34 @@ function children(old, fresh, rules) {
       old.insertBefore(node, at);
       continue;
     }
-    while (at !== match) at = removed(at, rules);
+    while (at !== match) at = remove(at, rules);
     at = match.nextSibling;
-    alike(match, node, rules);
+    update(match, node, rules);
   }
-  while (at) at = removed(at, rules);
+  while (at) at = remove(at, rules);
 }
 
-// Returns what comes after it.
-function removed(node, rules) {
+// Removes a node, unless it contains the element that must stay. Returns the next node.
+function remove(node, rules) {
   const next = node.nextSibling;
   if (!rules.keep || !node.contains(rules.keep)) node.remove();
   return next;
 }
 
-function parsed(html) {
+function parse(html) {
   const holder = document.createElement("template");
   holder.innerHTML = html;
   return holder.content;
 }
 
-// The smallest part of a form that is worked on as one: a row of several fields, a field, a control.
+// Returns the unit of a form that contains the control: a row of several fields, a field, or the control itself.
 function unitOf(control) {
   return control.closest("[data-row]") ?? control.closest(".field") ?? control;
 }
 
-// Draws a form anew, all of it or nothing: where the part that has focus would have to change, nothing is changed and the answer is false.
+// Redraws a form completely. If the unit that has the focus would change, it changes nothing and returns false.
 export function redrawForm(part, html) {
-  const fresh = parsed(html);
+  const fresh = parse(html);
   const active = part.contains(document.activeElement) ? document.activeElement : null;
   const keep = active && unitOf(active);
   if (keep) {
@@ -117,12 +118,12 @@ export function redrawForm(part, html) {
       if (!other || drawnState(other) !== stateOf(control)) return false;
     }
   }
-  children(part, fresh, { keep, keepsTyped: false });
+  updateChildren(part, fresh, { keep, keepsEdits: false });
   return true;
 }
 
-// Draws what is there to be read, in which somebody may have typed, ticked or opened something meanwhile.
+// Redraws a part of the page. Keeps text, choices and open folds of the user.
 export function redrawPart(part, html) {
   const keep = part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea") ? document.activeElement : null;
-  children(part, parsed(html), { keep, keepsTyped: true });
+  updateChildren(part, parse(html), { keep, keepsEdits: true });
 }

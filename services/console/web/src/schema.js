@@ -1,7 +1,7 @@
-// What the published JSON Schema says about a place in a YAML text.
+// Finds the fields of the published JSON Schema at a position in a YAML text.
 
-// The fields that stand around a position: ["trigger", "webhook"], with "[]" for an item of a list. Only the text before the position is
-// read, line by line, since a text under work is often no YAML.
+// Returns the fields around a position: ["trigger", "webhook"], with "[]" for an item of a list. Reads only the text before the position,
+// line by line, because an unfinished text is often not YAML.
 export function pathAt(text, position) {
   const before = text.slice(0, position);
   const start = before.lastIndexOf("\n---\n");
@@ -10,7 +10,7 @@ export function pathAt(text, position) {
   const flow = openBrackets(current);
   const own = marks(flow.length ? current.slice(0, flow[0].at) : current);
   const inner = flow.flatMap((bracket) => [...(bracket.field ? [bracket.field] : []), ...(bracket.sign === "[" ? ["[]"] : [])]);
-  // Where the position's own field begins or would begin: what is around it stands further left.
+  // The column where the position's own field begins or would begin: the fields around it begin further left.
   const path = [];
   let limit = own.end;
   let isDash = false;
@@ -18,7 +18,7 @@ export function pathAt(text, position) {
     for (const { name, column } of line.found.reverse()) {
       const isField = name !== "[]";
       if (line === own && isField && !flow.length) continue;
-      // A list may stand as far left as the field that holds it.
+      // A list may begin in the same column as the field that contains it.
       const isAround = isDash && isField ? column <= limit : column < limit;
       if (!isAround) continue;
       path.unshift(name);
@@ -30,7 +30,7 @@ export function pathAt(text, position) {
   return [...path, ...inner];
 }
 
-// The dashes and the field with which a line begins, each with its column, and the column after the dashes.
+// Returns the dashes and the field at the beginning of a line, each with its column, and the column after the dashes.
 function marks(line) {
   const found = [];
   let column = line.match(/^ */)[0].length;
@@ -44,7 +44,7 @@ function marks(line) {
   return { found, end: field ? column + 0.5 : column };
 }
 
-// The brackets of a flow collection that are open at the end of a line, with the field before each.
+// Returns the brackets of flow collections that are open at the end of a line, each with the field before it.
 function openBrackets(line) {
   const open = [];
   let quote = null;
@@ -68,7 +68,7 @@ export class Schema {
     this.document = document;
   }
 
-  // The schemas that may hold at a path.
+  // Returns the schemas that can apply at a path.
   at(path) {
     let found = this.expand(this.document);
     for (const part of path) {
@@ -85,7 +85,7 @@ export class Schema {
     return found;
   }
 
-  // A schema, and those that it refers to or chooses between.
+  // Returns a schema with the schemas to which it refers and its alternatives.
   expand(schema, depth = 0) {
     if (!schema || typeof schema !== "object" || depth > 8) return [];
     const found = [schema];
@@ -93,14 +93,14 @@ export class Schema {
     for (const branch of ["then", "else"]) if (schema[branch]) more.push(schema[branch]);
     if (schema.$ref) {
       const target = schema.$ref.slice(2).split("/").reduce((value, name) => value?.[name], this.document);
-      // What stands beside a reference says more than its target.
+      // A description beside a reference is more specific than the one of its target.
       found.push(...this.expand(target, depth + 1).map((inner) => ({ ...inner, description: schema.description ?? inner.description })));
     }
     for (const inner of more) found.push(...this.expand(inner, depth + 1));
     return found;
   }
 
-  // The fields that may stand in an object: name, description, type.
+  // Returns the allowed fields of an object: name, description, types.
   fields(path) {
     const fields = new Map();
     for (const schema of this.at(path)) {
@@ -113,7 +113,7 @@ export class Schema {
     return [...fields.values()];
   }
 
-  // The words that may stand as a value.
+  // Returns the allowed values.
   values(path) {
     const values = new Set();
     for (const schema of this.at(path)) {

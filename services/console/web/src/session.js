@@ -1,38 +1,40 @@
-// A form whose text would be lost if the session has ended meanwhile: it is sent only once the console has said that its person is still
-// signed in. `beforeSending` runs right before it goes.
-export function startKeeping(form, say, beforeSending = () => {}) {
-  let isKnown = false;
-  let isAsking = false;
+// Sends a form only while the user is signed in, because a form that is sent after the end of the session is lost. `showReason` gets the
+// reason if the form is not sent. `beforeSending` runs right before the form is sent.
+export function checkSessionBeforeSending(form, showReason, beforeSending = () => {}) {
+  let isSignedIn = false;
+  let isChecking = false;
   form.addEventListener("submit", async (event) => {
-    if (isKnown) {
+    if (isSignedIn) {
       beforeSending();
       return;
     }
     event.preventDefault();
-    if (isAsking) return;
-    isAsking = true;
+    if (isChecking) return;
+    isChecking = true;
     const submitter = event.submitter;
-    let state;
+    let reason;
     try {
-      state = (await fetch("/signed-in", { redirect: "manual" })).status === 204 ? "" : "signed out";
+      reason = (await fetch("/signed-in", { redirect: "manual" })).status === 204 ? "" : "signed out";
     } catch {
-      state = "away";
+      reason = "unreachable";
     }
-    isAsking = false;
-    if (state === "") {
-      isKnown = true;
+    isChecking = false;
+    if (reason === "") {
+      isSignedIn = true;
       form.requestSubmit(submitter);
-      isKnown = false;
+      isSignedIn = false;
     } else {
-      say(state);
+      showReason(reason);
     }
   });
 }
 
-// What a person is told then, with a way to sign in that leaves the page as it is.
-export function tellState(place, state) {
-  place.textContent = state === "away" ? "Not saved: the console does not answer. Your text stays here. " : "Not saved: you are signed out. Your text stays here. ";
-  if (state !== "away") {
+// Shows the reason, with a link that opens the sign-in page in another window, so that this page stays.
+export function showNotSaved(place, reason) {
+  place.textContent = reason === "unreachable"
+    ? "Not saved: the console does not respond. Your text stays on this page. Save again later."
+    : "Not saved: you are signed out. Your text stays on this page. ";
+  if (reason !== "unreachable") {
     const link = document.createElement("a");
     link.href = "/sign-in";
     link.target = "_blank";

@@ -1,10 +1,10 @@
-// Runs before the page is drawn, so that a chosen theme does not flash in after the other one.
+// Runs before the browser draws the page, so that the page never appears in the other theme.
 const root = document.documentElement;
 root.classList.add("scripted");
 let chosen = null;
 try {
   chosen = localStorage.getItem("theme");
 } catch {
-  // Storage is refused by some browsers' settings: the system's theme stays.
+  // The browser refuses storage: the theme of the system applies.
 }
 if (chosen === "light" || chosen === "dark") root.dataset.theme = chosen;

@@ -1,4 +1,4 @@
-// Times are written by the server in UTC; here they become the reader's own, and "3 min ago" stays true.
+// The server writes times in UTC. This script shows them in the user's time zone and updates relative times such as "3 min ago".
 const UNITS = [["second", 60], ["minute", 60], ["hour", 24], ["day", 30], ["month", 12], ["year", Infinity]];
 const words = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "narrow" });
 
@@ -20,7 +20,7 @@ export function showTimes(root) {
       time.textContent = ago(at.getTime() - Date.now());
       time.title = whole;
     } else if (time.dataset.as === "clock") {
-      // On a day's chart the hour is enough, on a longer one the day.
+      // A chart of one day shows hours, a longer one shows days.
       const isToday = Math.abs(Date.now() - at.getTime()) < 25 * 3600 * 1000;
       time.title = whole;
       time.textContent = at.toLocaleString(undefined, isToday ? { timeStyle: "short" } : { dateStyle: "medium" });

@@ -1,10 +1,10 @@
-// Where the caret stays when the text changes under it: `node --test test/`, as scripts/check runs it.
+// Tests the position of the caret after a change of the text: `node --test test/`. scripts/check runs it.
 import { ChangeSet, Text } from "@codemirror/state";
 import assert from "node:assert/strict";
 import test from "node:test";
 import { changesOf, isBeforeCaret } from "../src/changes.js";
 
-// What a person gets who types "#" where the mark | stands, once the text has become `after`.
+// Returns the text after the user types "#" at the mark |, if the text has become `after` before.
 function typed(marked, after) {
   const caret = marked.indexOf("|");
   const before = marked.replace("|", "");
@@ -16,26 +16,26 @@ function typed(marked, after) {
   return `${text.slice(0, moved)}#${text.slice(moved)}`;
 }
 
-test("typing goes on in the line in which the caret stands", () => {
+test("the caret stays in its line", () => {
   for (const [marked, after, expected] of [
-    // Lines that are added at the end, where the caret is.
+    // Lines added at the end, where the caret is.
     ["a: 1\n|", "a: 1\ninput: a7\n", "a: 1\ninput: a7\n#"],
     ["a: 1|", "a: 1\ninput: a7\n", "a: 1#\ninput: a7\n"],
     ["a: 1|", "a: 1\n", "a: 1#\n"],
-    // Before the caret's line, which begins like the new one.
+    // Lines added before the caret's line, which begins like the new one.
     ["a: 1\n|items: 1\n", "a: 1\ninput: 2\nitems: 1\n", "a: 1\ninput: 2\n#items: 1\n"],
     ["a: 1\nit|ems: 1\n", "a: 1\ninput: 2\nitems: 1\n", "a: 1\ninput: 2\nit#ems: 1\n"],
-    // Above and below it at once.
+    // Changes above and below the caret.
     ["a: 1\nb: 2|\nc: 3\n", "a: 9\nb: 2\nc: 8\nd: 4\n", "a: 9\nb: 2#\nc: 8\nd: 4\n"],
     ["a: 1\nx: 0\nb: 2|\nc: 3\n", "a: 1\nb: 2\nc: 3\nd: 4\n", "a: 1\nb: 2#\nc: 3\nd: 4\n"],
-    // A value of the same line.
+    // A changed value in the caret's line.
     ["a: { every: 1h } |", "a: { every: 25m } ", "a: { every: 25m } #"],
     ["a: 1\nb: 2\n|", "a: 1\n", "a: 1\n#"],
     ["|", "a: 1\n", "a: 1\n#"],
   ]) assert.equal(typed(marked, after), expected, JSON.stringify([marked, after]));
 });
 
-test("any text becomes any other", () => {
+test("the changes turn any text into any other text", () => {
   let state = 1;
   const random = (below) => {
     state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;

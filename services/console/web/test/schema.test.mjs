@@ -1,4 +1,4 @@
-// node --test: what the editor offers at a place of a definition.
+// Tests the editor's completions at a position of a definition: `node --test test/`.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -6,7 +6,7 @@ import { pathAt, Schema } from "../src/schema.js";
 
 const schema = new Schema(JSON.parse(await readFile(new URL("../../../../schema/definition.json", import.meta.url))));
 
-// The position is where the text has ‸.
+// The mark ‸ in the text is the position.
 function at(marked) {
   const position = marked.indexOf("‸");
   return pathAt(marked.replace("‸", ""), position);
@@ -32,7 +32,7 @@ test("the fields around a position are found by their columns", () => {
   for (const [text, path] of cases) assert.deepEqual(at(text), path, text);
 });
 
-test("the schema's fields and words are offered at their place", () => {
+test("the schema's fields and values are offered at their position", () => {
   const names = (path) => schema.fields(path).map((field) => field.name);
   assert.ok(names([]).includes("trigger") && names([]).includes("connection"));
   assert.ok(names(["trigger", "webhook"]).includes("ordered"));
