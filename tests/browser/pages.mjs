@@ -71,12 +71,12 @@ try {
   await page.fill("#pause-for", "2h");
   await page.click("button:has-text('Pause')");
   await page.locator("#paused", { hasText: "the ERP is in maintenance" }).waitFor();
-  await looked(page, "paused");
+  await checkPage(page, "paused");
   await go("/integrations");
   await page.locator("main", { hasText: "paused" }).waitFor();
   await go("/monitor");
   await page.locator("#paused-triggers", { hasText: "acme/Nightly" }).waitFor();
-  await looked(page, "monitor-paused");
+  await checkPage(page, "monitor-paused");
   await go("/integrations/acme/Nightly");
   await page.click("#paused button:has-text('Resume')");
   await page.locator("#pause-reason").waitFor();

@@ -265,7 +265,7 @@ async fn alerts_are_applied_compared_tested_and_deleted_by_the_command() {
     };
     let file = write("halted: {}", "integrations: [orders, ordes]\n");
     let text = stack.command(&["validate", &file]).await;
-    assert_eq!(text, "1 definition and 1 alert: no problem\n");
+    assert_eq!(text, "1 definition and 1 alert rule: no problems\n");
     let (code, text, _) = stack.command_ends(&["diff", &file]).await;
     assert!(code == 1 && text.contains("the alert t1/a  created"), "{code} {text}");
     let (code, applied, error) = stack.command_ends(&["alerts", "apply", &file, "--output", "json"]).await;
@@ -276,7 +276,7 @@ async fn alerts_are_applied_compared_tested_and_deleted_by_the_command() {
     assert_eq!(stack.command_ends(&["diff", &file]).await, (0, String::new(), String::new()));
     let file = write("silent: { for: 2h }", "enabled: false\n");
     let (_, text, _) = stack.command_ends(&["diff", &file]).await;
-    assert!(text.contains("IT IS DISABLED BY THIS") && text.contains("+ when.silent"), "{text}");
+    assert!(text.contains("THIS DISABLES IT") && text.contains("+ when.silent"), "{text}");
     let expected = json!({"alert": "t1/a", "change": "updated", "when": "silent", "enabled": false});
     assert_eq!(stack.command_json(&["apply", &file, "--yes"]).await[1], expected);
     let shown = stack.command_json(&["alerts", "show", "t1/a"]).await;

@@ -163,7 +163,7 @@ async fn one_key_opens_several_webhooks_by_granting_and_a_key_that_exists_says_h
         assert!(code == 1 && error.contains(expected), "{arguments:?}: {error}");
     }
     let (_, error) = stack.command_fails(&["keys", "grant", "--label", "Nobody", "--integration", "first"]).await;
-    assert!(error.contains("there is no key 'Nobody'"), "{error}");
+    assert!(error.contains("no key has the label 'Nobody'"), "{error}");
     stack.command(&["keys", "create", "--tenant", "t2", "--label", "Partner P", "--integration", "other"]).await;
     let (code, error) = stack.command_fails(&["keys", "grant", "--label", "Partner P", "--integration", "first"]).await;
     assert!(code == 2 && error.contains("2 keys have the label") && error.contains(&id), "{error}");

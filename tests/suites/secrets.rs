@@ -116,7 +116,12 @@ steps: [{ id: send, http: { method: POST, connection: erp, body: '{ p: .body.pas
         .sql("delete from execution_payloads where kind = 'retry' and execution_id = (select id from executions order by id desc limit 1)")
         .await;
     let (_, said, _) = stack.command_ends_with(&["connections", "rotate"], &[("FOREBAY_SECRET_KEY", &both)]).await;
-    assert!(said.contains("0 encrypted anew. Once every process runs with the new key first"), "{said}");
+    assert!(
+        said.contains(
+            "Re-encrypted 0 connections, keys and payloads. If a process got the new key only after the rotation began, run this again"
+        ),
+        "{said}"
+    );
 
     let new = [("FOREBAY_SECRET_KEY", NEW)];
     let (_ingress, _worker) = (stack.start_with("ingress", &new).await, stack.start_with("worker", &new).await);

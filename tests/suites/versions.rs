@@ -23,7 +23,7 @@ async fn diff_tells_what_apply_would_change_and_apply_makes_versions_of_what_dif
     let (code, text, _) = stack.command_ends(&["diff", &file]).await;
     assert!(code == 1 && text.contains("t1/answer  created"), "{code} {text}");
     let (code, error) = stack.command_fails(&["apply", &file]).await;
-    assert!(code == 2 && error.contains("t1/answer  created") && error.contains("no terminal to ask on"), "{error}");
+    assert!(code == 2 && error.contains("t1/answer  created") && error.contains("no terminal for the confirmation"), "{error}");
     stack.command(&["apply", &file, "--yes"]).await;
     assert_eq!(stack.command_ends(&["diff", &file]).await, (0, String::new(), String::new()));
     assert_eq!(stack.command_json(&["diff", &file]).await, json!([]));
@@ -32,7 +32,7 @@ async fn diff_tells_what_apply_would_change_and_apply_makes_versions_of_what_dif
     let file = stack.named_file("all.yaml", &changed);
     let (code, text, _) = stack.command_ends(&["diff", &file]).await;
     assert_eq!(code, 1);
-    for line in ["t1/answer  changed, version 1 -> 2", "IT IS DISABLED", "-   version: 1", "+   version: 2", "+ enabled: false"] {
+    for line in ["t1/answer  changed, version 1 -> 2", "THIS DISABLES IT", "-   version: 1", "+   version: 2", "+ enabled: false"] {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }
     assert!(!text.contains("t2/other"), "{text}");
@@ -64,7 +64,7 @@ async fn a_change_of_comments_alone_is_a_version_and_none_of_them_is_lost() {
     let applied = stack.command_json(&["apply", &file, "--yes"]).await;
     assert_eq!((&applied[0]["change"], &applied[0]["version"]), (&json!("updated"), &json!(2)));
     assert_eq!(stack.command(&["export", "t1/answer"]).await, commented);
-    assert!(stack.command(&["versions", "t1/answer"]).await.contains("comments or layout only"));
+    assert!(stack.command(&["versions", "t1/answer"]).await.contains("only comments or layout"));
     // The same text is no change, and neither is another end of lines.
     assert_eq!(stack.command_ends(&["diff", &file]).await.0, 0);
     let file = stack.named_file("all.yaml", &commented.replace('\n', "\r\n"));
@@ -164,8 +164,8 @@ async fn a_version_that_todays_reader_refuses_is_gone_back_to_as_it_is_and_not_a
 async fn files_without_a_document_and_words_of_yaml_are_told_in_ours() {
     let stack = Stack::new().await;
     let cases = [
-        ("", "all.yaml: holds no document: write a definition, a connection or an alert"),
-        ("# only words\n---\n", "all.yaml: holds no document"),
+        ("", "all.yaml: contains no document: write a definition, a connection or an alert rule"),
+        ("# only words\n---\n", "all.yaml: contains no document"),
         ("tenant: t\ntenant: u\n", "all.yaml:2: the field 'tenant' is given twice: remove one (column 1)\n"),
         ("tenant: t\n~: 1\n", "all.yaml:2: the name of a field is missing"),
         ("tenant: t\nname: n\ntrigger: { webhook: {} }\nsteps: [~]\n", "all.yaml:4: steps[0]: is empty: write its fields, or remove it"),

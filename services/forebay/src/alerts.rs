@@ -26,16 +26,16 @@ pub(crate) async fn perform(output: &Output, api: &Api, command: Alerts) -> Resu
         Alerts::Apply { paths } => {
             let alerts: Vec<WrittenDocument> = Documents::read_alerts(&paths, "nothing was stored")?.iter().map(written).collect();
             if alerts.is_empty() {
-                return Err(Error::Usage("the files hold no alert: a document with a field `alert`".to_owned()));
+                return Err(Error::Usage("the files contain no alert rule: write a document with a field `alert`".to_owned()));
             }
             let applied = change::apply(api, alerts, false).await?;
             applied.show(output)?;
-            applied.say_notes();
+            applied.print_notes();
             Ok(())
         }
         Alerts::List { tenant } => {
             let rows = api.alerts(tenant.as_ref().map(Into::into)).await?.into_iter().map(|alert| row(alert.state)).collect();
-            output.listing(&["alert", "when", "state", "since", "sent", "error"], rows, "no alerts")
+            output.listing(&["alert", "when", "state", "since", "sent", "error"], rows, "no alert rules")
         }
         Alerts::Show { path } => {
             let alert = api.alert(&path).await?;
@@ -45,7 +45,7 @@ pub(crate) async fn perform(output: &Output, api: &Api, command: Alerts) -> Resu
             let tested = api.test_alert(&path).await?;
             let mut object = Map::from_iter([("alert".to_owned(), json!(path.to_string()))]);
             object.extend(tested.sent_by.iter().map(|notifier| (notifier.clone(), json!("sent"))));
-            output.one(&format!("{path}: a test notification was sent by {}", tested.sent_by.join(" and ")), &Value::Object(object))
+            output.one(&format!("{path}: sent a test notification by {}", tested.sent_by.join(" and ")), &Value::Object(object))
         }
         Alerts::Delete { path } => {
             api.delete_alert(&path).await?;

@@ -14,8 +14,8 @@ use std::time::Duration;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Timeout between two parts of a response; longer than the interval of heartbeats.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
-const NO_TOKEN: &str = "not signed in: set FOREBAY_API_TOKEN, or FOREBAY_API_TOKEN_FILE to a file that holds it; \
-                        a token is created on the console's page 'Tokens' or by `forebay tokens create`";
+const NO_TOKEN: &str = "not signed in: set FOREBAY_API_TOKEN to a token, or FOREBAY_API_TOKEN_FILE to a file with a token. \
+                        Create a token on the console's page 'API tokens' or with `forebay tokens create`";
 
 /// A client of an admin API. The process's own API ends with it.
 pub(crate) struct Api {
@@ -43,7 +43,7 @@ impl Api {
     /// Opens the API of the console at `url`; without one, that of this process.
     ///
     /// # Errors
-    /// There is no token (its validity is not checked yet), or the database does not answer.
+    /// There is no token (its validity is not checked yet), or the database does not respond.
     pub(crate) async fn open(url: Option<&str>, settings: &Settings) -> Result<Self, Error> {
         match url.filter(|url| !url.is_empty()) {
             Some(url) => Self::at(url, &token()?, None),
@@ -53,7 +53,7 @@ impl Api {
 
     async fn own(settings: &Settings) -> Result<Self, Error> {
         let store = crate::client_store(settings).await?;
-        // The API does not reveal to its callers why its database does not answer; the person who has the database's URL may know it.
+        // The API hides the reason of a database error from its callers; the user of the command has the database's URL and may see it.
         store.ping().await?;
         let mut beside = settings.clone();
         beside.console_listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -102,6 +102,6 @@ fn token() -> Result<Secret, Error> {
     };
     match std::fs::read_to_string(&file) {
         Ok(text) => Ok(Secret::new(text.trim())),
-        Err(source) => Err(Error::Io { doing: format!("cannot read {file}, which FOREBAY_API_TOKEN_FILE names"), source }),
+        Err(source) => Err(Error::Io { doing: format!("FOREBAY_API_TOKEN_FILE: cannot read {file}"), source }),
     }
 }

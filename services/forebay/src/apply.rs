@@ -6,32 +6,32 @@ use serde_json::Value;
 use crate::alerts;
 use crate::api::Api;
 use crate::args::{Apply, Paths};
-use crate::change::{self, Changes, agreed};
+use crate::change::{self, Changes, confirm_plan};
 use crate::connections;
-use crate::documents::{Documents, Found, counted};
+use crate::documents::{Documents, FileProblem, counted};
 use crate::error::Error;
 use crate::output::{Output, note, write, write_json};
 
 /// `forebay apply`: stores everything, or nothing if a document has a problem.
 pub(crate) async fn apply(output: &Output, api: &Api, apply: &Apply) -> Result<(), Error> {
-    let documents = Documents::read_right(&apply.paths, "nothing was applied")?;
-    let all = sent(&documents, connections::with_secrets(&documents.connections)?);
+    let documents = Documents::read_valid(&apply.paths, "nothing was applied")?;
+    let all = api_documents(&documents, connections::with_secrets(&documents.connections)?);
     let plan = change::apply(api, all.clone(), true).await?;
     let is_change = !plan.changed().is_empty();
     if is_change {
-        agreed(&plan, apply.yes, output.is_json())?;
+        confirm_plan(&plan, apply.yes, output.is_json())?;
     }
     let applied = if is_change { change::apply(api, all, false).await? } else { plan };
     applied.show(output)?;
     if !output.is_json() {
         note(&applied.summary("applied"));
     }
-    applied.say_notes();
+    applied.print_notes();
     Ok(())
 }
 
 /// Returns documents in the form of the API; `connections` contain their secrets.
-fn sent(documents: &Documents, connections: Vec<WrittenDocument>) -> Vec<WrittenDocument> {
+fn api_documents(documents: &Documents, connections: Vec<WrittenDocument>) -> Vec<WrittenDocument> {
     let definitions = documents.definitions.iter().map(|new| WrittenDocument {
         document: Some(new.document.clone()),
         source: Some(new.source.clone()),
@@ -45,16 +45,16 @@ fn sent(documents: &Documents, connections: Vec<WrittenDocument>) -> Vec<Written
 /// # Errors
 /// [`Error::Differs`] if there are changes; a failure if a connection could not be compared.
 pub(crate) async fn diff(output: &Output, api: &Api, paths: &Paths) -> Result<(), Error> {
-    let documents = Documents::read_right(&paths.paths, "nothing was compared")?;
-    let (mut found, mut not_found) = (Vec::new(), Vec::new());
+    let documents = Documents::read_valid(&paths.paths, "nothing was compared")?;
+    let (mut complete, mut without_secrets) = (Vec::new(), Vec::new());
     for document in &documents.connections {
         match connections::with_its_secrets(document) {
-            Ok(connection) => found.push(connection),
-            Err(error) => not_found.push((document.path.as_str(), error.to_string())),
+            Ok(connection) => complete.push(connection),
+            Err(error) => without_secrets.push((document.path.as_str(), error.to_string())),
         }
     }
-    let mut plan = change::apply(api, sent(&documents, found), true).await?;
-    add_not_found(api, &mut plan, &not_found).await?;
+    let mut plan = change::apply(api, api_documents(&documents, complete), true).await?;
+    add_without_secrets(api, &mut plan, &without_secrets).await?;
     let changed = plan.changed();
     if output.is_json() {
         write_json(&changed.iter().map(|one| one.object()).collect::<Vec<_>>())?;
@@ -68,29 +68,29 @@ pub(crate) async fn diff(output: &Output, api: &Api, paths: &Paths) -> Result<()
     }
 }
 
-/// Adds connections whose secrets are not available: only their existence is known.
-async fn add_not_found(api: &Api, plan: &mut Changes, connections: &[(&str, String)]) -> Result<(), Error> {
+/// Adds connections whose secrets are not available: the plan says only if they exist.
+async fn add_without_secrets(api: &Api, plan: &mut Changes, connections: &[(&str, String)]) -> Result<(), Error> {
     if connections.is_empty() {
         return Ok(());
     }
     let stored = api.connections(None).await?;
-    for (path, why) in connections {
+    for (path, reason) in connections {
         let is_stored = stored.iter().any(|one| one.path() == *path);
-        if is_stored { plan.add_uncompared_connection(path, why) } else { plan.add_new_connection(path) }
+        if is_stored { plan.add_uncompared_connection(path, reason) } else { plan.add_new_connection(path) }
     }
     Ok(())
 }
 
 /// `forebay validate`: reads and compiles everything, without any service.
 pub(crate) fn validate(output: &Output, paths: &Paths) -> Result<(), Error> {
-    let documents = Documents::read_some(&paths.paths)?;
+    let documents = Documents::read_nonempty(&paths.paths)?;
     let problems = &documents.problems;
     if output.is_json() {
-        write_json(&problems.iter().map(Found::object).collect::<Vec<Value>>())?;
+        write_json(&problems.iter().map(FileProblem::object).collect::<Vec<Value>>())?;
     } else if problems.is_empty() {
         let and = |count: usize, what: &str| if count == 0 { String::new() } else { format!(" and {}", counted(count, what)) };
-        let (connections, alerts) = (and(documents.connections.len(), "connection"), and(documents.alerts.len(), "alert"));
-        write(&format!("{}{connections}{alerts}: no problem", counted(documents.definitions.len(), "definition")))?;
+        let (connections, alerts) = (and(documents.connections.len(), "connection"), and(documents.alerts.len(), "alert rule"));
+        write(&format!("{}{connections}{alerts}: no problems", counted(documents.definitions.len(), "definition")))?;
     } else {
         write(&problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
     }

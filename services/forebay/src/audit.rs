@@ -29,8 +29,9 @@ pub(crate) async fn perform(output: &Output, api: &Api, command: Audit) -> Resul
 /// Writes entries as they arrive: they may not fit into memory.
 async fn export(api: &Api, filter: AuditFilter) -> Result<(), Error> {
     let mut response = api.export_audit(&filter).await?;
-    let cut =
-        |error: reqwest::Error| Error::Failed(format!("the audit log was not written to its end: {}", with_causes(&error.without_url())));
+    let cut = |error: reqwest::Error| {
+        Error::Failed(format!("the connection ended before the end of the audit log: {}", with_causes(&error.without_url())))
+    };
     let mut output = std::io::stdout().lock();
     while let Some(part) = response.chunk().await.map_err(cut)? {
         output.write_all(&part).map_err(|source| Error::Io { doing: "cannot write the audit log".to_owned(), source })?;

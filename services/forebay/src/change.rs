@@ -23,9 +23,9 @@ pub(crate) struct Changes {
 /// The change of one document.
 pub(crate) enum Change {
     Connection(AppliedConnection),
-    /// A new connection whose secrets were not found.
+    /// A new connection whose secrets are not available.
     NewConnection(String),
-    /// A stored connection that was not compared, since its secrets were not found.
+    /// A stored connection that was not compared, because its secrets are not available.
     UncomparedConnection {
         path: String,
         reason: String,
@@ -100,7 +100,7 @@ impl Changes {
     }
 
     /// Prints names in the documents that do not exist yet.
-    pub(crate) fn say_notes(&self) {
+    pub(crate) fn print_notes(&self) {
         for one in self.all() {
             if let Change::Alert(alert) = one {
                 alert.notes.iter().for_each(|text| note(text));
@@ -200,12 +200,12 @@ impl Change {
     pub(crate) fn text(&self) -> String {
         let path = self.path();
         let what = match self {
-            Self::Connection(_) | Self::NewConnection(_) | Self::UncomparedConnection { .. } => format!("the connection {path}"),
+            Self::Connection(_) | Self::NewConnection(_) | Self::UncomparedConnection { .. } => format!("connection {path}"),
             Self::Definition(_) => path,
-            Self::Alert(_) => format!("the alert {path}"),
+            Self::Alert(_) => format!("alert rule {path}"),
         };
         let mut lines = vec![match (self, self.word()) {
-            (Self::UncomparedConnection { reason, .. }, _) => format!("{what}  is not compared: {reason}"),
+            (Self::UncomparedConnection { reason, .. }, _) => format!("{what}  not compared: {reason}"),
             (Self::Definition(one), Word::Updated) => format!("{what}  changed, version {} -> {}", one.version - 1, one.version),
             (Self::Definition(one), Word::Unchanged) => format!("{what}  unchanged, version {}", one.version),
             (_, Word::Updated) => format!("{what}  changed"),
@@ -227,14 +227,14 @@ impl Change {
     /// Returns a line if the document enables or disables its subject.
     fn switched(&self) -> Option<String> {
         let (was_enabled, enabled, effect) = match self {
-            Self::Connection(one) => (one.was_enabled, Some(one.enabled), "steps that use it fail from then on"),
+            Self::Connection(one) => (one.was_enabled, Some(one.enabled), "steps that use it will fail"),
             Self::NewConnection(_) | Self::UncomparedConnection { .. } => return None,
-            Self::Definition(one) => (one.was_enabled, one.enabled, "calls get 404 from then on"),
-            Self::Alert(one) => (one.was_enabled, Some(one.enabled), "no notification is sent from then on"),
+            Self::Definition(one) => (one.was_enabled, one.enabled, "calls will get 404"),
+            Self::Alert(one) => (one.was_enabled, Some(one.enabled), "it will send no notifications"),
         };
         match (was_enabled, enabled) {
-            (Some(true), Some(false)) => Some(format!("IT IS DISABLED BY THIS: {effect}")),
-            (Some(false), Some(true)) => Some("it is enabled by this".to_owned()),
+            (Some(true), Some(false)) => Some(format!("THIS DISABLES IT: {effect}")),
+            (Some(false), Some(true)) => Some("this enables it".to_owned()),
             (None, Some(false)) => Some("it is disabled".to_owned()),
             _ => None,
         }
@@ -293,8 +293,8 @@ impl Change {
 /// Shows the plan on a terminal, and asks for confirmation unless `--yes` is given.
 ///
 /// # Errors
-/// The answer is no, or there is no terminal.
-pub(crate) fn agreed(plan: &Changes, yes: bool, is_json: bool) -> Result<(), Error> {
+/// The user does not confirm, or there is no terminal.
+pub(crate) fn confirm_plan(plan: &Changes, yes: bool, is_json: bool) -> Result<(), Error> {
     if !yes || !is_json {
         plan.changed().iter().for_each(|one| note(&one.text()));
         note(&plan.summary("to apply"));
@@ -303,7 +303,7 @@ pub(crate) fn agreed(plan: &Changes, yes: bool, is_json: bool) -> Result<(), Err
         return Ok(());
     }
     if !std::io::stdin().is_terminal() {
-        let text = "there is no terminal to ask on, so nothing was applied: add --yes to apply without asking";
+        let text = "nothing was applied, because there is no terminal for the confirmation: add --yes";
         return Err(Error::Usage(text.to_owned()));
     }
     if !confirmed("Apply? [y/N]")? {
@@ -312,7 +312,7 @@ pub(crate) fn agreed(plan: &Changes, yes: bool, is_json: bool) -> Result<(), Err
     Ok(())
 }
 
-/// Asks the person at the terminal for confirmation.
+/// Asks the user at the terminal for confirmation.
 pub(crate) fn confirmed(question: &str) -> Result<bool, Error> {
     note(question);
     let mut answer = String::new();
@@ -328,15 +328,15 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn what_is_disabled_is_said_aloud_and_a_secret_is_only_changed_or_not() {
+    fn a_change_names_what_it_disables_and_hides_the_values_of_secrets() {
         let applied = json!({
             "connection": "t/c", "change": "updated", "kind": "http", "enabled": false, "wasEnabled": true,
             "differences": [{ "path": "http.url", "before": "https://a.example", "after": "https://b.example" }],
             "secrets": { "http.headers.X-Key": "unchanged", "http.headers.X-New": "added" },
         });
         let change = Change::of_connection(serde_json::from_str(&applied.to_string()).unwrap());
-        let expected = "the connection t/c  changed
-  ! IT IS DISABLED BY THIS: steps that use it fail from then on
+        let expected = "connection t/c  changed
+  ! THIS DISABLES IT: steps that use it will fail
   ~ http.url: \"https://a.example\" -> \"https://b.example\"
   * http.headers.X-Key: unchanged (secret)
   * http.headers.X-New: added (secret)";
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn a_definition_is_told_with_its_versions_and_counted_by_what_happens_to_it() {
+    fn a_changed_definition_has_its_versions_and_is_counted_as_updated() {
         let applied = json!({ "tenant": "t", "name": "n", "id": "i", "version": 3, "change": "updated", "enabled": true, "wasEnabled": true, "differences": [] });
         let changes = Changes::of_definition(serde_json::from_str(&applied.to_string()).unwrap());
         assert_eq!(changes.changed()[0].text(), "t/n  changed, version 2 -> 3");

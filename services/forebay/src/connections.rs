@@ -23,7 +23,7 @@ pub(crate) async fn perform(output: &Output, api: &Api, command: Connections) ->
         Connections::Apply { paths } => {
             let connections = with_secrets(&Documents::read_connections(&paths, "nothing was stored")?)?;
             if connections.is_empty() {
-                return Err(Error::Usage("the files hold no connection: a document with a field `connection`".to_owned()));
+                return Err(Error::Usage("the files contain no connection: write a document with a field `connection`".to_owned()));
             }
             change::apply(api, connections, false).await?.show(output)
         }
@@ -36,7 +36,7 @@ pub(crate) async fn perform(output: &Output, api: &Api, command: Connections) ->
             output.one(&format!("{path} works: {}", tested.reached), &tested)
         }
         Connections::Enable { path } => {
-            output.one(&format!("{path} is enabled: steps may use it"), &api.enable_connection(&path, true).await?)
+            output.one(&format!("{path} is enabled: steps can use it"), &api.enable_connection(&path, true).await?)
         }
         Connections::Disable { path } => {
             output.one(&format!("{path} is disabled: steps that use it fail"), &api.enable_connection(&path, false).await?)
@@ -58,32 +58,32 @@ pub(crate) async fn perform(output: &Output, api: &Api, command: Connections) ->
 /// Follows the re-encryption to its end: it may run in the API of this process, which ends with it.
 async fn rotate(output: &Output, api: &Api) -> Result<(), Error> {
     let started = api.rotate().await?;
-    note(&format!("{} connections and keys are encrypted anew; payloads of executions follow", started.reencrypted));
+    note(&format!("re-encrypted {} connections and keys; re-encrypting payloads of executions", started.reencrypted));
     let mut polled = None;
-    let mut said = String::new();
+    let mut printed = String::new();
     while polled.as_ref().unwrap_or(&started.payloads).status == RotationStatus::Running {
         tokio::time::sleep(FOLLOW_INTERVAL).await;
         let rotation = polled.insert(api.rotation().await?);
         let up_to = second_or_empty(rotation.up_to.as_ref());
-        if !up_to.is_empty() && up_to != said {
-            note(&format!("executions up to {up_to}"));
-            said = up_to;
+        if !up_to.is_empty() && up_to != printed {
+            note(&format!("re-encrypted executions up to {up_to}"));
+            printed = up_to;
         }
     }
     let rotation = polled.as_ref().unwrap_or(&started.payloads);
     if rotation.status != RotationStatus::Finished {
-        return Err(Error::Failed("the process that encrypts anew has ended: run this again, and it continues where it was".to_owned()));
+        return Err(Error::Failed("the process that re-encrypts the payloads has ended: run this again to continue".to_owned()));
     }
     let advice = match rotation.unreadable {
-        0 => "Once every process runs with the new key first, keys after it are not needed any more. Run this again where a process was \
-              restarted after it began"
+        0 => "If a process got the new key only after the rotation began, run this again. Then, when all processes have the new key first, the \
+              old keys are no longer needed"
             .to_owned(),
         unreadable => format!(
-            "{unreadable} payloads were encrypted by a key that is not given, and their executions cannot be retried: give it after a comma and run \
-             this again. Until then keep every key"
+            "{unreadable} payloads are encrypted with a key that FOREBAY_SECRET_KEY does not have; their executions cannot be retried. Add the key \
+             after a comma and run this again. Do not remove any key before"
         ),
     };
-    let text = format!("{} encrypted anew. {advice}.", rotation.total);
+    let text = format!("Re-encrypted {} connections, keys and payloads. {advice}.", rotation.total);
     match &polled {
         Some(rotation) => output.one(&text, rotation),
         None => output.one(&text, &started),
@@ -103,7 +103,7 @@ pub(crate) fn with_secrets(documents: &[ConnectionDocument]) -> Result<Vec<Writt
         return Ok(connections);
     }
     problems.iter().for_each(|problem| note(&problem.to_string()));
-    Err(Error::Failed(format!("{} of the connections cannot be used: nothing was stored", problems.len())))
+    Err(Error::Failed(format!("{} of the connections have problems: nothing was stored", problems.len())))
 }
 
 /// # Errors

@@ -10,17 +10,17 @@ use forebay_admin_api::diagnostics::{Diagnosis, EnableDiagnosticsRequest};
 pub(crate) async fn perform(output: &Output, api: &Api, command: Diagnostics) -> Result<(), Error> {
     match command {
         Diagnostics::On { path, time } => {
-            let on = api.enable_diagnostics(&path, &EnableDiagnosticsRequest { duration: time.into() }).await?;
-            output.one(&format!("{path}: everything is recorded until {}", on.until), &on)
+            let enabled = api.enable_diagnostics(&path, &EnableDiagnosticsRequest { duration: time.into() }).await?;
+            output.one(&format!("{path}: diagnostics are on until {}", enabled.until), &enabled)
         }
         Diagnostics::Off { path } => {
-            let off = api.disable_diagnostics(&path).await?;
-            let text = if off.was_on { "diagnostics are off" } else { "diagnostics were off" };
-            output.one(&format!("{path}: {text}"), &off)
+            let disabled = api.disable_diagnostics(&path).await?;
+            let text = if disabled.was_on { "diagnostics are off" } else { "diagnostics were already off" };
+            output.one(&format!("{path}: {text}"), &disabled)
         }
         Diagnostics::List { tenant } => {
             let rows = api.diagnostics(tenant.as_ref().map(Into::into)).await?.into_iter().map(row).collect();
-            output.listing(&["integration", "until", "since", "by"], rows, "diagnostics are off everywhere")
+            output.listing(&["integration", "until", "since", "by"], rows, "diagnostics are off for all integrations")
         }
     }
 }

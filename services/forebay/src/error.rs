@@ -15,9 +15,9 @@ use forebay_store::StoreError;
 use forebay_worker::WorkerError;
 
 const FAILED: i32 = 1;
-const WRONG_USE: i32 = 2;
+const WRONG_USAGE: i32 = 2;
 const NOT_ALLOWED: i32 = 3;
-const AWAY: i32 = 5;
+const UNAVAILABLE: i32 = 5;
 
 /// The status of a response to an unauthenticated caller.
 const UNAUTHORIZED: u16 = 401;
@@ -30,7 +30,7 @@ pub enum Error {
     #[error("{0}")]
     Usage(String),
     /// Settings that cannot be used.
-    #[error("the settings cannot be used\n{0}")]
+    #[error("invalid settings\n{0}")]
     Settings(#[from] SettingsError),
     /// The verb failed, for the reason in the text.
     #[error("{0}")]
@@ -38,7 +38,7 @@ pub enum Error {
     /// The files differ from the stored documents; the output has the differences already.
     #[error("something differs")]
     Differs,
-    /// The store refused the operation or is away.
+    /// The store refused the operation or is unavailable.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// An operation failed.
@@ -53,7 +53,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A call to the ingress had no response.
-    #[error("no answer from {url}: does `forebay dev` or `forebay ingress` run there?")]
+    #[error("no response from {url}: check that `forebay dev` or `forebay ingress` runs at this address")]
     Call {
         /// The URL of the call.
         url: String,
@@ -68,9 +68,9 @@ pub enum Error {
         /// The problem and the remedy.
         text: String,
     },
-    /// The admin API does not answer.
-    #[error("no answer from {url}: is that the address of a console, and does it run?")]
-    Away {
+    /// The admin API does not respond.
+    #[error("no response from {url}: check that FOREBAY_API_URL is the address of a console, and that it runs")]
+    Unreachable {
         /// The address of the API.
         url: String,
         /// The error of the client.
@@ -106,17 +106,15 @@ impl From<ClientError> for Error {
     fn from(error: ClientError) -> Self {
         match error {
             ClientError::Url(url) => Self::Usage(format!("FOREBAY_API_URL: {url} is not an address such as https://forebay.example")),
-            ClientError::Token => Self::Usage("FOREBAY_API_TOKEN: it holds characters that no token has".to_owned()),
-            ClientError::Unreachable { url, source } => Self::Away { url, source },
+            ClientError::Token => Self::Usage("FOREBAY_API_TOKEN: the value has characters that no token has".to_owned()),
+            ClientError::Unreachable { url, source } => Self::Unreachable { url, source },
             ClientError::Refused { url, status, problem } => {
                 Self::Refused { status, text: refusal(&url, status, problem.map(|one| one.detail)) }
             }
             ClientError::Unreadable { url, source } if source.is_data() => Self::Failed(format!(
-                "{url} answers what this version of the command cannot read ({source}): use the version of the console"
+                "this version of the command cannot read the response of {url} ({source}): use the version of the console"
             )),
-            ClientError::Unreadable { url, .. } => {
-                Self::Failed(format!("{url} does not answer as a console does: is FOREBAY_API_URL its address?"))
-            }
+            ClientError::Unreadable { url, .. } => Self::Failed(format!("{url} is not a console: check the address in FOREBAY_API_URL")),
             other => Self::Failed(with_causes(&other).to_string()),
         }
     }
@@ -124,9 +122,9 @@ impl From<ClientError> for Error {
 
 /// Returns the detail of a problem, and the remedy.
 fn refusal(url: &str, status: u16, detail: Option<String>) -> String {
-    let text = detail.unwrap_or_else(|| format!("{url} answers {status}: is FOREBAY_API_URL the address of a console?"));
+    let text = detail.unwrap_or_else(|| format!("{url} responded with status {status}: check the address in FOREBAY_API_URL"));
     if status == UNAUTHORIZED {
-        return format!("not signed in at {url}: {text} It is read from FOREBAY_API_TOKEN or FOREBAY_API_TOKEN_FILE.");
+        return format!("not signed in at {url}: {text} Set FOREBAY_API_TOKEN or FOREBAY_API_TOKEN_FILE.");
     }
     text
 }
@@ -134,23 +132,23 @@ fn refusal(url: &str, status: u16, detail: Option<String>) -> String {
 impl Error {
     /// Returns true if a repetition may succeed soon.
     #[must_use]
-    pub fn is_passing(&self) -> bool {
-        self.exit_code() == AWAY
+    pub fn is_temporary(&self) -> bool {
+        self.exit_code() == UNAVAILABLE
     }
 
-    /// Returns the exit code: 1 failed, 2 wrong use, 3 not signed in or not allowed, 5 away: try again.
+    /// Returns the exit code: 1 failed, 2 wrong usage, 3 not signed in or not allowed, 5 a server is unavailable: try again.
     #[must_use]
     pub fn exit_code(&self) -> i32 {
         match self {
-            Self::Usage(_) | Self::Settings(_) => WRONG_USE,
-            Self::Store(StoreError::Url { .. }) => WRONG_USE,
-            Self::Refused { status: 400, .. } => WRONG_USE,
+            Self::Usage(_) | Self::Settings(_) => WRONG_USAGE,
+            Self::Store(StoreError::Url { .. }) => WRONG_USAGE,
+            Self::Refused { status: 400, .. } => WRONG_USAGE,
             Self::Refused { status: 401 | 403, .. } => NOT_ALLOWED,
-            Self::Refused { status: 429 | 502..=504, .. } | Self::Away { .. } | Self::Call { .. } => AWAY,
+            Self::Refused { status: 429 | 502..=504, .. } | Self::Unreachable { .. } | Self::Call { .. } => UNAVAILABLE,
             Self::Store(StoreError::Unavailable { .. })
             | Self::Operation(
                 OperationError::Store(StoreError::Unavailable { .. }) | OperationError::Broker(_) | OperationError::Publish(_),
-            ) => AWAY,
+            ) => UNAVAILABLE,
             _ => FAILED,
         }
     }

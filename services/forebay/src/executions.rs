@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 /// `forebay executions ...`.
 pub(crate) async fn perform(output: &Output, api: &Api, command: Executions) -> Result<(), Error> {
     match command {
-        Executions::List { found, limit } => {
-            let rows = api.executions(found.filter(), limit).await?.into_iter().map(row).collect();
+        Executions::List { filter, limit } => {
+            let rows = api.executions(filter.to_api(), limit).await?.into_iter().map(row).collect();
             let columns = ["execution", "integration", "status", "received", "duration", "attempts", "response", "error"];
             output.listing(&columns, rows, "no executions")
         }

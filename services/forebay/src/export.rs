@@ -61,16 +61,17 @@ async fn choose(api: &Api, export: &Export) -> Result<Vec<Version>, Error> {
         let all = api.integrations_with_source(export.tenant.as_ref().map(Into::into)).await?;
         let version = |one: Integration| match format!("{}/{}", one.tenant, one.name).parse() {
             Ok(path) => Ok(Version::of_integration(path, one)),
-            Err(_) => Err(Error::Failed(format!("the API names an integration {}/{}, which is not a name", one.tenant, one.name))),
+            Err(_) => Err(Error::Failed(format!("the console returned an integration with an invalid name: {}/{}", one.tenant, one.name))),
         };
         return all.into_iter().map(version).collect();
     };
     let Some(number) = export.version else {
         return Ok(vec![Version::of_integration(path.clone(), api.integration(path).await?)]);
     };
-    let wanted = api.versions(path).await?.into_iter().find(|version| version.summary.version == number);
-    let wanted = wanted.ok_or_else(|| Error::Failed(format!("{path} has no version {number}")))?;
-    Ok(vec![Version::of_version(path.clone(), wanted)])
+    let version = api.versions(path).await?.into_iter().find(|version| version.summary.version == number);
+    let version =
+        version.ok_or_else(|| Error::Failed(format!("{path} has no version {number}: `forebay versions {path}` lists all versions")))?;
+    Ok(vec![Version::of_version(path.clone(), version)])
 }
 
 fn join(texts: &[String]) -> String {

@@ -44,7 +44,7 @@ fn find_in(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Error> {
 }
 
 fn has_extension(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known)))
+    path.extension().is_some_and(|extension| EXTENSIONS.iter().any(|supported| extension.eq_ignore_ascii_case(supported)))
 }
 
 fn cannot_read(path: &Path, source: std::io::Error) -> Error {
@@ -61,8 +61,8 @@ pub(crate) fn sources(text: &str, count: usize) -> Vec<String> {
             part.push_str(line);
         }
     }
-    let says_something = |part: &String| part.lines().any(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
-    parts.retain(says_something);
+    let has_content = |part: &String| part.lines().any(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
+    parts.retain(has_content);
     if count > 1 && parts.len() == count { parts } else { vec![text.to_owned(); count] }
 }
 

@@ -15,25 +15,25 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// `forebay health`.
 pub(crate) async fn health(output: &Output, management: SocketAddr) -> Result<(), Error> {
     let address = reachable(management);
-    let answer = match tokio::time::timeout(TIMEOUT, ask(address)).await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(source)) => return Err(Error::Io { doing: format!("no answer from http://{address}/readyz"), source }),
-        Err(_) => return Err(Error::Failed(format!("no answer from http://{address}/readyz within {} s", TIMEOUT.as_secs()))),
+    let response = match tokio::time::timeout(TIMEOUT, request(address)).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(source)) => return Err(Error::Io { doing: format!("no response from http://{address}/readyz"), source }),
+        Err(_) => return Err(Error::Failed(format!("no response from http://{address}/readyz within {} s", TIMEOUT.as_secs()))),
     };
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let (head, body) = response.split_once("\r\n\r\n").unwrap_or((&response, ""));
     let ready = head.split(' ').nth(1) == Some("200");
     let report: Value = serde_json::from_str(body).unwrap_or_default();
     output.one(&lines(&report), &report)?;
     if ready { Ok(()) } else { Err(Error::Failed("not ready".to_owned())) }
 }
 
-async fn ask(address: SocketAddr) -> std::io::Result<String> {
+async fn request(address: SocketAddr) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address).await?;
     let request = format!("GET /readyz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
-    Ok(answer)
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await?;
+    Ok(response)
 }
 
 fn lines(report: &Value) -> String {

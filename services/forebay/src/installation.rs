@@ -22,20 +22,20 @@ pub(crate) async fn perform(output: &Output, settings: &Settings, command: Insta
 
 async fn adopt(output: &Output, check: &InstallationCheck, adoption: &Adoption, yes: bool) -> Result<(), Error> {
     if adoption.is_in_place() {
-        return output.one("these are the installation's broker and settings already", &object(adoption));
+        return output.one("no change: the installation already has this broker and these settings", &object(adoption));
     }
     if !yes {
         if !std::io::stdin().is_terminal() {
-            let text = "there is no terminal to ask on, so nothing was changed: add --yes to adopt without asking";
+            let text = "nothing was changed, because there is no terminal for the confirmation: add --yes";
             return Err(Error::Usage(text.to_owned()));
         }
         let live = match adoption.live_workers {
-            1 => "1 worker is live".to_owned(),
-            workers => format!("{workers} workers are live"),
+            1 => "1 worker runs".to_owned(),
+            workers => format!("{workers} workers run"),
         };
         let question = format!(
-            "{}\n{live}. Messages at an earlier broker stay there and are not run. Use the broker at {} with these \
-             settings from now on? [y/N]",
+            "{}\n{live}. Messages at an earlier broker stay there and do not run. Register the broker at {} and these \
+             settings for the installation? [y/N]",
             shown(adoption),
             adoption.broker
         );
@@ -44,11 +44,11 @@ async fn adopt(output: &Output, check: &InstallationCheck, adoption: &Adoption, 
         }
     }
     if adoption.is_move() {
-        note("looking for messages that would be left behind; this takes about 15 seconds");
+        note("checking for messages in queues that would no longer be read; this takes about 15 seconds");
     }
     let Adopted { now, mark_left } = check.adopt(&Actor::host(&crate::api::author()), adoption).await?;
-    if let Some(why) = mark_left {
-        note(&format!("warning: adopted; the earlier mark could not be removed from the broker, where it does no harm: {why}"));
+    if let Some(reason) = mark_left {
+        note(&format!("warning: the earlier mark could not be removed from the broker; it has no effect: {reason}"));
     }
     output.one(&format!("adopted\n{}", shown(&now)), &object(&now))
 }
@@ -57,7 +57,7 @@ fn shown(adoption: &Adoption) -> String {
     let Adoption { stored, here, broker, is_marked, is_closed, .. } = adoption;
     let marked = match (is_marked, is_closed) {
         (true, _) => "has the installation's mark",
-        (false, true) => "is closed by an adopt that did not end: run it again, or with the services' settings",
+        (false, true) => "is closed by an interrupted adopt: run adopt again with the same settings, or with those of the services",
         (false, false) => "does not have the installation's mark",
     };
     let rows = [
@@ -75,7 +75,7 @@ fn shown(adoption: &Adoption) -> String {
     }
     text.push_str(&format!("\n{:<16} {broker} {marked}", "broker"));
     if !adoption.is_in_place() {
-        text.push_str("\nServices with these settings do not use this broker: set what the installation has, or see `forebay installation adopt --help`.");
+        text.push_str("\nServices with these settings do not use this broker: use the installation's settings, or see `forebay installation adopt --help`.");
     }
     text
 }

@@ -42,10 +42,10 @@ pub(crate) async fn invoke(output: &Output, settings: &Settings, invoke: Invoke)
         write(&format!("{version:?} {status}\n{}\n{}", shown(&headers), text(&body)))?;
     }
     match status.as_u16() {
-        400.. => Err(Error::Failed(format!("the response is {status}"))),
-        301 | 302 | 303 | 307 | 308 => {
-            Err(Error::Failed(format!("the response is {status}, which is not followed: give the address of its Location by --url")))
-        }
+        400.. => Err(Error::Failed(format!("the response has status {status}"))),
+        301 | 302 | 303 | 307 | 308 => Err(Error::Failed(format!(
+            "the response is a redirect ({status}), which is not followed: use the address in Location as --url"
+        ))),
         _ => Ok(()),
     }
 }
@@ -77,24 +77,25 @@ fn request(settings: &Settings, invoke: Invoke) -> Result<Request, Error> {
     }
     let default = if invoke.data.is_some() { "POST" } else { "GET" };
     let method = invoke.method.as_deref().unwrap_or(default).to_ascii_uppercase();
-    let method: Method = method.parse().map_err(|_| Error::Usage(format!("{method} is not a method")))?;
+    let method: Method = method.parse().map_err(|_| Error::Usage(format!("--method: {method} is not an HTTP method")))?;
     let mut request = Request::new(method, url);
     if let Some(key) = invoke.key.as_ref().filter(|_| invoke.sign.is_none()) {
-        let mut value =
-            HeaderValue::from_str(key.expose()).map_err(|_| Error::Usage("the key has characters that a header cannot have".to_owned()))?;
+        let mut value = HeaderValue::from_str(key.expose())
+            .map_err(|_| Error::Usage("--key: the key has characters that a header cannot have".to_owned()))?;
         value.set_sensitive(true);
         request.headers_mut().insert("x-api-key", value);
     }
     if let Some(data) = &invoke.data {
         let (body, guessed) = read_data(data)?;
         let content_type = invoke.content_type.as_deref().unwrap_or(guessed);
-        let value = HeaderValue::from_str(content_type).map_err(|_| Error::Usage(format!("{content_type:?} is not a content type")))?;
+        let value = HeaderValue::from_str(content_type)
+            .map_err(|_| Error::Usage(format!("--content-type: {content_type:?} is not a content type")))?;
         request.headers_mut().insert(CONTENT_TYPE, value);
         *request.body_mut() = Some(body.into());
     }
     if let (Some(key), Some(sign)) = (&invoke.key, &invoke.sign) {
         let (_, sender) =
-            Sender::WORDS.iter().find(|(word, _)| word == sign).ok_or_else(|| Error::Usage(format!("{sign} is not a sender")))?;
+            Sender::WORDS.iter().find(|(word, _)| word == sign).ok_or_else(|| Error::Usage(format!("--sign: {sign} is not a sender")))?;
         let body = request.body().and_then(|body| body.as_bytes()).unwrap_or_default();
         let id = uuid::Uuid::new_v4().simple().to_string();
         for (name, value) in SignatureScheme::Of(*sender).sign(key.expose(), &id, body, UnixMicros::now()) {

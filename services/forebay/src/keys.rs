@@ -26,8 +26,8 @@ pub(crate) async fn perform(output: &Output, api: &Api, command: Keys) -> Result
                 all_outcomes,
             };
             let created = api.create_key(&request).await?;
-            let said = format!("id   {}\nkey  {}\nThe key is not shown again.", created.id, created.key.expose());
-            output.one(&said, &created)
+            let text = format!("id   {}\nkey  {}\nThe key is not shown again.", created.id, created.key.expose());
+            output.one(&text, &created)
         }
         Keys::List { tenant } => {
             let rows = api.keys(tenant.as_ref().map(Into::into)).await?.into_iter().map(row).collect();
@@ -66,7 +66,7 @@ pub(crate) async fn perform(output: &Output, api: &Api, command: Keys) -> Result
 async fn change(output: &Output, api: &Api, key: &NamedKey, request: &UpdateKeyRequest) -> Result<(), Error> {
     let id = find(api, key).await?;
     let key = api.update_key(id, request).await?;
-    let integrations = if key.integrations.is_empty() { "nothing".to_owned() } else { key.integrations.join(" ") };
+    let integrations = if key.integrations.is_empty() { "no integration".to_owned() } else { key.integrations.join(" ") };
     output.one(&format!("{} ({id}) may call {integrations}", key.label), &key)
 }
 
@@ -75,16 +75,16 @@ async fn find(api: &Api, key: &NamedKey) -> Result<Uuid, Error> {
     let label = match (key.id, &key.label) {
         (Some(id), _) => return Ok(id),
         (None, Some(label)) => label,
-        (None, None) => return Err(Error::Usage("name a key by its id or by --label".to_owned())),
+        (None, None) => return Err(Error::Usage("give the key's id or --label".to_owned())),
     };
     let mut found = api.keys(key.tenant.as_ref().map(Into::into)).await?;
     found.retain(|one| one.label == *label);
     match found.as_slice() {
         [only] => Ok(only.id),
-        [] => Err(Error::Failed(format!("there is no key '{label}': `forebay keys list` shows all"))),
+        [] => Err(Error::Failed(format!("no key has the label '{label}': `forebay keys list` shows all keys"))),
         several => {
             let ids: Vec<String> = several.iter().map(|one| format!("{} in {}", one.id, one.tenant)).collect();
-            Err(Error::Usage(format!("{} keys have the label '{label}', so name one by its id: {}", several.len(), ids.join(", "))))
+            Err(Error::Usage(format!("{} keys have the label '{label}': give the id of one: {}", several.len(), ids.join(", "))))
         }
     }
 }

@@ -76,11 +76,11 @@ fn not_json(error: &serde_json::Error) -> Error {
 
 /// Writes lines to standard output. It is no failure if the reader has closed it, as `head` does.
 pub(crate) fn write(text: &str) -> Result<(), Error> {
-    is_read(text).map(|_| ())
+    write_while_open(text).map(|_| ())
 }
 
 /// Writes lines to standard output; returns false if the reader has closed it.
-pub(crate) fn is_read(text: &str) -> Result<bool, Error> {
+pub(crate) fn write_while_open(text: &str) -> Result<bool, Error> {
     let mut stdout = std::io::stdout().lock();
     match writeln!(stdout, "{}", text.trim_end_matches('\n')).and_then(|()| stdout.flush()) {
         Ok(()) => Ok(true),

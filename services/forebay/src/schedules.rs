@@ -53,27 +53,27 @@ fn on_its_clock(schedule: &Schedule, time: Option<&Time>) -> String {
 
 async fn preview(output: &Output, url: Option<&str>, settings: &Settings, what: &str, count: u32) -> Result<(), Error> {
     let definitions = if Path::new(what).is_file() {
-        of_file(what)?
+        read_file(what)?
     } else {
         let path: IntegrationPath =
             what.parse().map_err(|_| Error::Usage(format!("{what} is neither a file nor an integration such as t37ed/NightlyReport")))?;
         let stored = Api::open(url, settings).await?.integration(&path).await?;
         let read = Definition::from_stored(&stored.document.unwrap_or_default());
-        vec![read.map_err(|error| Error::Failed(format!("{path}: this version of forebay cannot read it: {error}")))?]
+        vec![read.map_err(|error| Error::Failed(format!("{path}: this version of forebay cannot read the definition: {error}")))?]
     };
     let mut rows = Vec::new();
     for definition in &definitions {
         if let Some(schedule) = definition.trigger.schedule() {
-            rows.extend(coming(definition, &schedule.timing, count));
+            rows.extend(due_times(definition, &schedule.timing, count));
         }
     }
     if rows.is_empty() {
-        return Err(Error::Failed(format!("{what} has no schedule: it is started by calls")));
+        return Err(Error::Failed(format!("{what} has no schedule: calls start it")));
     }
     output.listing(&["schedule", "due", "in utc"], rows, "no due times")
 }
 
-fn of_file(file: &str) -> Result<Vec<Definition>, Error> {
+fn read_file(file: &str) -> Result<Vec<Definition>, Error> {
     let text = std::fs::read_to_string(file).map_err(|source| Error::Io { doing: format!("cannot read {file}"), source })?;
     let documents = documents(&text).map_err(|error| Error::Failed(format!("{file}: {error}")))?;
     let read = documents.iter().map(Definition::from_value).collect::<Result<Vec<_>, _>>();
@@ -81,7 +81,7 @@ fn of_file(file: &str) -> Result<Vec<Definition>, Error> {
 }
 
 /// Returns the due times after the present time of this machine.
-fn coming(definition: &Definition, timing: &Timing, count: u32) -> Vec<Row<Value>> {
+fn due_times(definition: &Definition, timing: &Timing, count: u32) -> Vec<Row<Value>> {
     let mut rows = Vec::new();
     let mut at = UnixMillis::now();
     while let Some(due) = timing.next_after(at).filter(|_| rows.len() < count as usize) {

@@ -117,14 +117,14 @@ async fn serve(services: Services, settings: &Settings, traces: Traces) -> Resul
     health.expect(SERVICES);
     let management = ManagementServer::bind(settings.management_listen, health.clone(), metrics).await?;
     let management_address = management.local_addr();
-    // It outlives the beginning of the shutdown: probes are answered, and definitions are updated, while the services drain.
+    // The management port and the watch of definitions run until the services have drained.
     let ended = CancellationToken::new();
     let management = tokio::spawn(management.run_until(ended.clone().cancelled_owned()));
     let _ends_with_this = ended.clone().drop_guard();
 
     if services != Services::Ingress {
         let reach = &settings.private_addresses;
-        tracing::info!("steps, alerts and tests of connections reach private addresses by FOREBAY_PRIVATE_ADDRESSES={reach}");
+        tracing::info!("FOREBAY_PRIVATE_ADDRESSES={reach} applies to steps, alerts and tests of connections");
     }
     let options = StoreOptions {
         max_connections: CONNECTIONS,
@@ -151,7 +151,7 @@ async fn serve(services: Services, settings: &Settings, traces: Traces) -> Resul
     tokio::spawn(check.follow(ended.clone()));
 
     let built = build(services, settings, store, watched, &health, &broker, traces).await?;
-    // Each service has registered its own checks by now. Before, the process would seem ready with nothing but its definitions.
+    // Each service has registered its checks in `build`. Without the check SERVICES, the process would be ready before it is built.
     health.set(SERVICES, true, "built");
     announce(services, &built, settings, &management_address.to_string())?;
     let result = drain_together(built, &shutdown).await;
@@ -222,7 +222,7 @@ async fn drain_together(built: Built, shutdown: &Shutdown) -> Result<(), Error> 
     }
     let mut first_failure = Ok(());
     for (name, service) in services {
-        let ended = service.await.unwrap_or_else(|error| Err(Error::Failed(format!("the {name} ended early: {error}"))));
+        let ended = service.await.unwrap_or_else(|error| Err(Error::Failed(format!("the {name} stopped because of a defect: {error}"))));
         first_failure = first_failure.and(ended);
     }
     first_failure?;
@@ -279,6 +279,6 @@ fn warn_of_unknown_variables() {
     let names = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
     for unknown in unknown_variables(names, &OTHER_VARIABLES) {
         let meant = unknown.meant.unwrap_or("none: see forebay dev --help");
-        tracing::warn!(variable = unknown.name, meant, "this variable is not a setting and does nothing");
+        tracing::warn!(variable = unknown.name, meant, "this variable is not a setting and has no effect");
     }
 }

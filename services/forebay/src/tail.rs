@@ -4,7 +4,7 @@ use crate::api::Api;
 use crate::args::Tail;
 use crate::error::Error;
 use crate::events::{Event, Events};
-use crate::output::{Output, is_read, json_line, note};
+use crate::output::{Output, json_line, note, write_while_open};
 use crate::shown::{duration, failure, labels};
 use forebay_admin_api::Time;
 use forebay_admin_api::executions::{Execution, ExecutionFilter};
@@ -15,10 +15,10 @@ use std::time::Duration;
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 const MAX_DELAY: Duration = Duration::from_secs(15);
 
-/// Follows executions until it is ended, or nobody reads the output.
+/// Follows executions until a signal ends the process or the reader closes the output.
 ///
 /// # Errors
-/// It could not begin, or is no longer allowed. A connection that is lost later is opened again.
+/// The console cannot be reached at first, or refuses the request. A connection that is lost later is opened again.
 pub(crate) async fn tail(output: &Output, api: &Api, tail: Tail) -> Result<(), Error> {
     let filter = ExecutionFilter {
         tenant: tail.tenant.as_ref().map(Into::into),
@@ -33,7 +33,7 @@ pub(crate) async fn tail(output: &Output, api: &Api, tail: Tail) -> Result<(), E
         match api.follow_executions(&filter).await.map_err(Error::from) {
             Ok(mut response) => {
                 if was_open {
-                    note("following again: executions that ended meanwhile are not shown, `forebay executions list` has them");
+                    note("connected again: executions that ended in between are not shown; see `forebay executions list`");
                 }
                 (was_open, pause) = (true, FIRST_DELAY);
                 let mut events = Events::default();
@@ -45,9 +45,9 @@ pub(crate) async fn tail(output: &Output, api: &Api, tail: Tail) -> Result<(), E
                         }
                     }
                 }
-                note("the connection was lost: trying again");
+                note("the connection was lost: reconnecting");
             }
-            Err(error) if was_open && error.is_passing() => {}
+            Err(error) if was_open && error.is_temporary() => {}
             Err(error) => return Err(error),
         }
         tokio::time::sleep(pause).await;
@@ -58,14 +58,16 @@ pub(crate) async fn tail(output: &Output, api: &Api, tail: Tail) -> Result<(), E
 /// Prints an event; returns false if nobody reads the output.
 fn show(output: Output, event: &Event, has_colour: bool) -> Result<bool, Error> {
     match event.name.as_str() {
-        "missed" => note("some executions may be missing here: `forebay executions list` has them"),
+        "missed" => note("some executions may be missing here; see `forebay executions list`"),
         "executions" => {
             let executions: Vec<Execution> = serde_json::from_str(&event.data).map_err(|error| {
-                Error::Failed(format!("the console sends executions that this version of the command cannot read: {error}"))
+                Error::Failed(format!(
+                    "this version of the command cannot read the console's executions ({error}): use the version of the console"
+                ))
             })?;
             for execution in executions.iter().filter(|execution| execution.ended_at.is_some()) {
                 let line = if output.is_json() { json_line(execution)? } else { line(execution, has_colour) };
-                if !is_read(&line)? {
+                if !write_while_open(&line)? {
                     return Ok(false);
                 }
             }

@@ -18,10 +18,10 @@ pub(crate) async fn perform(output: &Output, api: &Api, command: Tenants) -> Res
             output.listing(&["tenant", "integrations", "docs", "payloads"], rows, "no tenants")
         }
         Tenants::Set { tenant, docs, payloads } => {
-            let (mut said, mut change) = (Vec::new(), UpdateTenantRequest::default());
+            let (mut changes, mut change) = (Vec::new(), UpdateTenantRequest::default());
             let mut object = json!({ "tenant": tenant.as_str() });
             if let Some(docs) = docs {
-                said.push(format!("docs are {docs}"));
+                changes.push(format!("docs: {docs}"));
                 change.docs = Some(DocsAccessName::new(docs.as_str()));
                 object["docs"] = docs.as_str().into();
             }
@@ -30,12 +30,12 @@ pub(crate) async fn perform(output: &Output, api: &Api, command: Tenants) -> Res
                     Payloads::All => None,
                     Payloads::AtMost(bytes) => Some(bytes),
                 };
-                said.push(format!("payloads: {}", max.map_or_else(|| "all".to_owned(), format_bytes)));
+                changes.push(format!("payloads: {}", max.map_or_else(|| "all".to_owned(), format_bytes)));
                 change.payload_bytes = Some(max.map_or_else(PayloadLimit::all, PayloadLimit::bytes));
                 object["payloadBytes"] = json!(max);
             }
             api.update_tenant(&tenant, &change).await?;
-            output.one(&format!("{tenant}: {}", said.join(", ")), &object)
+            output.one(&format!("{tenant}: {}", changes.join(", ")), &object)
         }
         Tenants::Pause { tenant, pause } => {
             pauses::pause(output, api, &format!("tenants/{tenant}"), &format!("the tenant {tenant}"), pause).await

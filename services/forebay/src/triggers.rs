@@ -30,12 +30,10 @@ async fn decide(output: &Output, api: &Api, path: &IntegrationPath, decision: Tr
     let decided = api.decide_trigger(path, decision).await?;
     let message = match (decided.effect, &decided.worker) {
         (DecisionEffect::Unpaused, _) => "the pause has ended: the queued calls run".to_owned(),
-        (DecisionEffect::Cleared, _) => {
-            "the execution at which it was halted has succeeded or was skipped meanwhile; the trigger runs already".to_owned()
-        }
+        (DecisionEffect::Cleared, _) => "the trigger already runs: the failed execution has succeeded or was skipped".to_owned(),
         (DecisionEffect::Pending, Some(worker)) => format!("{effect} on {worker}"),
         (DecisionEffect::Pending, None) => {
-            format!("{effect} as soon as a worker holds the queue; none does now (forebay top shows the workers)")
+            format!("{effect} as soon as a worker reads the queue. No worker reads it now: check `forebay top`")
         }
     };
     output.one(&format!("{path}: {message}"), &decided)

@@ -19,14 +19,14 @@ pub(crate) async fn perform(output: &Output, api: &Api, command: Unreadable) -> 
         }
         Unreadable::Return { id } => {
             let returned = api.return_unreadable(&id).await?;
-            output.one(&format!("{id} is back in its queue"), &returned)
+            output.one(&format!("returned {id} to its queue"), &returned)
         }
         Unreadable::Discard { id, yes } => {
             if !yes && !std::io::stdin().is_terminal() {
-                let text = "there is no terminal to ask on, so nothing was discarded: add --yes to discard without asking";
+                let text = "nothing was discarded, because there is no terminal for the confirmation: add --yes";
                 return Err(Error::Usage(text.to_owned()));
             }
-            if !yes && !confirmed(&format!("Discard {id}? Its execution never runs. [y/N]"))? {
+            if !yes && !confirmed(&format!("Discard {id}? Its execution will not run. [y/N]"))? {
                 return Err(Error::Failed("nothing was discarded".to_owned()));
             }
             api.discard_unreadable(&id).await?;

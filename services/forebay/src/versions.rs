@@ -5,7 +5,7 @@ use forebay_operations::Difference;
 
 use crate::api::Api;
 use crate::args::{Rollback, Versions};
-use crate::change::{Changes, agreed, difference};
+use crate::change::{Changes, confirm_plan, difference};
 use crate::error::Error;
 use crate::output::{Output, Row};
 
@@ -26,9 +26,9 @@ pub(crate) async fn versions(output: &Output, api: &Api, versions: &Versions) ->
 fn row(version: VersionSummary) -> Row<VersionSummary> {
     let changed: Vec<Difference> = version.differences.iter().map(difference).collect();
     let short = match (version.same_as, version.version == 1) {
-        (Some(same), _) => format!("back to version {same}"),
+        (Some(same), _) => format!("same as version {same}"),
         (None, true) => "created".to_owned(),
-        (None, false) if changed.is_empty() && version.text_changed => "comments or layout only".to_owned(),
+        (None, false) if changed.is_empty() && version.text_changed => "only comments or layout".to_owned(),
         (None, false) => named(changed),
     };
     let number = version.version.to_string();
@@ -58,15 +58,15 @@ pub(crate) async fn rollback(output: &Output, api: &Api, rollback: &Rollback) ->
     let done = if plan.changed().is_empty() {
         planned
     } else {
-        agreed(&plan, rollback.yes, output.is_json())?;
-        // The version that was agreed to, whatever has become the newest meanwhile.
+        confirm_plan(&plan, rollback.yes, output.is_json())?;
+        // Uses the confirmed version, because a newer one may exist by now.
         api.rollback(path, RollbackRequest { to: Some(same_as), dry_run: false }).await?
     };
     let version = done.applied.version;
-    let said = match done.applied.change {
+    let text = match done.applied.change {
         Change::Unchanged => format!("{path}: version {version} has the same definition as version {same_as}"),
         Change::Created | Change::Updated => format!("{path}: version {version} has the definition of version {same_as}"),
     };
     let applied = AppliedDefinition { enabled: None, was_enabled: None, differences: None, text_differences: None, ..done.applied };
-    output.one(&said, &RolledBack { applied, same_as: done.same_as })
+    output.one(&text, &RolledBack { applied, same_as: done.same_as })
 }

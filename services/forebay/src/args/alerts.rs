@@ -7,33 +7,33 @@ use forebay_contract::{IntegrationPath, Name};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Alerts {
-    /// Stores alerts of files, or folders with *.yaml, *.yml and *.json
+    /// Stores the alert rules of files, or of folders with *.yaml, *.yml and *.json
     Apply {
         /// Files or folders; folders are searched recursively
         #[arg(value_name = "PATH", required = true)]
         paths: Vec<PathBuf>,
     },
-    /// Lists alerts and whether they are raised
+    /// Lists alert rules with their state
     List {
-        /// Of this tenant only
+        /// Only alert rules of this tenant
         #[arg(long)]
         tenant: Option<Name>,
     },
-    /// Shows an alert: where it is raised, since when, and which notifications were sent
+    /// Shows an alert rule with its raised alerts and its notifications
     Show {
-        /// The alert, such as t37ed/OrdersFailing
+        /// The alert rule, such as t37ed/OrdersFailing
         #[arg(value_name = "TENANT/NAME")]
         path: IntegrationPath,
     },
-    /// Sends a test notification now; exit code 1 where it does not arrive
+    /// Sends a test notification; exit code 1: it was not sent
     Test {
-        /// The alert, such as t37ed/OrdersFailing
+        /// The alert rule, such as t37ed/OrdersFailing
         #[arg(value_name = "TENANT/NAME")]
         path: IntegrationPath,
     },
-    /// Deletes an alert
+    /// Deletes an alert rule
     Delete {
-        /// The alert, such as t37ed/OrdersFailing
+        /// The alert rule, such as t37ed/OrdersFailing
         #[arg(value_name = "TENANT/NAME")]
         path: IntegrationPath,
     },

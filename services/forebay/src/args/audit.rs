@@ -6,21 +6,21 @@ use std::time::Duration;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Audit {
-    /// Lists changes, the newest first: who, what, before and after
+    /// Lists audit entries, the newest first
     List {
-        /// Of this tenant only
+        /// Only entries of this tenant
         #[arg(long)]
         tenant: Option<Name>,
-        /// Within this time, such as 1h or 7d
+        /// Only entries newer than this, such as 1h or 7d
         #[arg(long, value_name = "DURATION", value_parser = forebay_contract::parse_duration)]
         since: Option<Duration>,
-        /// By this person or program only, as the list shows it
+        /// Only entries of this principal, as the list shows it
         #[arg(long, value_name = "NAME")]
         by: Option<String>,
-        /// Such as key.create, or `key` for all actions on keys
+        /// Only this action, such as key.create, or `key` for all actions on keys
         #[arg(long, value_name = "ACTION")]
         action: Option<String>,
-        /// To this only, such as t37ed/CreateWorkOrder
+        /// Only changes of this object, such as t37ed/CreateWorkOrder
         #[arg(long, value_name = "TARGET")]
         target: Option<String>,
         /// Maximum entries
@@ -29,10 +29,10 @@ pub(crate) enum Audit {
     },
     /// Writes all entries as JSON lines to standard output, the newest first
     Export {
-        /// Of this tenant only
+        /// Only entries of this tenant
         #[arg(long)]
         tenant: Option<Name>,
-        /// Within this time, such as 1h or 7d
+        /// Only entries newer than this, such as 1h or 7d
         #[arg(long, value_name = "DURATION", value_parser = forebay_contract::parse_duration)]
         since: Option<Duration>,
     },

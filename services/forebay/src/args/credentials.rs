@@ -26,22 +26,22 @@ fn expiry(text: &str) -> Result<Expiry, String> {
 /// An existing key, by its id or its label.
 #[derive(Debug, Args)]
 pub(crate) struct NamedKey {
-    /// The key's id, as `keys list` shows it
+    /// The key's id from `keys list`
     #[arg(required_unless_present = "label", conflicts_with = "label")]
     pub(crate) id: Option<Uuid>,
-    /// The key's label, instead of its id; only one key may have it
+    /// The key's label, instead of its id; exactly one key must have it
     #[arg(long)]
     pub(crate) label: Option<String>,
-    /// With --label: the key's tenant, where several tenants have a key of this label
+    /// With --label: the key's tenant, if keys of several tenants have the label
     #[arg(long, requires = "label")]
     pub(crate) tenant: Option<Name>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Keys {
-    /// Creates a key and shows it this one time
+    /// Creates a key and shows it once
     Create {
-        /// Tenant that the key belongs to
+        /// The tenant of the key
         #[arg(long)]
         tenant: Name,
         /// The purpose of the key, such as the partner's name
@@ -50,51 +50,51 @@ pub(crate) enum Keys {
         /// Integrations of the tenant that the key may call
         #[arg(long, value_name = "NAME", required = true, num_args = 1..)]
         integration: Vec<Name>,
-        /// A key that exists elsewhere already; `-` reads it from standard input; one is generated without
+        /// An existing key value; `-` reads it from standard input [default: a generated value]
         #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
         key: Option<Secret>,
-        /// The key expires after this time, such as 90d; without, it does not expire
+        /// The key expires after this time, such as 90d [default: never]
         #[arg(long, value_name = "DURATION", value_parser = forebay_contract::parse_duration)]
         expires: Option<Duration>,
-        /// A signing key: callers do not send it, they sign their calls with it
+        /// Create a signing key: callers sign their calls with it and do not send it
         #[arg(long)]
         signing: bool,
-        /// The key reads the outcomes of all calls of its integrations; without, of its own calls only
+        /// Let the key read the outcomes of all calls of its integrations, not only of its own calls
         #[arg(long, conflicts_with = "signing")]
         all_outcomes: bool,
     },
-    /// Lists keys, without their values
+    /// Lists keys without their values
     List {
-        /// Of this tenant only
+        /// Only keys of this tenant
         #[arg(long)]
         tenant: Option<Name>,
     },
-    /// Changes a key's label, the integrations that it may call, when it expires, or the outcomes that it reads
+    /// Changes a key's label, the integrations that it may call, its expiry, or the outcomes that it may read
     Update {
-        /// The key's id, as `keys list` shows it
+        /// The key's id from `keys list`
         id: Uuid,
         /// The new label
         #[arg(long, required_unless_present_any = ["integration", "expires", "all_outcomes"])]
         label: Option<String>,
-        /// All integrations that the key may call from now on
+        /// Integrations that the key may call; replaces all earlier ones
         #[arg(long, value_name = "NAME", num_args = 1..)]
         integration: Option<Vec<Name>>,
-        /// The key expires this long from now, such as 90d, or `never`
+        /// The key expires after this time from now, such as 90d, or `never`
         #[arg(long, value_name = "DURATION|never", value_parser = expiry)]
         expires: Option<Expiry>,
-        /// true: the key reads the outcomes of all calls of its integrations; false: of its own calls only
+        /// true: the key may read the outcomes of all calls of its integrations; false: only of its own calls
         #[arg(long, value_name = "true|false")]
         all_outcomes: Option<bool>,
     },
-    /// Grants a key more integrations, within a second
+    /// Grants integrations to a key, effective within a second
     Grant {
         #[command(flatten)]
         key: NamedKey,
-        /// Integrations of the key's tenant that it may call as well
+        /// Integrations of the key's tenant that the key may also call
         #[arg(long, value_name = "NAME", required = true, num_args = 1..)]
         integration: Vec<Name>,
     },
-    /// Revokes integrations from a key, within a second; the others stay
+    /// Revokes integrations from a key, effective within a second; its other integrations do not change
     Revoke {
         #[command(flatten)]
         key: NamedKey,
@@ -102,28 +102,28 @@ pub(crate) enum Keys {
         #[arg(long, value_name = "NAME", required = true, num_args = 1..)]
         integration: Vec<Name>,
     },
-    /// Deletes a key: calls with it get 401, within a second
+    /// Deletes a key: within a second, calls with it get 401
     Delete {
-        /// The key's id, as `keys list` shows it
+        /// The key's id from `keys list`
         id: Uuid,
     },
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Connections {
-    /// Stores connections of files, or folders with *.yaml, *.yml and *.json; their secrets are encrypted
+    /// Stores the connections of files, or of folders with *.yaml, *.yml and *.json, and encrypts their secrets
     Apply {
         /// Files or folders; folders are searched recursively
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
     },
-    /// Lists connections, without their secrets
+    /// Lists connections without their secrets
     List {
-        /// Of this tenant only
+        /// Only connections of this tenant
         #[arg(long)]
         tenant: Option<Name>,
     },
-    /// Connects and signs in as a step would, and changes nothing; exit code 1 where that fails
+    /// Connects and signs in like a step, and changes nothing; exit code 1: failed
     Test {
         /// The connection, such as t37ed/erp
         #[arg(value_name = "TENANT/NAME")]
@@ -161,6 +161,6 @@ pub(crate) enum Connections {
         #[arg(value_name = "TENANT/NAME")]
         path: IntegrationPath,
     },
-    /// Encrypts all connections by the first key of FOREBAY_SECRET_KEY, after a new one was put first
+    /// Encrypts all stored secrets with the first key of FOREBAY_SECRET_KEY; put a new key first before
     Rotate,
 }

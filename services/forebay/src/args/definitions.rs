@@ -13,7 +13,7 @@ pub(crate) struct Apply {
     /// Files or folders; folders are searched recursively
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
-    /// Apply without asking
+    /// Do not ask for confirmation
     #[arg(long, short)]
     pub(crate) yes: bool,
 }
@@ -34,10 +34,10 @@ pub(crate) struct Export {
     /// All integrations of this tenant
     #[arg(long)]
     pub(crate) tenant: Option<Name>,
-    /// An older version of the one integration
+    /// An older version of the integration
     #[arg(long, value_name = "N", requires = "path")]
     pub(crate) version: Option<i32>,
-    /// Write FOLDER/TENANT/NAME.yaml (or .json) instead of printing
+    /// Write to FOLDER/TENANT/NAME.yaml (or .json) instead of standard output
     #[arg(long, value_name = "FOLDER")]
     pub(crate) to: Option<PathBuf>,
 }
@@ -54,10 +54,10 @@ pub(crate) struct Rollback {
     /// The integration, such as t37ed/CreateWorkOrder
     #[arg(value_name = "TENANT/NAME")]
     pub(crate) path: IntegrationPath,
-    /// The version whose definition becomes the newest version [default: the one before the current]
+    /// The version with the definition to restore [default: the version before the current one]
     #[arg(long, value_name = "N")]
     pub(crate) to: Option<i32>,
-    /// Apply without asking
+    /// Do not ask for confirmation
     #[arg(long, short)]
     pub(crate) yes: bool,
 }
@@ -67,13 +67,13 @@ pub(crate) struct Try {
     /// The file of the definition
     #[arg(value_name = "FILE", required_unless_present = "mapping")]
     pub(crate) file: Option<PathBuf>,
-    /// A file with the body of an example call [default: none, and the input of a schedule]
+    /// A file with the body of an example call [default: no body; for a schedule its input]
     #[arg(long, value_name = "EXAMPLE")]
     pub(crate) input: Option<PathBuf>,
-    /// Type of the body [default: by the example's name and content]
+    /// Content type of the body [default: from the file's extension and content]
     #[arg(long, value_name = "TYPE")]
     pub(crate) content_type: Option<String>,
-    /// The method [default: POST with --input where it is accepted, else the definition's first]
+    /// The method [default: POST with --input if the definition has it, else the definition's first method]
     #[arg(long, value_name = "METHOD")]
     pub(crate) method: Option<String>,
     /// A query parameter; may be repeated
@@ -82,13 +82,13 @@ pub(crate) struct Try {
     /// A header; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = key_value)]
     pub(crate) header: Vec<(String, String)>,
-    /// The definition, of a file that holds several
+    /// The definition to run, if the file has several
     #[arg(long, value_name = "TENANT/NAME")]
     pub(crate) integration: Option<IntegrationPath>,
-    /// A JSON file with the outputs of steps that call other systems: an object of step ids
+    /// A JSON file with outputs of steps that call other systems: an object with the step ids as fields
     #[arg(long, value_name = "FILE.json", conflicts_with = "mapping")]
     pub(crate) steps: Option<PathBuf>,
-    /// Runs this jq program alone; it sees the body as .body and as .input
+    /// Run only this jq program; the body is in .body and in .input
     #[arg(long, value_name = "JQ")]
     pub(crate) mapping: Option<String>,
 }
@@ -101,10 +101,10 @@ pub(crate) enum Tenants {
     Set {
         /// The tenant
         tenant: Name,
-        /// Who may read /TENANT and /TENANT/openapi.json: open (everybody), key (any API key of the tenant), off (nobody)
+        /// Access to /TENANT and /TENANT/openapi.json: open (everybody), key (any API key of the tenant), off (nobody)
         #[arg(long, value_name = "open|key|off", required_unless_present = "payloads")]
         docs: Option<DocsAccess>,
-        /// Maximum bytes of inputs, outputs and steps that are stored of its executions, such as 20GiB; `all` stores them as long as the history
+        /// Maximum bytes of stored inputs, outputs and steps, such as 20GiB; `all`: no maximum, within the retention of the history
         #[arg(long, value_name = "SIZE|all", value_parser = payloads)]
         payloads: Option<Payloads>,
     },

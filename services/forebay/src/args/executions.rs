@@ -7,35 +7,35 @@ use forebay_contract::outcome::{ErrorCode, ExecutionStatus};
 use forebay_contract::{ExecutionId, Name};
 use std::time::Duration;
 
-/// Which executions; everything that is given must fit.
+/// A filter of executions: they must match all given flags.
 #[derive(Debug, Args)]
-pub(crate) struct Found {
-    /// Of this tenant only
+pub(crate) struct FilterArgs {
+    /// Only executions of this tenant
     #[arg(long)]
     tenant: Option<Name>,
-    /// Of integrations of this name only
+    /// Only executions of integrations with this name
     #[arg(long, value_name = "NAME")]
     integration: Option<Name>,
-    /// With this status: running, succeeded, failed or expired
+    /// Only executions with this status: running, succeeded, failed or expired
     #[arg(long)]
     status: Option<ExecutionStatus>,
-    /// Received within this time, such as 15m, 1h or 7d
+    /// Only executions newer than this, such as 15m, 1h or 7d
     #[arg(long, value_name = "DURATION", value_parser = forebay_contract::parse_duration)]
     since: Option<Duration>,
-    /// Received this long ago or longer
+    /// Only executions older than this, such as 15m, 1h or 7d
     #[arg(long, value_name = "DURATION", value_parser = forebay_contract::parse_duration)]
     until: Option<Duration>,
-    /// Found by this label, such as workOrder=4711, or 4711 under any name
+    /// Only executions with this label, such as workOrder=4711, or 4711 for any label name
     #[arg(long, value_name = "NAME=VALUE|VALUE")]
     label: Option<String>,
-    /// With this kind of failure, such as mapping, remote, unreachable or timeout
+    /// Only executions with this error code, such as mapping, remote, unreachable or timeout
     #[arg(long, value_name = "CODE")]
     error: Option<ErrorCode>,
 }
 
-impl Found {
+impl FilterArgs {
     /// Returns the filter in the form of the API.
-    pub(crate) fn filter(&self) -> ExecutionFilter {
+    pub(crate) fn to_api(&self) -> ExecutionFilter {
         ExecutionFilter {
             tenant: self.tenant.as_ref().map(Into::into),
             integration: self.integration.as_ref().map(Into::into),
@@ -50,33 +50,33 @@ impl Found {
 
 #[derive(Debug, Args)]
 pub(crate) struct Tail {
-    /// Of this tenant only
+    /// Only executions of this tenant
     #[arg(long)]
     pub(crate) tenant: Option<Name>,
-    /// Of integrations of this name only
+    /// Only executions of integrations with this name
     #[arg(long, value_name = "NAME")]
     pub(crate) integration: Option<Name>,
-    /// With this status: succeeded, failed or expired
+    /// Only executions with this status: succeeded, failed or expired
     #[arg(long)]
     pub(crate) status: Option<ExecutionStatus>,
-    /// With this label, such as workOrder=4711, or 4711 under any name
+    /// Only executions with this label, such as workOrder=4711, or 4711 for any label name
     #[arg(long, value_name = "NAME=VALUE|VALUE")]
     pub(crate) label: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Executions {
-    /// Lists executions that have started, newest first
+    /// Lists executions that have started, the newest first
     List {
         #[command(flatten)]
-        found: Found,
-        /// Maximum executions that are listed
+        filter: FilterArgs,
+        /// Maximum executions
         #[arg(long, value_name = "N", default_value_t = 50)]
         limit: u32,
     },
-    /// Retries failed or expired executions: steps that succeeded do not run again
+    /// Retries failed or expired executions; steps that succeeded do not run again
     Retry(Retry),
-    /// Shows one execution with its steps, and its input and response where they are stored
+    /// Shows an execution with its steps, and its stored input and response
     Show {
         /// The execution's id
         id: ExecutionId,
@@ -85,45 +85,45 @@ pub(crate) enum Executions {
 
 #[derive(Debug, Args)]
 pub(crate) struct Retry {
-    /// The executions' ids; without, all that the flags find, in the order in which they were received
-    #[arg(value_name = "ID", required_unless_present_any = SEARCH, conflicts_with_all = SEARCH)]
+    /// The executions' ids [default: all executions that match the flags, in the order of their receipt]
+    #[arg(value_name = "ID", required_unless_present_any = FILTERS, conflicts_with_all = FILTERS)]
     pub(crate) ids: Vec<ExecutionId>,
     #[command(flatten)]
-    pub(crate) found: Found,
-    /// With the latest version of the definition, not with the one that received it
+    pub(crate) filter: FilterArgs,
+    /// Use the latest version of the definition instead of the execution's version
     #[arg(long)]
     pub(crate) latest: bool,
-    /// From the first step, not from the failed one
+    /// Start at the first step instead of the failed step
     #[arg(long)]
     pub(crate) from_start: bool,
-    /// Count the executions that the flags find, and retry none
+    /// Only count the executions that match the flags
     #[arg(long, conflicts_with = "ids")]
     pub(crate) dry_run: bool,
-    /// Retry all that the flags find without asking
+    /// Do not ask for confirmation
     #[arg(long, short, conflicts_with = "ids")]
     pub(crate) yes: bool,
-    /// Wait until they end; exit code 1 where one does not succeed
-    #[arg(long, conflicts_with_all = SEARCH)]
+    /// Wait until the executions end; exit code 1: one did not succeed
+    #[arg(long, conflicts_with_all = FILTERS)]
     pub(crate) wait: bool,
 }
 
-/// The flags of [`Found`].
-const SEARCH: [&str; 7] = ["tenant", "integration", "status", "since", "until", "label", "error"];
+/// The flags of [`FilterArgs`].
+const FILTERS: [&str; 7] = ["tenant", "integration", "status", "since", "until", "label", "error"];
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Unreadable {
     /// Lists messages that no worker could read, the oldest first
     List,
-    /// Puts a message back into the queue that it came from
+    /// Returns a message to its queue
     Return {
-        /// The message's id, as the list shows it
+        /// The message's id from `unreadable list`
         id: String,
     },
-    /// Deletes a message: its execution never runs
+    /// Deletes a message; its execution does not run
     Discard {
-        /// The message's id, as the list shows it
+        /// The message's id from `unreadable list`
         id: String,
-        /// Discard without asking
+        /// Do not ask for confirmation
         #[arg(long, short)]
         yes: bool,
     },

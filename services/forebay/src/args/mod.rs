@@ -25,18 +25,18 @@ use forebay_runtime::settings::{self, SETTINGS, Settings, SettingsError};
 
 use crate::output::Format;
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed (of diff: something differs), 2 wrong use, 3 not signed in or not allowed, \
-                          5 away for now: try again";
+const EXIT_CODES: &str = "Exit codes: 0 success, 1 failed (diff: something differs), 2 wrong usage, 3 not signed in or not allowed, \
+                          5 a server is unavailable: try again";
 
-/// Forebay: webhooks that are stored on RabbitMQ before their callers get a yes, and run in order where that is configured
+/// Forebay receives webhooks, stores each call in RabbitMQ before it responds, and runs its workflow on workers
 #[derive(Debug, Parser)]
 #[command(name = "forebay", version, propagate_version = true, arg_required_else_help = true, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
-    /// Form of what is printed
+    /// Format of the output
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub(crate) output: Format,
-    /// Address of a console: client verbs then use its admin API, and need no database. FOREBAY_API_TOKEN holds the token, or
-    /// FOREBAY_API_TOKEN_FILE names a file that does
+    /// Address of a console: the command then uses its admin API and needs no database. Set FOREBAY_API_TOKEN to a token, or
+    /// FOREBAY_API_TOKEN_FILE to a file with a token
     #[arg(long, global = true, value_name = "URL", env = "FOREBAY_API_URL", help_heading = "Settings")]
     pub(crate) api_url: Option<String>,
     #[command(subcommand)]
@@ -45,112 +45,112 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// All services in one process; creates and migrates the database first
+    /// Runs all services in one process; creates and migrates the database first
     Dev,
-    /// Accepts calls: HTTP to RabbitMQ
+    /// Runs the ingress, which receives calls by HTTP and publishes them to RabbitMQ
     Ingress,
-    /// Runs workflows: RabbitMQ to outcome
+    /// Runs a worker, which executes workflows from RabbitMQ
     Worker,
-    /// Publishes the due runs of schedules: clock to RabbitMQ
+    /// Runs the scheduler, which publishes the due runs of schedules to RabbitMQ and evaluates alert rules
     Scheduler,
-    /// Serves the web console and its admin API
+    /// Runs the console, which serves web pages and the admin API
     Console,
-    /// Brings the tables of the database up to date
+    /// Updates the tables of the database to this version
     Migrate,
-    /// The broker, queue prefix and number of shared queues that every process of an installation uses
+    /// Shows or changes the broker, queue prefix and number of shared queues that all processes of an installation use
     Installation {
         #[command(subcommand)]
         command: Installation,
     },
-    /// Asks a running process whether it is ready (exit 0) or not (exit 1)
+    /// Asks a running process if it is ready; exit code 1: not ready
     Health,
-    /// Applies definitions, connections and alerts: files, or folders with *.yaml, *.yml and *.json
+    /// Stores the definitions, connections and alerts of files, or of folders with *.yaml, *.yml and *.json
     Apply(Apply),
-    /// Shows what `apply` would change; exit code 1 when something differs
+    /// Shows the changes that `apply` would make; exit code 1: something differs
     Diff(Paths),
-    /// Checks files without any service: every problem with its file and line
+    /// Checks files and prints each problem with its file and line; needs no service
     Validate(Paths),
-    /// Runs a definition on an example without any service: mappings run, and requests to other systems are shown
+    /// Runs a definition on an example: runs its mappings, and shows requests to other systems instead of sending them; needs no service
     Try(Try),
-    /// Prints the JSON Schema of definitions, connections and alerts, for editors
+    /// Prints the JSON Schema of definitions, connections and alerts for editors
     Schema,
     /// Prints stored definitions as they were applied
     Export(Export),
     /// Lists the versions of an integration
     Versions(Versions),
-    /// Makes an older version's definition the newest version
+    /// Creates a new version of an integration with the definition of an older version
     Rollback(Rollback),
-    /// API keys of partner systems
+    /// Manages API keys of partner systems
     Keys {
         #[command(subcommand)]
         command: Keys,
     },
-    /// Tenants and their settings
+    /// Lists tenants and changes their settings
     Tenants {
         #[command(subcommand)]
         command: Tenants,
     },
-    /// Connections: named credentials of remote systems
+    /// Manages connections, the named addresses and credentials of remote systems
     Connections {
         #[command(subcommand)]
         command: Connections,
     },
-    /// Alerts: notifications when something needs attention
+    /// Manages alert rules, which send notifications when something needs attention
     Alerts {
         #[command(subcommand)]
         command: Alerts,
     },
     /// Calls an integration through the ingress
     Invoke(Invoke),
-    /// The history of executions
+    /// Lists, shows and retries executions
     Executions {
         #[command(subcommand)]
         command: Executions,
     },
-    /// Follows executions: one line for each as it ends
+    /// Prints executions as they end, one line for each
     Tail(Tail),
-    /// Shows the state of the installation: throughput, failures, halted triggers, queues, workers, latest executions
+    /// Shows the state of the installation: throughput, halted triggers, queues, workers, latest executions
     Top {
-        /// Print one frame and exit; the default where the output is not a terminal
+        /// Print once and exit; the default if the output is not a terminal
         #[arg(long)]
         once: bool,
     },
-    /// Messages that no worker could read
+    /// Manages messages that no worker could read
     Unreadable {
         #[command(subcommand)]
         command: Unreadable,
     },
-    /// Users of the console
+    /// Manages users of the console
     Users {
         #[command(subcommand)]
         command: Users,
     },
-    /// Tokens of the admin API
+    /// Manages tokens of the admin API
     Tokens {
         #[command(subcommand)]
         command: Tokens,
     },
-    /// Prints the script by which a shell completes this command, such as `source <(forebay completions bash)`
+    /// Prints the completion script for a shell, for `source <(forebay completions bash)`
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Schedules: due times, and runs by hand
+    /// Lists schedules, runs them now, and shows their due times
     Schedules {
         #[command(subcommand)]
         command: Schedules,
     },
-    /// Diagnostics: recording everything of an integration's executions for a time
+    /// Records all data of an integration's executions for a limited time
     Diagnostics {
         #[command(subcommand)]
         command: Diagnostics,
     },
-    /// The audit log: who changed what, and when
+    /// Lists and exports the audit log
     Audit {
         #[command(subcommand)]
         command: Audit,
     },
-    /// Triggers, and decisions on halted ones
+    /// Lists triggers, and resumes halted ones
     Triggers {
         #[command(subcommand)]
         command: Triggers,
@@ -162,40 +162,40 @@ pub(crate) struct Invoke {
     /// The integration, such as t37ed/CreateWorkOrder
     #[arg(value_name = "TENANT/NAME")]
     pub(crate) path: IntegrationPath,
-    /// The body: a text, or @FILE
+    /// The body: text, or @FILE for the content of a file
     #[arg(long, value_name = "@FILE|TEXT")]
     pub(crate) data: Option<String>,
-    /// Type of the body [default: application/json when it is JSON, else by the file's name, else text/plain]
+    /// Content type of the body [default: from the file's extension, else application/json for JSON, else text/plain]
     #[arg(long, value_name = "TYPE", requires = "data")]
     pub(crate) content_type: Option<String>,
     /// A query parameter; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = key_value)]
     pub(crate) query: Vec<(String, String)>,
-    /// The API key; with --sign the signing key; `-` reads it from standard input
+    /// The API key, or with --sign the signing key; `-` reads it from standard input
     #[arg(long, env = "FOREBAY_KEY", hide_env_values = true, allow_hyphen_values = true)]
     pub(crate) key: Option<Secret>,
-    /// Signs the call as this sender does, instead of sending the key
+    /// Sign the call with the method of this sender, instead of sending the key
     #[arg(long, value_name = "SENDER", value_parser = sender(), requires = "key")]
     pub(crate) sign: Option<String>,
     /// The method [default: POST with --data, else GET]
     #[arg(long, value_name = "METHOD")]
     pub(crate) method: Option<String>,
-    /// Address of the ingress, such as `https://forebay.example` [default: by --http-listen]
+    /// Address of the ingress, such as `https://forebay.example` [default: from --http-listen]
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Installation {
-    /// Shows what is registered in the database beside the settings of this command, and whether its broker is the installation's
+    /// Compares the settings of this command with those in the database, and checks if the broker belongs to the installation
     Show,
-    /// Makes the broker, queue prefix and number of shared queues of this command's settings the installation's
+    /// Registers the broker, queue prefix and number of shared queues of this command's settings for the installation
     ///
-    /// For a broker that has replaced the earlier one or was emptied, and for a change of FOREBAY_QUEUE_PREFIX or FOREBAY_SHARED_QUEUES: let
-    /// the workers empty the queues, stop all services, adopt, start the services with the same settings. Where queues of this broker would be
-    /// read no more, no service may use it for about 15 seconds, and messages in such a queue refuse the change.
+    /// Use it after the broker was replaced or emptied, or to change FOREBAY_QUEUE_PREFIX or FOREBAY_SHARED_QUEUES. First let the workers
+    /// empty the queues, and stop all services. Then run adopt, and start the services with the same settings. If services would no longer
+    /// read some queues of this broker, adopt closes the broker to services for about 15 seconds, and fails if these queues contain messages.
     Adopt {
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },
@@ -203,24 +203,24 @@ pub(crate) enum Installation {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Schedules {
-    /// Lists schedules, when each is due next, and how its last run went
+    /// Lists schedules with their next due time and their last run
     List {
-        /// Of this tenant only
+        /// Only schedules of this tenant
         #[arg(long)]
         tenant: Option<Name>,
     },
-    /// Runs a schedule once, now; its other runs stay as they are
+    /// Runs a schedule once, now; its due times do not change
     Run {
         /// The integration, such as t37ed/NightlyReport
         #[arg(value_name = "TENANT/NAME")]
         path: IntegrationPath,
     },
-    /// Shows when the next runs of a schedule are due; of a file without asking the database
+    /// Shows the next due times of a schedule; needs no database for a file
     Preview {
         /// A file of definitions, or an applied integration such as t37ed/NightlyReport
         #[arg(value_name = "FILE|TENANT/NAME")]
         what: String,
-        /// How many due times of each schedule
+        /// Number of due times for each schedule
         #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
         count: u32,
     },
@@ -228,13 +228,15 @@ pub(crate) enum Schedules {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Triggers {
-    /// Lists triggers and whether they run
+    /// Lists triggers with their state
     List {
-        /// Of this tenant only
+        /// Only triggers of this tenant
         #[arg(long)]
         tenant: Option<Name>,
     },
-    /// Pauses a trigger: calls are accepted and queued, and none starts, on all workers within 2 seconds
+    /// Pauses a trigger: calls are accepted and queued, and none starts
+    ///
+    /// The pause is effective on all workers within 2 seconds.
     Pause {
         /// The integration, such as t37ed/CreateWorkOrder
         #[arg(value_name = "TENANT/NAME")]
@@ -242,13 +244,13 @@ pub(crate) enum Triggers {
         #[command(flatten)]
         pause: PauseOptions,
     },
-    /// Ends the pause of a trigger; retries the failed execution of a halted trigger, then runs the ones after it
+    /// Ends the pause of a trigger, or retries the failed execution of a halted trigger and then runs the following executions
     Resume {
         /// The integration, such as t37ed/CreateWorkOrder
         #[arg(value_name = "TENANT/NAME")]
         path: IntegrationPath,
     },
-    /// Skips the failed execution of a halted trigger, and runs the ones after it
+    /// Skips the failed execution of a halted trigger, and runs the following executions
     Skip {
         /// The integration, such as t37ed/CreateWorkOrder
         #[arg(value_name = "TENANT/NAME")]
@@ -278,7 +280,7 @@ fn future(text: &str) -> Result<UnixMicros, String> {
 
 const PRIVATE_ADDRESSES: &str = "FOREBAY_PRIVATE_ADDRESSES";
 
-/// The reason for which the command line cannot be run.
+/// An invalid command line or setting.
 #[derive(Debug)]
 pub(crate) enum ReadError {
     Arguments(clap::Error),
@@ -291,7 +293,7 @@ pub(crate) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<(Cli
     let cli = Cli::from_arg_matches(&matches).map_err(ReadError::Arguments)?;
     let flags = setting_flags(&matches);
     let is_dev = matches!(cli.command, Command::Dev);
-    // Services of a developer are on private addresses. Elsewhere the operator sets the permitted addresses.
+    // A developer's services have private addresses. In production the operator sets the permitted addresses.
     let of_dev = |name: &str| (is_dev && name == PRIVATE_ADDRESSES).then(|| "allow".to_owned());
     let given = |name: &str| match flags.get(name) {
         Some(value) => Some(value.clone()),
@@ -365,13 +367,14 @@ fn is_replaced_by_flag(name: &str, flags: &HashMap<&'static str, String>) -> boo
 /// Returns the flag of a setting; for a secret also the flag of its file, and for a renamed setting also the former one, which help does
 /// not show.
 fn setting_args(doc: &'static settings::SettingDoc, shown: bool) -> impl Iterator<Item = Arg> {
-    // Read by `Settings`, not by clap: so a variable has one meaning, and help shows no secrets.
+    // `Settings` reads the variables, not clap, so that a variable has one meaning and help shows no secrets.
     let arg = |env, flag, value_name, help: String| {
         Arg::new(env).long(flag).value_name(value_name).help(help).help_heading("Settings").global(true)
     };
     let value = arg(doc.env, doc.flag, doc.value_name, format!("{} [env: {}] [default: {}]", doc.help, doc.env, doc.default)).hide(!shown);
-    let file =
-        doc.file.map(|file| arg(file.env, file.flag, "PATH", format!("file that holds {} [env: {}]", doc.env, file.env)).hide(!shown));
+    let file = doc
+        .file
+        .map(|file| arg(file.env, file.flag, "PATH", format!("file with the value of {} [env: {}]", doc.env, file.env)).hide(!shown));
     let former =
         doc.former.map(|former| arg(former.env, former.flag, doc.value_name, format!("deprecated: use --{}", doc.flag)).hide(true));
     std::iter::once(value).chain(file).chain(former)

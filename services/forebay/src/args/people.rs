@@ -17,9 +17,9 @@ fn grant(text: &str) -> Result<Grant, String> {
 pub(crate) enum Users {
     /// Lists users
     List,
-    /// Invites a user; a password is asked for on the terminal
+    /// Creates a user; asks for a password on the terminal
     Create {
-        /// The name to sign in with; for single sign-on, the address that the provider vouches for
+        /// The name for signing in; for single sign-on, the mail address at the provider
         name: String,
         /// The full name
         #[arg(long, value_name = "NAME", default_value = "")]
@@ -30,18 +30,18 @@ pub(crate) enum Users {
         /// Read the password from standard input
         #[arg(long)]
         password_stdin: bool,
-        /// Without a password: by single sign-on only
+        /// Create the user without a password, for single sign-on only
         #[arg(long, conflicts_with = "password_stdin")]
         no_password: bool,
     },
-    /// Changes a user; what is not given stays
+    /// Changes a user; fields without a flag do not change
     Update {
-        /// The id, as the list shows it
+        /// The user's id from `users list`
         id: Uuid,
         /// The full name
         #[arg(long, value_name = "NAME", required_unless_present_any = ["role", "enable", "disable", "password", "password_stdin"])]
         full_name: Option<String>,
-        /// All roles from then on
+        /// The user's roles; replaces all earlier ones
         #[arg(long, value_name = "ROLE[@TENANT]", value_parser = grant)]
         role: Option<Vec<Grant>>,
         /// Enable the user
@@ -59,36 +59,36 @@ pub(crate) enum Users {
     },
     /// Deletes a user with all sessions and tokens
     Delete {
-        /// The id, as the list shows it
+        /// The user's id from `users list`
         id: Uuid,
     },
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Tokens {
-    /// Lists one's own tokens; for an administrator of all tenants, all tokens
+    /// Lists your tokens; an administrator of all tenants sees all tokens
     List,
-    /// Creates a token and shows it this one time
+    /// Creates a token and shows it once
     Create {
-        /// Its purpose
+        /// The purpose of the token
         #[arg(long)]
         label: String,
-        /// Its maximum role
+        /// The maximum role of the token
         #[arg(long, default_value = "viewer")]
         role: Role,
-        /// A tenant in which it is valid; may be repeated [default: wherever its owner has a role]
+        /// A tenant in which the token is valid; may be repeated [default: all tenants of its owner]
         #[arg(long, value_name = "TENANT")]
         tenant: Vec<Scope>,
-        /// It expires after this time, such as 90d; at most 366d
+        /// The token expires after this time, such as 90d; at most 366d
         #[arg(long, value_name = "DURATION", default_value = "90d", value_parser = forebay_contract::parse_duration)]
         expires: Duration,
-        /// Its owner's id or name [default: oneself]
+        /// The owner's id or name [default: you]
         #[arg(long, value_name = "ID|NAME")]
         user: Option<String>,
     },
     /// Deletes a token: requests with it get 401
     Delete {
-        /// The token's id, as the list shows it
+        /// The token's id from `tokens list`
         id: Uuid,
     },
 }

@@ -26,7 +26,7 @@ pub(crate) struct Documents {
     /// Valid alert rules.
     pub(crate) alerts: Vec<NewAlert>,
     /// All problems.
-    pub(crate) problems: Vec<Found>,
+    pub(crate) problems: Vec<FileProblem>,
     /// Files without any document.
     empty: Vec<String>,
     /// The kind of documents that are read; others are skipped. `None`: all are read.
@@ -63,7 +63,7 @@ pub(crate) struct ConnectionDocument {
 
 /// A problem with its place.
 #[derive(Debug)]
-pub(crate) struct Found {
+pub(crate) struct FileProblem {
     file: String,
     /// The number of the document in the file, from 1.
     document: usize,
@@ -71,7 +71,7 @@ pub(crate) struct Found {
     problem: Problem,
 }
 
-impl fmt::Display for Found {
+impl fmt::Display for FileProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.place {
             Some(place) => write!(f, "{}:{}: {}", self.file, place.line, self.problem),
@@ -81,7 +81,7 @@ impl fmt::Display for Found {
     }
 }
 
-impl Found {
+impl FileProblem {
     pub(crate) fn object(&self) -> Value {
         json!({
             "file": self.file,
@@ -106,21 +106,21 @@ impl Documents {
     fn with_files(mut self, paths: &[PathBuf]) -> Result<Self, Error> {
         let files = files::find(paths)?;
         if files.is_empty() {
-            return Err(Error::Usage("there is no *.yaml, *.yml or *.json file in the given paths".to_owned()));
+            return Err(Error::Usage("the paths contain no *.yaml, *.yml or *.json file".to_owned()));
         }
         for file in &files {
             let read = std::fs::read_to_string(file);
             let text = read.map_err(|source| Error::Io { doing: format!("cannot read {}", file.display()), source })?;
             self.add_file(file, &text);
         }
-        self.refuse_repeats();
+        self.refuse_duplicates();
         Ok(self)
     }
 
-    /// Reads files for verbs that need all documents to be valid: prints the problems and fails. `undone` is the end of the error's text.
-    pub(crate) fn read_right(paths: &[PathBuf], undone: &str) -> Result<Self, Error> {
-        let read = Self::read(paths)?.right(undone)?;
-        if read.is_empty() { Err(Error::Usage("the files hold no definition, no connection and no alert".to_owned())) } else { Ok(read) }
+    /// Reads files for verbs that need all documents to be valid: prints the problems and fails. `not_done` is the end of the error's text.
+    pub(crate) fn read_valid(paths: &[PathBuf], not_done: &str) -> Result<Self, Error> {
+        let read = Self::read(paths)?.valid(not_done)?;
+        if read.is_empty() { Err(Error::Usage("the files contain no definition, connection or alert rule".to_owned())) } else { Ok(read) }
     }
 
     fn is_empty(&self) -> bool {
@@ -131,35 +131,39 @@ impl Documents {
     ///
     /// # Errors
     /// Those of [`Documents::read`].
-    pub(crate) fn read_some(paths: &[PathBuf]) -> Result<Self, Error> {
+    pub(crate) fn read_nonempty(paths: &[PathBuf]) -> Result<Self, Error> {
         let mut read = Self::read(paths)?;
         if read.is_empty() && read.problems.is_empty() {
-            let message = "holds no document: write a definition, a connection or an alert";
-            let found =
-                |file| Found { file, document: 1, place: None, problem: Problem { path: String::new(), message: message.to_owned() } };
-            read.problems = std::mem::take(&mut read.empty).into_iter().map(found).collect();
+            let message = "contains no document: write a definition, a connection or an alert rule";
+            let problem = |file| FileProblem {
+                file,
+                document: 1,
+                place: None,
+                problem: Problem { path: String::new(), message: message.to_owned() },
+            };
+            read.problems = std::mem::take(&mut read.empty).into_iter().map(problem).collect();
         }
         Ok(read)
     }
 
     /// Reads connections only: other documents may have problems.
-    pub(crate) fn read_connections(paths: &[PathBuf], undone: &str) -> Result<Vec<ConnectionDocument>, Error> {
+    pub(crate) fn read_connections(paths: &[PathBuf], not_done: &str) -> Result<Vec<ConnectionDocument>, Error> {
         let only = Self { only: Some(Kind::Connection), ..Self::default() };
-        Ok(only.with_files(paths)?.right(undone)?.connections)
+        Ok(only.with_files(paths)?.valid(not_done)?.connections)
     }
 
     /// Reads alert rules only: other documents may have problems.
-    pub(crate) fn read_alerts(paths: &[PathBuf], undone: &str) -> Result<Vec<NewAlert>, Error> {
+    pub(crate) fn read_alerts(paths: &[PathBuf], not_done: &str) -> Result<Vec<NewAlert>, Error> {
         let only = Self { only: Some(Kind::Alert), ..Self::default() };
-        Ok(only.with_files(paths)?.right(undone)?.alerts)
+        Ok(only.with_files(paths)?.valid(not_done)?.alerts)
     }
 
-    fn right(self, undone: &str) -> Result<Self, Error> {
+    fn valid(self, not_done: &str) -> Result<Self, Error> {
         if self.problems.is_empty() {
             return Ok(self);
         }
         self.problems.iter().for_each(|problem| note(&problem.to_string()));
-        Err(Error::Failed(format!("{}: {undone}", counted(self.problems.len(), "problem"))))
+        Err(Error::Failed(format!("{}: {not_done}", counted(self.problems.len(), "problem"))))
     }
 
     fn add_file(&mut self, file: &Path, text: &str) {
@@ -170,7 +174,7 @@ impl Documents {
                 let place = (error.line > 0).then_some(Place { line: error.line, column: error.column });
                 let message = place.map_or_else(|| error.message.clone(), |place| format!("{} (column {})", error.message, place.column));
                 let problem = Problem { path: String::new(), message };
-                return self.problems.push(Found { file: shown, document: 1, place, problem });
+                return self.problems.push(FileProblem { file: shown, document: 1, place, problem });
             }
         };
         if read.is_empty() {
@@ -184,7 +188,7 @@ impl Documents {
             let places = places.get_or_insert_with(|| Places::of_documents(text)).get(index);
             for problem in problems {
                 let place = places.and_then(|places| places.find(&problem.path));
-                self.problems.push(Found { file: shown.clone(), document: index + 1, place, problem });
+                self.problems.push(FileProblem { file: shown.clone(), document: index + 1, place, problem });
             }
         }
     }
@@ -210,19 +214,19 @@ impl Documents {
         Ok(())
     }
 
-    fn refuse_repeats(&mut self) {
-        let mut seen: HashMap<String, usize> = HashMap::new();
+    fn refuse_duplicates(&mut self) {
+        let mut counts: HashMap<String, usize> = HashMap::new();
         let definitions = self.definitions.iter().map(|new| new.definition.path().to_string());
-        let connections = self.connections.iter().map(|connection| format!("the connection {}", connection.path));
-        let alerts = self.alerts.iter().map(|alert| format!("the alert {}", alert.alert.path()));
+        let connections = self.connections.iter().map(|connection| format!("connection {}", connection.path));
+        let alerts = self.alerts.iter().map(|alert| format!("alert rule {}", alert.alert.path()));
         for path in definitions.chain(connections).chain(alerts) {
-            *seen.entry(path).or_default() += 1;
+            *counts.entry(path).or_default() += 1;
         }
-        let mut repeated: Vec<(String, usize)> = seen.into_iter().filter(|(_, count)| *count > 1).collect();
-        repeated.sort();
-        for (path, count) in repeated {
-            let problem = Problem { path: String::new(), message: format!("is defined {count} times in these files") };
-            self.problems.push(Found { file: path, document: 1, place: None, problem });
+        let mut duplicates: Vec<(String, usize)> = counts.into_iter().filter(|(_, count)| *count > 1).collect();
+        duplicates.sort();
+        for (path, count) in duplicates {
+            let problem = Problem { path: String::new(), message: format!("is defined {count} times in these files: remove all but one") };
+            self.problems.push(FileProblem { file: path, document: 1, place: None, problem });
         }
     }
 }
@@ -241,28 +245,28 @@ pub(crate) struct Written {
 ///
 /// # Errors
 /// The file cannot be read, contains no such definition, or several and no name is given; a field is not valid.
-pub(crate) fn read_one(file: &Path, wanted: Option<&IntegrationPath>) -> Result<Written, Error> {
+pub(crate) fn read_one(file: &Path, requested: Option<&IntegrationPath>) -> Result<Written, Error> {
     let shown = file.display();
     let text = std::fs::read_to_string(file).map_err(|source| Error::Io { doing: format!("cannot read {shown}"), source })?;
     let read = documents(&text).map_err(|error| Error::Failed(format!("{shown}: {error}")))?;
     let mut places = Places::of_documents(&text);
     places.resize_with(read.len(), Places::default);
-    let is_wanted = |document: &Value| {
+    let is_requested = |document: &Value| {
         let is_named = |path: &IntegrationPath| document["tenant"] == path.tenant.as_str() && document["name"] == path.name.as_str();
-        Kind::of(document) == Kind::Definition && wanted.is_none_or(is_named)
+        Kind::of(document) == Kind::Definition && requested.is_none_or(is_named)
     };
-    let mut chosen = read.iter().zip(places).enumerate().filter(|(_, (document, _))| is_wanted(document));
+    let mut chosen = read.iter().zip(places).enumerate().filter(|(_, (document, _))| is_requested(document));
     let Some((index, (document, places))) = chosen.next() else {
-        let what = wanted.map_or_else(|| "a definition".to_owned(), ToString::to_string);
-        return Err(Error::Usage(format!("{shown} does not hold {what}")));
+        let what = requested.map_or_else(|| "a definition".to_owned(), ToString::to_string);
+        return Err(Error::Usage(format!("{shown} does not contain {what}")));
     };
     if chosen.next().is_some() {
-        return Err(Error::Usage(format!("{shown} holds several definitions: name one by --integration TENANT/NAME")));
+        return Err(Error::Usage(format!("{shown} contains several definitions: select one with --integration TENANT/NAME")));
     }
     let definition = Definition::from_value(document).map_err(|error| {
         let found = error.problems.into_iter().map(|problem| {
             let place = places.find(&problem.path);
-            Found { file: shown.to_string(), document: index + 1, place, problem }.to_string()
+            FileProblem { file: shown.to_string(), document: index + 1, place, problem }.to_string()
         });
         Error::Failed(found.collect::<Vec<_>>().join("\n"))
     })?;

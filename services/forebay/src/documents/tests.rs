@@ -55,10 +55,10 @@ fn alerts_are_kept_beside_definitions_and_their_problems_are_found() {
 #[test]
 fn the_examples_are_right_and_none_is_defined_twice() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
-    assert!(Documents::read_right(std::slice::from_ref(&examples), "").unwrap().definitions.len() >= 4);
+    assert!(Documents::read_valid(std::slice::from_ref(&examples), "").unwrap().definitions.len() >= 4);
     let twice = Documents::read(&[examples.join("item-price.yaml"), examples.join("../examples/item-price.yaml")]).unwrap();
     assert_eq!(twice.problems.len(), 1);
-    assert_eq!(twice.problems[0].to_string(), "t37ed/ItemPrice: is defined 2 times in these files");
+    assert_eq!(twice.problems[0].to_string(), "t37ed/ItemPrice: is defined 2 times in these files: remove all but one");
 }
 
 #[test]

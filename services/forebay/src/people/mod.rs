@@ -48,8 +48,8 @@ pub(crate) async fn users(output: &Output, api: &Api, command: Users) -> Result<
 }
 
 async fn read(from_input: bool) -> Result<Password, Error> {
-    // It waits for a person, so it needs its own thread.
-    let read = tokio::task::spawn_blocking(move || if from_input { first_line("password") } else { password::of_terminal() });
+    // Waits for the user, so it needs its own thread.
+    let read = tokio::task::spawn_blocking(move || if from_input { first_line("password") } else { password::from_terminal() });
     let password = read.await.map_err(|error| Error::Failed(format!("cannot read the password: {error}")))??;
     Ok(Password::new(password))
 }
@@ -91,8 +91,8 @@ pub(crate) async fn tokens(output: &Output, api: &Api, command: Tokens) -> Resul
                 },
             };
             let created = api.create_token(&request).await?;
-            let said = format!("id     {}\ntoken  {}\nThe token is not shown again.", created.id, created.token.expose());
-            output.one(&said, &created)
+            let text = format!("id     {}\ntoken  {}\nThe token is not shown again.", created.id, created.token.expose());
+            output.one(&text, &created)
         }
         Tokens::Delete { id } => {
             api.delete_token(id).await?;
@@ -102,13 +102,13 @@ pub(crate) async fn tokens(output: &Output, api: &Api, command: Tokens) -> Resul
 }
 
 /// Returns the id of a user by id or by name.
-async fn owner(api: &Api, named: &str) -> Result<Uuid, Error> {
-    if let Ok(id) = named.parse() {
+async fn owner(api: &Api, id_or_name: &str) -> Result<Uuid, Error> {
+    if let Ok(id) = id_or_name.parse() {
         return Ok(id);
     }
     let users = api.users().await?;
-    let user = users.iter().find(|user| user.name == named.to_lowercase());
-    user.map(|user| user.id).ok_or_else(|| Error::Failed(format!("there is no user {named}: `forebay users list` shows all")))
+    let user = users.iter().find(|user| user.name == id_or_name.to_lowercase());
+    user.map(|user| user.id).ok_or_else(|| Error::Failed(format!("there is no user {id_or_name}: `forebay users list` shows all users")))
 }
 
 fn token(token: Token) -> Row<Token> {

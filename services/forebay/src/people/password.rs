@@ -8,24 +8,28 @@ use forebay_contract::Secret;
 use std::io::IsTerminal;
 
 /// Reads a password twice, without an echo.
-pub(super) fn of_terminal() -> Result<Secret, Error> {
+pub(super) fn from_terminal() -> Result<Secret, Error> {
     if !std::io::stdin().is_terminal() {
-        let text = "there is no terminal to ask for a password: add --password-stdin";
+        let text = "there is no terminal to ask for the password: add --password-stdin";
         return Err(Error::Usage(text.to_owned()));
     }
-    let password = typed("Password:")?;
-    if password == typed("Once more:")? { Ok(password) } else { Err(Error::Failed("the passwords differ: nothing was changed".to_owned())) }
+    let password = read("Password:")?;
+    if password == read("Repeat the password:")? {
+        Ok(password)
+    } else {
+        Err(Error::Failed("the passwords differ: nothing was changed".to_owned()))
+    }
 }
 
-fn typed(question: &str) -> Result<Secret, Error> {
-    note(question);
+fn read(prompt: &str) -> Result<Secret, Error> {
+    note(prompt);
     terminal::enable_raw_mode().map_err(failed)?;
     let line = line();
     terminal::disable_raw_mode().map_err(failed)?;
-    line.map_err(failed)?.map(Secret::from).ok_or_else(|| Error::Failed("nothing was changed".to_owned()))
+    line.map_err(failed)?.map(Secret::from).ok_or_else(|| Error::Failed("cancelled: nothing was changed".to_owned()))
 }
 
-/// Reads a line; `None`: the person has cancelled.
+/// Reads a line; `None`: the user has cancelled.
 fn line() -> std::io::Result<Option<String>> {
     let mut text = String::new();
     loop {

@@ -98,7 +98,7 @@ fn queues(queues: &[Queue], now: Timestamp) -> Vec<String> {
     });
     let mut lines = rows(&["queue", "queued", "oldest", "consumers", "worker"], shown.collect(), "none");
     if left_out > 0 {
-        lines.push(format!("and {left_out} more with fewer messages"));
+        lines.push(format!("{left_out} more queues with fewer messages"));
     }
     lines
 }
@@ -108,7 +108,7 @@ fn workers(workers: &[Worker]) -> Vec<String> {
         let busy = format!("{} of {}", worker.running, worker.concurrency);
         vec![worker.name.clone(), worker.version.clone(), busy, worker.queues.to_string(), worker.started_at.to_second()]
     });
-    rows(&["worker", "version", "running", "own queues", "started"], shown.collect(), "none: nothing is executed")
+    rows(&["worker", "version", "running", "own queues", "started"], shown.collect(), "none: no execution runs")
 }
 
 fn latest(executions: &[Execution]) -> Vec<String> {

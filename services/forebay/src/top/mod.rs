@@ -28,12 +28,12 @@ pub(crate) async fn top(api: &Api, once: bool) -> Result<(), Error> {
     }
     let mut contents = read(api).await?;
     let _screen = Screen::enter()?;
-    let (mut place, mut away) = (0_usize, None);
+    let (mut place, mut unavailable) = (0_usize, None);
     loop {
         let drawn_at = Instant::now();
         let mut lines = frame::lines(&contents, jiff::Timestamp::now());
-        if let Some(why) = &away {
-            lines.insert(0, format!("! {why}"));
+        if let Some(reason) = &unavailable {
+            lines.insert(0, format!("! {reason}"));
         }
         while drawn_at.elapsed() < REFRESH {
             place = draw(&lines, place)?;
@@ -44,8 +44,8 @@ pub(crate) async fn top(api: &Api, once: bool) -> Result<(), Error> {
             }
         }
         match read(api).await {
-            Ok(new) => (contents, away) = (new, None),
-            Err(error) if error.is_passing() => away = Some(error.to_string()),
+            Ok(new) => (contents, unavailable) = (new, None),
+            Err(error) if error.is_temporary() => unavailable = Some(error.to_string()),
             Err(error) => return Err(error),
         }
     }
@@ -117,7 +117,7 @@ fn draw(lines: &[String], place: usize) -> Result<usize, Error> {
             write!(stdout, "\r\n")?;
         }
         queue!(stdout, terminal::Clear(terminal::ClearType::FromCursorDown))?;
-        write!(stdout, "q ends, arrows scroll")?;
+        write!(stdout, "q: quit   arrow keys: scroll")?;
         stdout.flush()
     };
     drawing().map_err(failed)?;

@@ -28,14 +28,14 @@ pub(crate) async fn perform(output: &Output, tried: &Try) -> Result<(), Error> {
     let (result, place) = match (&tried.mapping, &read) {
         (Some(source), _) => (of_mapping(source, &envelope, output).await?, None),
         (None, Some(read)) => {
-            let given = given(tried.steps.as_deref())?;
-            let result = try_definition(&read.definition, &envelope, &given).await;
+            let outputs = given_outputs(tried.steps.as_deref())?;
+            let result = try_definition(&read.definition, &envelope, &outputs).await;
             let place = result.fault.as_ref().and_then(|fault| place_in_file(read, fault));
             show(output, &result, place)?;
             (result.fault, place)
         }
-        // The command line asks for one of them.
-        (None, None) => return Err(Error::Usage("name a file, or give a --mapping".to_owned())),
+        // The command line requires one of them.
+        (None, None) => return Err(Error::Usage("give a file or --mapping".to_owned())),
     };
     match result {
         Some(fault) => Err(Error::Failed(described(&fault, tried.file.as_deref().filter(|_| tried.mapping.is_none()), place))),
@@ -60,7 +60,7 @@ fn envelope(tried: &Try, definition: Option<&Definition>) -> Result<Envelope, Er
     let (body, guessed) = input.map_or((None, None), |(body, kind)| (Some(body), Some(kind)));
     let path: IntegrationPath = match definition {
         Some(definition) => definition.path(),
-        None => "try/mapping".parse().map_err(|_| Error::Usage("a mapping needs a file here".to_owned()))?,
+        None => "try/mapping".parse().map_err(|_| Error::Usage("--mapping needs a file".to_owned()))?,
     };
     let example = Example {
         method: tried.method.clone(),
@@ -83,14 +83,16 @@ fn form_urlencoded(query: &[(String, String)]) -> String {
     url.and_then(|url| url.query().map(str::to_owned)).unwrap_or_default()
 }
 
-/// Outputs by the ids of steps.
-fn given(file: Option<&Path>) -> Result<Map<String, Value>, Error> {
+/// Returns the outputs of the file by the ids of their steps.
+fn given_outputs(file: Option<&Path>) -> Result<Map<String, Value>, Error> {
     let Some(file) = file else { return Ok(Map::new()) };
     let shown = file.display();
     let text = std::fs::read_to_string(file).map_err(|source| Error::Io { doing: format!("cannot read {shown}"), source })?;
     match read_json(text.as_bytes()) {
         Ok(Value::Object(given)) => Ok(given),
-        Ok(_) => Err(Error::Usage(format!("{shown}: must be an object: the id of each step with its output"))),
+        Ok(_) => {
+            Err(Error::Usage(format!("{shown} is not a JSON object: write an object with step ids as fields and their outputs as values")))
+        }
         Err(error) => Err(Error::Usage(format!("{shown} is not JSON: {error}"))),
     }
 }
@@ -122,14 +124,14 @@ fn show(output: &Output, tried: &Tried, place: Option<Place>) -> Result<(), Erro
         let title = format!("{}  {}  {}", step.path, step.kind, step.outcome.as_str());
         match &step.request {
             Some(request) => {
-                section(&mut text, &format!("{title}; it would send"), request);
+                section(&mut text, &format!("{title}; request, not sent"), request);
                 section(&mut text, "  output", &step.output);
             }
             None => section(&mut text, &title, &step.output),
         }
     }
-    if let Some(answer) = &tried.answer {
-        section(&mut text, "answer", answer);
+    if let Some(response) = &tried.answer {
+        section(&mut text, "response", response);
     }
     if text.is_empty() { Ok(()) } else { write(&text) }
 }

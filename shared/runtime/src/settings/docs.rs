@@ -107,55 +107,55 @@ macro_rules! settings_table {
 
 #[rustfmt::skip]
 settings_table! {
-    // URLs are secrets here because they may carry a password, and in a broken URL the place of the password is not known.
-    AMQP_URL = secret(setting("FOREBAY_AMQP_URL", "amqp-url", "URL", Text("amqp://guest:guest@127.0.0.1:5672/%2f"), "RabbitMQ to use, amqp:// or amqps://, with several hosts divided by commas where it is a cluster; SSL_CERT_FILE names authorities to trust that the machine does not"), "FOREBAY_AMQP_URL_FILE", "amqp-url-file");
-    DATABASE_URL = secret(setting("FOREBAY_DATABASE_URL", "database-url", "URL", Text("postgres://postgres@127.0.0.1:5432/forebay"), "PostgreSQL database to use; ?sslmode=verify-full and sslrootcert, sslcert, sslkey as for psql"), "FOREBAY_DATABASE_URL_FILE", "database-url-file");
+    // URLs are secrets here because they may contain a password, and in an invalid URL the position of the password is unknown.
+    AMQP_URL = secret(setting("FOREBAY_AMQP_URL", "amqp-url", "URL", Text("amqp://guest:guest@127.0.0.1:5672/%2f"), "RabbitMQ, amqp:// or amqps:// for TLS; for a cluster, several hosts with commas between them. SSL_CERT_FILE names a file of additional certificate authorities"), "FOREBAY_AMQP_URL_FILE", "amqp-url-file");
+    DATABASE_URL = secret(setting("FOREBAY_DATABASE_URL", "database-url", "URL", Text("postgres://postgres@127.0.0.1:5432/forebay"), "PostgreSQL database. For TLS use the parameters of psql: ?sslmode=verify-full, sslrootcert, sslcert, sslkey"), "FOREBAY_DATABASE_URL_FILE", "database-url-file");
     HTTP_LISTEN = setting("FOREBAY_HTTP_LISTEN", "http-listen", "IP:PORT", Text("127.0.0.1:8080"), "address of the ingress; port 0 takes any free port");
     CONSOLE_LISTEN = setting("FOREBAY_CONSOLE_LISTEN", "console-listen", "IP:PORT", Text("127.0.0.1:8081"), "address of the console and its admin API");
-    CONSOLE_URL = setting("FOREBAY_CONSOLE_URL", "console-url", "URL", Computed("from the console's address"), "address of the console as people reach it, such as https://forebay.example; https makes its cookies secure");
-    INGRESS_URL = setting("FOREBAY_INGRESS_URL", "ingress-url", "URL", Computed("from the ingress's address"), "address of the ingress as callers reach it, such as https://hooks.example; the console shows it");
-    INGRESS_INTERNAL_URL = setting("FOREBAY_INGRESS_INTERNAL_URL", "ingress-internal-url", "URL", Computed("the ingress-url"), "address of the ingress as the console reaches it, where that is another one: calls that people try go there");
-    TRACE_URL = setting("FOREBAY_TRACE_URL", "trace-url", "URL", Unset, "address of a trace where traces are kept, with {trace} for its id, such as https://jaeger.example/trace/{trace}: the console links executions to it");
-    OIDC_ISSUER = setting("FOREBAY_OIDC_ISSUER", "oidc-issuer", "URL", Unset, "provider of single sign-on (OpenID Connect) for the console; needs the client id too. Its redirect address is CONSOLE_URL/sign-in/oidc/callback");
-    OIDC_CLIENT_ID = setting("FOREBAY_OIDC_CLIENT_ID", "oidc-client-id", "TEXT", Unset, "what the console is called at that provider");
-    OIDC_CLIENT_SECRET = secret(setting("FOREBAY_OIDC_CLIENT_SECRET", "oidc-client-secret", "TEXT", Unset, "the console's secret at that provider; a public client has none"), "FOREBAY_OIDC_CLIENT_SECRET_FILE", "oidc-client-secret-file");
-    OIDC_NAME = setting("FOREBAY_OIDC_NAME", "oidc-name", "TEXT", Text("single sign-on"), "what the sign-in page calls that provider");
+    CONSOLE_URL = setting("FOREBAY_CONSOLE_URL", "console-url", "URL", Computed("from the console's address"), "address of the console for users, such as https://forebay.example; with https its cookies are secure");
+    INGRESS_URL = setting("FOREBAY_INGRESS_URL", "ingress-url", "URL", Computed("from the ingress's address"), "address of the ingress for callers, such as https://hooks.example; the console shows it");
+    INGRESS_INTERNAL_URL = setting("FOREBAY_INGRESS_INTERNAL_URL", "ingress-internal-url", "URL", Computed("the ingress-url"), "address of the ingress for the console, if it differs; the console sends test calls to it");
+    TRACE_URL = setting("FOREBAY_TRACE_URL", "trace-url", "URL", Unset, "address of a trace, with {trace} for its id, such as https://jaeger.example/trace/{trace}; the console links executions to it");
+    OIDC_ISSUER = setting("FOREBAY_OIDC_ISSUER", "oidc-issuer", "URL", Unset, "provider of single sign-on (OpenID Connect) for the console; also needs FOREBAY_OIDC_CLIENT_ID. Register the redirect address CONSOLE_URL/sign-in/oidc/callback at the provider");
+    OIDC_CLIENT_ID = setting("FOREBAY_OIDC_CLIENT_ID", "oidc-client-id", "TEXT", Unset, "the console's client id at the provider");
+    OIDC_CLIENT_SECRET = secret(setting("FOREBAY_OIDC_CLIENT_SECRET", "oidc-client-secret", "TEXT", Unset, "the console's client secret at the provider; a public client has none"), "FOREBAY_OIDC_CLIENT_SECRET_FILE", "oidc-client-secret-file");
+    OIDC_NAME = setting("FOREBAY_OIDC_NAME", "oidc-name", "TEXT", Text("single sign-on"), "name of the provider on the sign-in page");
     MANAGEMENT_LISTEN = renamed(setting("FOREBAY_MANAGEMENT_LISTEN", "management-listen", "IP:PORT", Text("127.0.0.1:9464"), "address of the management port: /livez, /readyz and /metrics"), "FOREBAY_ADMIN_LISTEN", "admin-listen");
-    QUEUE_PREFIX = setting("FOREBAY_QUEUE_PREFIX", "queue-prefix", "TEXT", Text(""), "put before the name of every queue, so that several stacks share a broker; up to 64 of A-Z a-z 0-9 . _ -");
-    SECRET_KEY = secret(setting("FOREBAY_SECRET_KEY", "secret-key", "TEXT", Unset, "key that encrypts what is stored secretly: connections, signing keys, access tokens, hidden payloads; 32 characters or more, the same for every process. Several with commas: the first encrypts, each decrypts"), "FOREBAY_SECRET_KEY_FILE", "secret-key-file");
-    TRUSTED_PROXIES = setting("FOREBAY_TRUSTED_PROXIES", "trusted-proxies", "CIDR,...", Unset, "proxies whose Forwarded and X-Forwarded-* headers say who calls, such as 10.0.0.1 or 10.0.0.0/8; from any other address these headers do not count");
-    UNKNOWN_NAMES = setting("FOREBAY_UNKNOWN_NAMES", "unknown-names", "tell|hide", Text("tell"), "what an ingress answers to callers without a valid key at a name that does not exist: tell is 404, hide is the 401 that a name which needs a key gets");
-    WORKER_CONCURRENCY = setting("FOREBAY_WORKER_CONCURRENCY", "worker-concurrency", "N", Text("256"), "executions of the shared queues that a worker runs at the same time, calls and work each; one tenant gets at most four fifths of them");
-    WORKER_MEMORY = setting("FOREBAY_WORKER_MEMORY", "worker-memory", "SIZE", Computed("half of the memory that the process may use"), "bytes that a worker may hold before executions that hold many of them wait for others to end; one tenant gets at most half of them");
-    WORKER_NAME = setting("FOREBAY_WORKER_NAME", "worker-name", "TEXT", Computed("hostname-pid"), "name of this process among the others; must differ between running processes");
-    UNSIGNED_MESSAGES = setting("FOREBAY_UNSIGNED_MESSAGES", "unsigned-messages", "refuse|accept", Text("refuse"), "what a worker does with messages that carry no proof of this installation; accept while an older version still publishes, or has left some");
-    SHARED_QUEUES = renamed(setting("FOREBAY_SHARED_QUEUES", "shared-queues", "N", Text("4"), "number of shared queues of each kind (work, call); the same for every process of a stack"), "FOREBAY_LANES", "lanes");
+    QUEUE_PREFIX = setting("FOREBAY_QUEUE_PREFIX", "queue-prefix", "TEXT", Text(""), "prefix of every queue name, so that several installations share a broker; up to 64 of A-Z a-z 0-9 . _ -");
+    SECRET_KEY = secret(setting("FOREBAY_SECRET_KEY", "secret-key", "TEXT", Unset, "key that encrypts connections, signing keys, access tokens and hidden payloads; 32 characters or more, the same for every process. Several keys with commas: the first encrypts, each decrypts"), "FOREBAY_SECRET_KEY_FILE", "secret-key-file");
+    TRUSTED_PROXIES = setting("FOREBAY_TRUSTED_PROXIES", "trusted-proxies", "CIDR,...", Unset, "proxies whose Forwarded and X-Forwarded-* headers name the client, such as 10.0.0.1 or 10.0.0.0/8; Forebay ignores these headers from other addresses");
+    UNKNOWN_NAMES = setting("FOREBAY_UNKNOWN_NAMES", "unknown-names", "tell|hide", Text("tell"), "response of an ingress to a caller without a valid key for a name that does not exist: tell is 404, hide is 401 as for a name that needs a key");
+    WORKER_CONCURRENCY = setting("FOREBAY_WORKER_CONCURRENCY", "worker-concurrency", "N", Text("256"), "executions of the shared queues that a worker runs at the same time, for calls and for work each; one tenant gets at most four fifths");
+    WORKER_MEMORY = setting("FOREBAY_WORKER_MEMORY", "worker-memory", "SIZE", Computed("half of the process's memory limit"), "bytes that a worker may hold before large executions wait; one tenant gets at most half");
+    WORKER_NAME = setting("FOREBAY_WORKER_NAME", "worker-name", "TEXT", Computed("hostname-pid"), "name of this process; unique among running processes");
+    UNSIGNED_MESSAGES = setting("FOREBAY_UNSIGNED_MESSAGES", "unsigned-messages", "refuse|accept", Text("refuse"), "how a worker treats messages without this installation's proof; use accept only while an older version still publishes, or its messages are still queued");
+    SHARED_QUEUES = renamed(setting("FOREBAY_SHARED_QUEUES", "shared-queues", "N", Text("4"), "number of shared queues of each kind (work, call); the same for every process of an installation"), "FOREBAY_LANES", "lanes");
     PUBLISHER_CHANNELS = setting("FOREBAY_PUBLISHER_CHANNELS", "publisher-channels", "N", Text("6"), "broker channels that publish, 1 to 32");
-    MAX_IN_FLIGHT = setting("FOREBAY_MAX_IN_FLIGHT", "max-in-flight", "N", Text("10000"), "calls an ingress has admitted and not yet answered; more are refused, and one tenant gets at most four fifths of them");
-    QUEUE_MAX_LENGTH = setting("FOREBAY_QUEUE_MAX_LENGTH", "queue-max-length", "N", Text("1000000"), "messages in one queue, above which calls are refused");
-    QUEUE_MAX_BYTES = setting("FOREBAY_QUEUE_MAX_BYTES", "queue-max-bytes", "SIZE", Text("1GiB"), "bytes in one queue, above which calls are refused");
-    CONFIRM_TIMEOUT = setting("FOREBAY_CONFIRM_TIMEOUT", "confirm-timeout", "DURATION", Text("10s"), "wait for the broker to confirm a message");
-    MAX_BODY_BYTES = setting("FOREBAY_MAX_BODY_BYTES", "max-body-bytes", "SIZE", Text("8MiB"), "upper bound of any definition's body.max_bytes; at most 16256KiB, for the broker takes 16MiB");
-    MAX_INTEGRATIONS = setting("FOREBAY_MAX_INTEGRATIONS", "max-integrations", "N", Text("1000"), "integrations that one tenant may have, each with its trigger; those that are there go on above it");
-    MAX_KEYS = setting("FOREBAY_MAX_KEYS", "max-keys", "N", Text("1000"), "API keys that one tenant may have, signing keys included");
-    MAX_CONNECTIONS = setting("FOREBAY_MAX_CONNECTIONS", "max-connections", "N", Text("1000"), "connections that one tenant may have");
-    MAX_DEFINITION_BYTES = setting("FOREBAY_MAX_DEFINITION_BYTES", "max-definition-bytes", "SIZE", Text("256KiB"), "size of a definition, as it is written and as JSON; a stored version may be rolled back to whatever its size");
-    HEADER_TIMEOUT = setting("FOREBAY_HEADER_TIMEOUT", "header-timeout", "DURATION", Text("5s"), "time for a caller to send the headers of a request");
-    BODY_TIMEOUT = setting("FOREBAY_BODY_TIMEOUT", "body-timeout", "DURATION", Text("30s"), "longest time for a caller to send the body of a request; one that comes slower than 16 KiB/s after 5 s is given up before");
-    DRAIN_TIMEOUT = setting("FOREBAY_DRAIN_TIMEOUT", "drain-timeout", "DURATION", Text("25s"), "time to finish what is running after a signal to stop");
-    LAME_DUCK = setting("FOREBAY_LAME_DUCK", "lame-duck", "DURATION", Computed("5s; 0s in forebay dev"), "time an ingress is not ready but goes on accepting after a signal to stop, so that balancers leave it; part of the drain timeout, 0s for none");
-    EXECUTION_TIMEOUT = setting("FOREBAY_EXECUTION_TIMEOUT", "execution-timeout", "DURATION", Text("5m"), "time one attempt of an execution may take; at most 15m");
-    TLS_CERT = setting("FOREBAY_TLS_CERT", "tls-cert", "PATH", Unset, "PEM file with the certificate chain of the ingress; needs the key too");
-    TLS_KEY = setting("FOREBAY_TLS_KEY", "tls-key", "PATH", Unset, "PEM file with the private key of the certificate");
+    MAX_IN_FLIGHT = setting("FOREBAY_MAX_IN_FLIGHT", "max-in-flight", "N", Text("10000"), "calls that an ingress has admitted and not yet answered; it refuses more. One tenant gets at most four fifths");
+    QUEUE_MAX_LENGTH = setting("FOREBAY_QUEUE_MAX_LENGTH", "queue-max-length", "N", Text("1000000"), "messages in one queue; above it, calls are refused");
+    QUEUE_MAX_BYTES = setting("FOREBAY_QUEUE_MAX_BYTES", "queue-max-bytes", "SIZE", Text("1GiB"), "bytes in one queue; above it, calls are refused");
+    CONFIRM_TIMEOUT = setting("FOREBAY_CONFIRM_TIMEOUT", "confirm-timeout", "DURATION", Text("10s"), "maximum wait for the broker's confirm of a message");
+    MAX_BODY_BYTES = setting("FOREBAY_MAX_BODY_BYTES", "max-body-bytes", "SIZE", Text("8MiB"), "upper bound of body.max_bytes in definitions; at most 16256KiB, because the broker takes 16MiB");
+    MAX_INTEGRATIONS = setting("FOREBAY_MAX_INTEGRATIONS", "max-integrations", "N", Text("1000"), "maximum integrations of a tenant, each with its trigger; existing ones above the maximum still work");
+    MAX_KEYS = setting("FOREBAY_MAX_KEYS", "max-keys", "N", Text("1000"), "maximum API keys of a tenant, signing keys included");
+    MAX_CONNECTIONS = setting("FOREBAY_MAX_CONNECTIONS", "max-connections", "N", Text("1000"), "maximum connections of a tenant");
+    MAX_DEFINITION_BYTES = setting("FOREBAY_MAX_DEFINITION_BYTES", "max-definition-bytes", "SIZE", Text("256KiB"), "maximum size of a definition, as text and as JSON; a rollback to a larger stored version is allowed");
+    HEADER_TIMEOUT = setting("FOREBAY_HEADER_TIMEOUT", "header-timeout", "DURATION", Text("5s"), "maximum time to receive the headers of a request");
+    BODY_TIMEOUT = setting("FOREBAY_BODY_TIMEOUT", "body-timeout", "DURATION", Text("30s"), "maximum time to receive a body; a body slower than 16 KiB/s is refused earlier, after 5 s");
+    DRAIN_TIMEOUT = setting("FOREBAY_DRAIN_TIMEOUT", "drain-timeout", "DURATION", Text("25s"), "time to finish running work after a stop signal");
+    LAME_DUCK = setting("FOREBAY_LAME_DUCK", "lame-duck", "DURATION", Computed("5s; 0s in forebay dev"), "part of the drain timeout in which an ingress is not ready and still accepts calls, so that balancers stop sending; 0s for none");
+    EXECUTION_TIMEOUT = setting("FOREBAY_EXECUTION_TIMEOUT", "execution-timeout", "DURATION", Text("5m"), "maximum time of one attempt of an execution; at most 15m");
+    TLS_CERT = setting("FOREBAY_TLS_CERT", "tls-cert", "PATH", Unset, "PEM file with the certificate chain of the ingress; also needs FOREBAY_TLS_KEY");
+    TLS_KEY = setting("FOREBAY_TLS_KEY", "tls-key", "PATH", Unset, "PEM file with the private key of the ingress's certificate");
     HTTP_WORKERS = setting("FOREBAY_HTTP_WORKERS", "http-workers", "N", Computed("number of cores"), "threads that serve HTTP");
-    LOG = setting("FOREBAY_LOG", "log", "FILTER", Text("info"), "what is logged, such as info or warn,forebay_worker=debug");
-    LOG_FORMAT = setting("FOREBAY_LOG_FORMAT", "log-format", "text|json", Text("text"), "form of the log on standard error");
-    OTLP_ENDPOINT = secret(setting("OTEL_EXPORTER_OTLP_ENDPOINT", "otel-exporter-otlp-endpoint", "URL", Unset, "collector that gets traces over OTLP HTTP, such as http://127.0.0.1:4318; /v1/traces is added"), "OTEL_EXPORTER_OTLP_ENDPOINT_FILE", "otel-exporter-otlp-endpoint-file");
+    LOG = setting("FOREBAY_LOG", "log", "FILTER", Text("info"), "log filter, such as info or warn,forebay_worker=debug");
+    LOG_FORMAT = setting("FOREBAY_LOG_FORMAT", "log-format", "text|json", Text("text"), "format of the log on standard error");
+    OTLP_ENDPOINT = secret(setting("OTEL_EXPORTER_OTLP_ENDPOINT", "otel-exporter-otlp-endpoint", "URL", Unset, "collector that receives traces by OTLP over HTTP, such as http://127.0.0.1:4318; Forebay appends /v1/traces"), "OTEL_EXPORTER_OTLP_ENDPOINT_FILE", "otel-exporter-otlp-endpoint-file");
     OTEL_SERVICE_NAME = setting("OTEL_SERVICE_NAME", "otel-service-name", "TEXT", Computed("forebay-ingress, forebay-worker, ..."), "service name in traces");
-    PRIVATE_ADDRESSES = setting("FOREBAY_PRIVATE_ADDRESSES", "private-addresses", "deny|allow|CIDR,...", Text("deny"), "private addresses that steps and alerts may reach, such as 10.1.0.0/16; forebay dev allows all unless told otherwise");
-    RETENTION = setting("FOREBAY_RETENTION", "retention", "DURATION", Text("30d"), "time that the history of executions is kept");
-    AUDIT_RETENTION = setting("FOREBAY_AUDIT_RETENTION", "audit-retention", "DURATION", Text("730d"), "time that the audit log is kept; the console deletes what is older");
-    ALERT_INTERVAL = renamed(setting("FOREBAY_ALERT_INTERVAL", "alert-interval", "DURATION", Text("15s"), "time between two evaluations of an alert rule; notifications of one rule are at least four evaluations apart"), "FOREBAY_ALERTS_EVERY", "alerts-every");
+    PRIVATE_ADDRESSES = setting("FOREBAY_PRIVATE_ADDRESSES", "private-addresses", "deny|allow|CIDR,...", Text("deny"), "private addresses that steps and alerts may reach, such as 10.1.0.0/16; the default of forebay dev is allow");
+    RETENTION = setting("FOREBAY_RETENTION", "retention", "DURATION", Text("30d"), "retention of the history of executions");
+    AUDIT_RETENTION = setting("FOREBAY_AUDIT_RETENTION", "audit-retention", "DURATION", Text("730d"), "retention of the audit log; the console deletes older entries");
+    ALERT_INTERVAL = renamed(setting("FOREBAY_ALERT_INTERVAL", "alert-interval", "DURATION", Text("15s"), "interval between evaluations of an alert rule; notifications of one rule are at least four intervals apart"), "FOREBAY_ALERTS_EVERY", "alerts-every");
 }
 
 #[cfg(test)]
