@@ -102,7 +102,7 @@ try {
   await two.locator(".notice", { hasText: "It has your changes and those of version 2" }).waitFor();
   has(await text(two), "<<<<<<<", "the marks");
   await save(two);
-  await two.locator("#refused", { hasText: "mark of the merge" }).waitFor();
+  await two.locator("#refused", { hasText: "marks a conflict of the merge" }).waitFor();
   await two.evaluate(() => {
     const box = document.querySelector("textarea[name=source]");
     box.value = box.value.replace(/<<<<<<<[^\n]*\n([^]*?)(\|{7}[^]*?)?=======\n[^]*?>>>>>>>[^\n]*\n/, "$1");
@@ -231,16 +231,16 @@ try {
   await page.fill("#key-label", "Partner P again");
   await page.fill("#key-value", key);
   await page.click("button:has-text('Create key')");
-  has(await main(page), "This key is already 'Partner P'. Grant it this integration too?", "the offer");
-  await checkPage(page, "key-known");
+  has(await main(page), "The key 'Partner P' has this value. Grant it this integration too?", "the offer");
+  await checkPage(page, "key-exists");
   await page.click("main .notice button:has-text('Grant')");
   await page.waitForURL("**/integrations/acme/Two?shown=*");
   has(await main(page), "'Partner P' may call One, Two", "the integrations that it may call");
   await reload(page);
   await page.click("button:has-text('Revoke here')");
   await page.locator("dialog[open] [data-confirm-go]").click();
-  await page.locator(".notice", { hasText: "'Partner P' may call One," }).waitFor();
-  await page.selectOption("#known-key-acme", { label: "Partner P" });
+  await page.locator(".notice", { hasText: "'Partner P' may call One. The" }).waitFor();
+  await page.selectOption("#existing-key-acme", { label: "Partner P" });
   await checkPage(page, "key-picker");
   await page.click("button:has-text('Grant')");
   await page.locator(".notice", { hasText: "'Partner P' may call One, Two" }).waitFor();
@@ -288,7 +288,7 @@ try {
   await page.fill("[name=old]", PASSWORD);
   await page.fill("[name=password]", PASSWORD + " 2");
   await page.click("button:has-text('Change')");
-  has(await main(page), "The password is changed", "the account");
+  has(await main(page), "Password changed", "the account");
   await reload(page);
   console.log("done");
 } catch (error) {

@@ -84,7 +84,7 @@ try {
   step("the history, and a retry of all results of a search");
   await go("/executions?status=failed");
   await checkPage(page, "executions");
-  await page.click("summary:has-text('Retry all')");
+  await page.click("summary:has-text('Retry all matching executions')");
   await page.click("button:has-text('Count first')");
   await page.locator("#bulk", { hasText: "would be retried" }).waitFor();
   await checkPage(page, "executions-count");

@@ -119,7 +119,7 @@ try {
 
   step("fix the mapping with the call as the example");
   await page.click("a:has-text('Edit with this call as the example')");
-  await page.locator("#trial", { hasText: "Wrong in" }).waitFor();
+  await page.locator("#trial", { hasText: "Error in" }).waitFor();
   has(await page.inputValue("[name=example_body]"), "12 kWh", "the call is the example");
   await checkPage(page, "editor-fault");
   await page.evaluate(() => {
@@ -128,7 +128,7 @@ try {
     box.dispatchEvent(new Event("replaced"));
     box.dispatchEvent(new Event("input", { bubbles: true }));
   });
-  await page.waitForFunction(() => !document.getElementById("trial").textContent.includes("Wrong in"));
+  await page.waitForFunction(() => !document.getElementById("trial").textContent.includes("Error in"));
   has(await page.locator("#trial").innerText(), "12", "the example gives the number");
   await checkPage(page, "editor-fixed");
   await page.click("button:has-text('Save')");
@@ -144,7 +144,7 @@ try {
 
   step("roll back");
   await page.goto(console_ + "/integrations/acme/MeterReading/versions");
-  await page.click("a:has-text('What changed')");
+  await page.click("a:has-text('Show changes')");
   has(await page.locator("#difference").innerText(), "split", "the difference");
   await checkPage(page, "versions");
   await page.click("button:has-text('Roll back')");

@@ -267,11 +267,11 @@ async fn alerts_are_applied_compared_tested_and_deleted_by_the_command() {
     let text = stack.command(&["validate", &file]).await;
     assert_eq!(text, "1 definition and 1 alert rule: no problems\n");
     let (code, text, _) = stack.command_ends(&["diff", &file]).await;
-    assert!(code == 1 && text.contains("the alert t1/a  created"), "{code} {text}");
+    assert!(code == 1 && text.contains("alert rule t1/a  created"), "{code} {text}");
     let (code, applied, error) = stack.command_ends(&["alerts", "apply", &file, "--output", "json"]).await;
     let expected = json!([{"alert": "t1/a", "change": "created", "when": "halted", "enabled": true}]);
     assert_eq!((code, serde_json::from_str::<Value>(&applied).unwrap()), (0, expected));
-    assert!(error.contains("t1/a watches the integration 'ordes', which does not exist yet"), "{error}");
+    assert!(error.contains("alert rule t1/a: the integration 'ordes' does not exist yet"), "{error}");
     assert_eq!(stack.command_json(&["apply", &file, "--yes"]).await[1]["change"], "unchanged");
     assert_eq!(stack.command_ends(&["diff", &file]).await, (0, String::new(), String::new()));
     let file = write("silent: { for: 2h }", "enabled: false\n");

@@ -109,7 +109,7 @@ async fn a_change_is_made_only_to_what_was_read() {
         assert_eq!(changed.status, 200, "{place}: {}", changed.json());
         assert_ne!(changed.header("etag"), tag, "{place}");
         let late = api.put(place, Some(("if-match", &tag)), &body("three")).await;
-        assert_eq!((late.status, &late.json()["title"]), (412, &json!("Changed by somebody else")), "{place}");
+        assert_eq!((late.status, &late.json()["title"]), (412, &json!("Precondition failed")), "{place}");
         assert_eq!(api.get(place).await.json()["description"], "two", "{place}: nobody's change is lost");
         assert_eq!(api.put(place, Some(("if-match", "*")), &body("four")).await.status, 200, "{place}");
     }
@@ -200,7 +200,7 @@ async fn many_documents_are_applied_together_or_not_at_all() {
     let problem = refused.json();
     let paths = ["documents[3]", "documents[4]", "documents[5]"];
     assert_eq!((refused.status, [0, 1, 2].map(|n| problem["problems"][n]["path"].as_str().unwrap())), (422, paths), "{problem}");
-    let message = "is the integration t1/orders, as documents[1] is: leave one of the two out";
+    let message = "defines the integration t1/orders, as documents[1] does: remove one of the two";
     assert_eq!(problem["problems"][1]["message"], message);
     nothing().await;
     let all = json!([connection, good, alert]);
@@ -210,7 +210,7 @@ async fn many_documents_are_applied_together_or_not_at_all() {
     nothing().await;
     let applied = api.post("apply", &json!({ "documents": all })).await.json();
     assert_eq!(changes(&applied), ["created"; 3]);
-    assert!(applied["alerts"][0]["notes"][0].as_str().unwrap().contains("'nowhere', which does not exist yet"), "{applied}");
+    assert!(applied["alerts"][0]["notes"][0].as_str().unwrap().contains("'nowhere' does not exist yet"), "{applied}");
     assert_eq!(changes(&api.post("apply", &json!({ "documents": all })).await.json()), ["unchanged"; 3]);
     assert_eq!(api.get("integrations/t1/orders").await.json()["source"], good["source"]);
 

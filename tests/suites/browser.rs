@@ -17,7 +17,7 @@ async fn run(stack: &Stack, script: &str, settings: &[(&str, &str)]) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(output.status.success(), "{script}\n{}\n{}", text(&output.stdout), text(&output.stderr));
     let log = stack.log_of("dev");
-    assert!(!log.contains("a form was answered in place"), "{script}: every form must lead to another page\n{log}");
+    assert!(!log.contains("the response to a form is not a redirect"), "{script}: every form must redirect to another page\n{log}");
 }
 
 #[tokio::test]

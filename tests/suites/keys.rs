@@ -131,11 +131,11 @@ async fn one_key_opens_several_webhooks_by_granting_and_a_key_that_exists_says_h
     // The same value again: the error for the same tenant explains what to do.
     let (code, error) = stack.command_fails(&create("t1", "Again", "second")).await;
     assert!(
-        code == 1 && error.contains("already 'Partner P'") && error.contains(&format!("`forebay keys grant {id} --integration second`")),
+        code == 1 && error.contains("The key 'Partner P'") && error.contains(&format!("`forebay keys grant {id} --integration second`")),
         "{error}"
     );
     let (_, error) = stack.command_fails(&create("t1", "Again", "first")).await;
-    assert!(error.contains("It may call these integrations already"), "{error}");
+    assert!(error.contains("It may already call these integrations"), "{error}");
     // Another tenant learns nothing of it: it may have its own key of the same value.
     let theirs = stack.command_json(&create("t2", "Theirs", "other")).await;
     answers("/t2/other", 202).await;

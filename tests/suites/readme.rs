@@ -103,7 +103,7 @@ async fn the_commands_of_the_readme_work_as_they_are_typed() {
         ("FOREBAY_CONSOLE_LISTEN", console),
         ("FOREBAY_MANAGEMENT_LISTEN", "127.0.0.1:9464"),
     ];
-    let all = "make_developer; load_examples; make_token; write_shell_file; print_next";
+    let all = "create_developer; load_examples; create_token; write_shell_file; print_next";
     let said = checkout.prepare(all, &settings).await;
     let token = checkout.folder.join(".forebay/api-token");
     assert!(said.contains(&format!("FOREBAY_API_URL={}", process.console)) && said.contains(token.to_str().unwrap()), "{said}");

@@ -36,7 +36,7 @@ async fn a_stored_secret_is_sent_only_where_it_was_sent_before() {
     let refused = put(document(other.address(), "moved", json!({}))).await;
     let problem = refused.json();
     assert_eq!((refused.status, problem["problems"][0]["path"].as_str()), (422, Some("http.authentication.bearer.token")), "{problem}");
-    assert!(problem["detail"].as_str().unwrap().contains("must be given again, because http.url changes"), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("write the secret again, because http.url changes"), "{problem}");
     let yaml = format!("tenant: t1\nconnection: erp\nhttp:\n  url: {}\n  authentication: {{ bearer: {{}} }}\n", other.address());
     let form = reqwest::Url::parse_with_params("http://x", [("path", "t1/erp"), ("source", &yaml), ("revision", "1")]).unwrap();
     let page = console.post("127.0.0.1", "/connections", form.query().unwrap(), &[&console.session]).await;

@@ -118,7 +118,7 @@ async fn a_rollback_makes_the_older_definition_the_newest_version_and_calls_get_
     assert_eq!(listed, [(4, Some(2)), (3, Some(1)), (2, None), (1, None)]);
     assert_eq!((&versions[0]["current"], &versions[2]["differences"][0]["path"]), (&json!(true), &json!("input")));
     let (code, error) = stack.command_fails(&["rollback", "t1/answer", "--to", "9"]).await;
-    assert!(code == 1 && error.contains("has no version 9; it has 1 to 4"), "{error}");
+    assert!(code == 1 && error.contains("has no version 9: it has the versions 1 to 4"), "{error}");
     // Each call was run by the version that accepted it.
     eventually("the first call ran version 1 and the last one version 4", || async {
         let mut ran = stack.executions("answer").await;

@@ -28,14 +28,14 @@ pub(crate) struct Caller {
 
 impl Caller {
     /// Returns true if the caller's credential still gives the same rights; used by streams, which may last long. While the database is
-    /// away, the rights count as unchanged.
+    /// unavailable, the rights count as unchanged.
     pub(crate) async fn is_unchanged(&self) -> bool {
         let operations = &self.state.operations;
         let now = match (self.actor.user_id(), self.actor.is_token()) {
             // The caller is the person at the host.
             (None, _) => return true,
             (Some(_), true) => operations.token_actor(&self.credential).await,
-            (Some(_), false) => operations.session_actor_unseen(&self.credential).await,
+            (Some(_), false) => operations.session_actor_without_extending(&self.credential).await,
         };
         match now {
             Ok(now) => now.is_some_and(|now| now.grants() == self.actor.grants()),
@@ -57,38 +57,40 @@ impl FromRequest for Caller {
             }
             match actor_of(&request).await {
                 Ok(caller) => Ok(caller),
-                Err(Unknown::Nobody(_)) if !is_api(request.path()) => Err(PageError::sign_in(&request).into()),
-                Err(Unknown::Nobody(failure) | Unknown::Failed(failure)) => Err(error_at(request.path(), failure)),
+                Err(Unauthenticated::NoCaller(_)) if !is_api(request.path()) => Err(PageError::sign_in(&request).into()),
+                Err(Unauthenticated::NoCaller(failure) | Unauthenticated::Failed(failure)) => Err(error_at(request.path(), failure)),
             }
         })
     }
 }
 
-enum Unknown {
-    Nobody(Failure),
+enum Unauthenticated {
+    NoCaller(Failure),
     Failed(Failure),
 }
 
-async fn actor_of(request: &HttpRequest) -> Result<Caller, Unknown> {
+async fn actor_of(request: &HttpRequest) -> Result<Caller, Unauthenticated> {
     let Some(state) = request.app_data::<web::Data<State>>().cloned() else {
-        return Err(Unknown::Nobody(unauthorized("There is nobody to ask.")));
+        return Err(Unauthenticated::NoCaller(unauthorized("The console is not ready.")));
     };
     let operations = &state.operations;
-    let failed = |error: forebay_operations::OperationError| Unknown::Failed(error.into());
+    let failed = |error: forebay_operations::OperationError| Unauthenticated::Failed(error.into());
     let (actor, credential) = if let Some(token) = bearer(request) {
         let actor = match state.host.as_ref().filter(|host| host.is_token(&token)) {
             Some(host) => Some(Actor::host(host.name())),
             None => operations.token_actor(&token).await.map_err(failed)?,
         };
         let actor = actor.ok_or_else(|| {
-            Unknown::Nobody(unauthorized("The token is not valid. Check that it is complete, has not expired, and was not deleted."))
+            Unauthenticated::NoCaller(unauthorized(
+                "The token is not valid. Check that it is complete, has not expired, and was not deleted.",
+            ))
         })?;
         (actor, token)
     } else {
         let detail = "Send a token as 'Authorization: Bearer TOKEN', or sign in to the console.";
-        let nobody = || Unknown::Nobody(unauthorized(detail));
-        let session = session_of(request, state.is_secure).ok_or_else(nobody)?;
-        (operations.session_actor(&session).await.map_err(failed)?.ok_or_else(nobody)?, session)
+        let no_caller = || Unauthenticated::NoCaller(unauthorized(detail));
+        let session = session_of(request, state.is_secure).ok_or_else(no_caller)?;
+        (operations.session_actor(&session).await.map_err(failed)?.ok_or_else(no_caller)?, session)
     };
     let actor = actor.at(client_of(request, &state).address);
     Ok(Caller { actor, credential, state })
@@ -117,7 +119,7 @@ pub(crate) fn session_of(request: &HttpRequest, is_secure: bool) -> Option<Secre
 
 /// Returns the cookie of a new session.
 pub(crate) fn session_cookie(signed: &Signed, is_secure: bool) -> Cookie<'static> {
-    cookie(signed.session.expose().to_owned(), signed.lasts, is_secure)
+    cookie(signed.session.expose().to_owned(), signed.lifetime, is_secure)
 }
 
 /// Removes the session cookie.
@@ -126,14 +128,14 @@ pub(crate) fn no_cookie(is_secure: bool) -> Cookie<'static> {
 }
 
 /// Returns the cookie with the state of a sign-in while the browser is at the provider of single sign-on.
-pub(crate) fn begun_cookie(value: String, lasts: Duration, is_secure: bool) -> Cookie<'static> {
+pub(crate) fn pending_cookie(value: String, lifetime: Duration, is_secure: bool) -> Cookie<'static> {
     let name = if is_secure { "__Host-forebay-begun" } else { "forebay-begun" };
-    named(name, value, lasts, is_secure)
+    named(name, value, lifetime, is_secure)
 }
 
 /// Returns the cookie that identifies a device after a successful sign-in.
 pub(crate) fn device_cookie(value: String, is_secure: bool) -> Cookie<'static> {
-    named(device_cookie_name(is_secure), value, device::LASTS, is_secure)
+    named(device_cookie_name(is_secure), value, device::LIFETIME, is_secure)
 }
 
 /// Returns the device cookie of a request.
@@ -146,21 +148,21 @@ fn device_cookie_name(is_secure: bool) -> &'static str {
 }
 
 /// Returns the state of a sign-in from the cookie.
-pub(crate) fn begun_of(request: &HttpRequest, is_secure: bool) -> Option<String> {
-    let name = begun_cookie(String::new(), Duration::ZERO, is_secure).name().to_owned();
+pub(crate) fn pending_of(request: &HttpRequest, is_secure: bool) -> Option<String> {
+    let name = pending_cookie(String::new(), Duration::ZERO, is_secure).name().to_owned();
     request.cookie(&name).map(|cookie| cookie.value().to_owned())
 }
 
-fn cookie(value: String, lasts: Duration, is_secure: bool) -> Cookie<'static> {
-    named(cookie_name(is_secure), value, lasts, is_secure)
+fn cookie(value: String, lifetime: Duration, is_secure: bool) -> Cookie<'static> {
+    named(cookie_name(is_secure), value, lifetime, is_secure)
 }
 
-fn named(name: &'static str, value: String, lasts: Duration, is_secure: bool) -> Cookie<'static> {
+fn named(name: &'static str, value: String, lifetime: Duration, is_secure: bool) -> Cookie<'static> {
     Cookie::build(name, value)
         .path("/")
         .http_only(true)
         .secure(is_secure)
         .same_site(SameSite::Lax)
-        .max_age(CookieDuration::seconds(i64::try_from(lasts.as_secs()).unwrap_or_default()))
+        .max_age(CookieDuration::seconds(i64::try_from(lifetime.as_secs()).unwrap_or_default()))
         .finish()
 }

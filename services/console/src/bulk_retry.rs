@@ -18,7 +18,7 @@ const MAX_RUNNING: usize = 4;
 /// Maximum finished retries by search that are shown.
 const MAX_SHOWN: usize = 8;
 /// Time for which a finished retry by search is shown.
-const SHOWN_FOR: Duration = Duration::from_secs(5 * 60);
+const SHOW_DURATION: Duration = Duration::from_secs(5 * 60);
 
 /// One retry by search.
 struct Job {
@@ -41,7 +41,7 @@ impl Bulk {
         self.0.lock().clone()
     }
 
-    /// Stops the retries by search of a person.
+    /// Stops the retries by search of a user.
     pub(crate) fn stop(&self, actor: &Actor) {
         for job in self.jobs() {
             let job = job.lock();
@@ -51,13 +51,13 @@ impl Bulk {
         }
     }
 
-    /// Returns the state of a person's retries by search; `None`: there are none.
+    /// Returns the state of a user's retries by search; `None`: there are none.
     pub(crate) fn notice(&self, actor: &Actor) -> Option<Markup> {
         let now = UnixMicros::now();
         let mut shown = Vec::new();
         for job in self.jobs() {
             let job = job.lock();
-            if job.by == actor.name() && job.ended.as_ref().is_none_or(|(at, _)| now.since(*at) < SHOWN_FOR) {
+            if job.by == actor.name() && job.ended.as_ref().is_none_or(|(at, _)| now.since(*at) < SHOW_DURATION) {
                 shown.push(message(&job));
             }
         }
@@ -105,14 +105,14 @@ async fn run(
     let mut after: Option<ExecutionId> = None;
     loop {
         if stop.is_cancelled() {
-            return Err("stopped".to_owned());
+            return Err("it was stopped".to_owned());
         }
         let part = operations.retry_found(actor, filter.clone(), options, after.as_ref()).await.map_err(|error| error.to_string())?;
         let mut job = job.lock();
         job.retried += part.retried;
         job.refused += u32::try_from(part.refused.len()).unwrap_or(u32::MAX);
-        if let Some((_, why)) = part.refused.last() {
-            job.last_refusal.clone_from(why);
+        if let Some((_, reason)) = part.refused.last() {
+            job.last_refusal.clone_from(reason);
         }
         match part.next {
             Some(next) => after = Some(next),
@@ -122,7 +122,7 @@ async fn run(
 }
 
 fn message(job: &Job) -> Markup {
-    let refused = html! { @if job.refused > 0 { " " (job.refused) " could not be: " (job.last_refusal) } };
+    let refused = html! { @if job.refused > 0 { " " (job.refused) " could not be retried. The last reason: " (job.last_refusal) } };
     match &job.ended {
         None => notice(
             Tone::Busy,
@@ -130,16 +130,16 @@ fn message(job: &Job) -> Markup {
             html! {
                 div.stack.tight {
                     progress value=(job.retried + job.refused) max=(job.found.max(1)) aria-label="Retried" {}
-                    p { "In the order in which they were received, at most 50 per second." (refused) }
+                    p { "In the order of their receipt, at most 50 per second." (refused) }
                     form method="post" action="/executions/retry/stop" { button.button.small type="submit" { "Stop" } }
                 }
             },
         ),
-        Some((_, why)) if why.is_empty() => notice(Tone::Good, &format!("{} executions retried", job.retried), refused),
-        Some((_, why)) => notice(
+        Some((_, reason)) if reason.is_empty() => notice(Tone::Good, &format!("{} executions retried", job.retried), refused),
+        Some((_, reason)) => notice(
             Tone::Warn,
             &format!("{} of {} executions retried", job.retried, job.found),
-            html! { "It ended early: " (why) "." (refused) },
+            html! { "The retry ended early: " (reason) "." (refused) },
         ),
     }
 }

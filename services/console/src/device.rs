@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use std::time::Duration;
 
 /// Time after the last sign-in during which a device is recognized.
-pub(crate) const LASTS: Duration = Duration::from_secs(180 * 86_400);
+pub(crate) const LIFETIME: Duration = Duration::from_secs(180 * 86_400);
 const PURPOSE: &[u8] = b"forebay console device";
 const ACCOUNT_BYTES: usize = 16;
 const ID_BYTES: usize = 16;
@@ -42,7 +42,7 @@ impl Devices {
     }
 
     /// Returns the device of a cookie, if this account has signed in on it.
-    pub(crate) fn known(&self, cookie: &str, account: &str, now: u64) -> Option<DeviceId> {
+    pub(crate) fn recognize(&self, cookie: &str, account: &str, now: u64) -> Option<DeviceId> {
         let text = data_encoding::BASE64URL_NOPAD.decode(cookie.as_bytes()).ok()?;
         if text.len() != ACCOUNT_BYTES + ID_BYTES + TIME_BYTES + MAC_BYTES {
             return None;
@@ -52,7 +52,7 @@ impl Devices {
         let (of_account, rest) = text.split_at(ACCOUNT_BYTES);
         let (id, time) = rest.split_at(ID_BYTES);
         let signed_in_at = u64::from_be_bytes(time.try_into().ok()?);
-        let is_fresh = now.saturating_sub(signed_in_at) < LASTS.as_secs();
+        let is_fresh = now.saturating_sub(signed_in_at) < LIFETIME.as_secs();
         if of_account != digest(account) || !is_fresh { None } else { id.try_into().ok() }
     }
 
@@ -85,19 +85,19 @@ mod tests {
     fn only_the_installations_own_cookie_for_the_account_is_known_and_not_for_ever() {
         let devices = Devices::new(b"one installation");
         let cookie = devices.cookie("anna", 1000);
-        let id = devices.known(&cookie, "anna", 2000).unwrap();
-        assert_eq!(devices.known(&cookie, "anna", 1000 + LASTS.as_secs() - 1), Some(id));
-        assert_eq!(devices.known(&cookie, "anna", 1000 + LASTS.as_secs()), None);
-        assert_eq!(devices.known(&cookie, "bert", 2000), None);
-        assert_eq!(Devices::new(b"another").known(&cookie, "anna", 2000), None);
-        assert_ne!(devices.known(&devices.cookie("anna", 1000), "anna", 2000), Some(id), "each device is one of its own");
+        let id = devices.recognize(&cookie, "anna", 2000).unwrap();
+        assert_eq!(devices.recognize(&cookie, "anna", 1000 + LIFETIME.as_secs() - 1), Some(id));
+        assert_eq!(devices.recognize(&cookie, "anna", 1000 + LIFETIME.as_secs()), None);
+        assert_eq!(devices.recognize(&cookie, "bert", 2000), None);
+        assert_eq!(Devices::new(b"another").recognize(&cookie, "anna", 2000), None);
+        assert_ne!(devices.recognize(&devices.cookie("anna", 1000), "anna", 2000), Some(id), "each device is one of its own");
         let bytes = data_encoding::BASE64URL_NOPAD.decode(cookie.as_bytes()).unwrap();
         for at in 0..bytes.len() {
             let mut bent = bytes.clone();
             bent[at] ^= 1;
-            assert_eq!(devices.known(&data_encoding::BASE64URL_NOPAD.encode(&bent), "anna", 2000), None, "byte {at}");
+            assert_eq!(devices.recognize(&data_encoding::BASE64URL_NOPAD.encode(&bent), "anna", 2000), None, "byte {at}");
         }
-        assert_eq!(devices.known("", "anna", 2000), None);
+        assert_eq!(devices.recognize("", "anna", 2000), None);
         assert_eq!(devices.log_digest("anna").len(), 16);
     }
 }

@@ -15,14 +15,13 @@ pub(crate) fn error_at(path: &str, failure: Failure) -> Error {
     if is_api(path) { ApiError(failure).into() } else { PageError::Failed(failure).into() }
 }
 
-/// Refuses a query that is not of the wanted type.
+/// Refuses a query that is not of the required type.
 pub(crate) fn query_config() -> web::QueryConfig {
-    web::QueryConfig::default()
-        .error_handler(|error, request| error_at(request.path(), Failure::bad_request(format!("the query: {error}"))))
+    web::QueryConfig::default().error_handler(|error, request| error_at(request.path(), Failure::bad_request(format!("query: {error}"))))
 }
 
-/// Answers 404 for a path whose parts are not of the wanted types.
+/// Responds with 404 to a path whose parts are not of the required types.
 pub(crate) fn path_config() -> web::PathConfig {
     web::PathConfig::default()
-        .error_handler(|error, request| error_at(request.path(), Failure::not_found(format!("There is nothing at this address: {error}."))))
+        .error_handler(|error, request| error_at(request.path(), Failure::not_found(format!("No object has this address: {error}."))))
 }

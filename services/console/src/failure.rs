@@ -17,7 +17,7 @@ pub(crate) struct Failure {
     pub(crate) title: &'static str,
     /// The text for the caller. Contains no secret.
     pub(crate) detail: String,
-    /// The causes of the error, for a caller at the host, where nobody reads a log: shown instead of the detail.
+    /// The causes of the error, shown instead of the detail to the command at the host, which has no log.
     pub(crate) causes: Option<String>,
     /// All problems of a definition or connection.
     pub(crate) problems: Vec<Problem>,
@@ -56,7 +56,7 @@ impl Failure {
     fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         let causes = with_causes(error);
         tracing::error!(error = causes, "a request failed");
-        let failure = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong", "It is in the console's log.");
+        let failure = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", "The console's log has the cause.");
         Self { causes: Some(causes), ..failure }
     }
 }
@@ -82,28 +82,28 @@ impl From<OperationError> for Failure {
             }
             OperationError::Invalid(detail) => Self::invalid(detail),
             OperationError::NotFound(_) => Self::not_found(error.to_string()),
-            OperationError::Refused(detail) => Self::new(StatusCode::CONFLICT, "refused", "Not as things stand", detail),
+            OperationError::Refused(detail) => Self::new(StatusCode::CONFLICT, "refused", "Refused", detail),
             OperationError::OtherBroker(detail) => {
                 tracing::error!(reason = detail, "this console's broker is not the installation's");
                 Self::new(StatusCode::CONFLICT, "other-broker", "Not the installation's broker", detail)
             }
-            OperationError::KeyKnown { key, wanted } => {
+            OperationError::KeyExists { key, requested } => {
                 let (label, id) = (&key.label, key.id);
-                let lacks: Vec<String> = wanted
+                let missing: Vec<String> = requested
                     .iter()
-                    .filter(|name| !key.integrations.iter().any(|opened| opened == name.as_str()))
+                    .filter(|name| !key.integrations.iter().any(|granted| granted == name.as_str()))
                     .map(|name| format!(" --integration {name}"))
                     .collect();
-                let advice = match lacks.as_slice() {
-                    [] => "It may call these integrations already: use it, or create a key with another value.".to_owned(),
-                    names => format!("Grant it more with `forebay keys grant {id}{}`, or use another value.", names.concat()),
+                let advice = match missing.as_slice() {
+                    [] => "It may already call these integrations: use it, or create a key with another value.".to_owned(),
+                    names => format!("Grant it the integrations with `forebay keys grant {id}{}`, or use another value.", names.concat()),
                 };
-                let detail = format!("This key is already '{label}', of id {id}. {advice}");
-                Self { key: Some((key.id, key.label)), ..Self::new(StatusCode::CONFLICT, "key-exists", "The key exists already", detail) }
+                let detail = format!("The key '{label}' (id {id}) already has this value. {advice}");
+                Self { key: Some((key.id, key.label)), ..Self::new(StatusCode::CONFLICT, "key-exists", "Key exists", detail) }
             }
             OperationError::Publish(_) | OperationError::Broker(_) => {
                 let causes = with_causes(&error);
-                tracing::warn!(error = causes, "the broker did not do what a person asked for");
+                tracing::warn!(error = causes, "an operation at the broker failed");
                 Self { causes: Some(causes), ..Self::unavailable(&error.to_string()) }
             }
             OperationError::Busy => Self::unavailable(&error.to_string()),
@@ -117,9 +117,9 @@ impl From<StoreError> for Failure {
         let detail = error.to_string();
         match error {
             StoreError::NotFound { .. } => Self::not_found(detail),
-            StoreError::Changed { .. } => Self::new(StatusCode::PRECONDITION_FAILED, "changed", "Changed by somebody else", detail),
+            StoreError::Changed { .. } => Self::new(StatusCode::PRECONDITION_FAILED, "changed", "Precondition failed", detail),
             StoreError::Exists { .. } | StoreError::KeyExists | StoreError::LastAdministrator | StoreError::NotHalted { .. } => {
-                Self::new(StatusCode::CONFLICT, "refused", "Not as things stand", detail)
+                Self::new(StatusCode::CONFLICT, "refused", "Refused", detail)
             }
             StoreError::Invalid { .. }
             | StoreError::UnknownIntegrations { .. }
@@ -129,8 +129,8 @@ impl From<StoreError> for Failure {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-value", "Invalid value", detail)
             }
             StoreError::Unavailable { .. } => {
-                tracing::warn!(error = detail, "the database is away");
-                Self::unavailable("The database does not answer. Try again in a moment.")
+                tracing::warn!(error = detail, "the database is not available");
+                Self::unavailable("The database does not respond. Try again in a moment.")
             }
             error => Self::internal(&error),
         }

@@ -34,8 +34,8 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
     let is_form = request.method() == Method::POST;
     // Without the cookie another site can do nothing: the API refuses the request itself.
     let is_bare = is_api && session_of(request.request(), is_secure).is_none();
-    if !is_bare && let Err(why) = may_come(request.request()) {
-        let failure = Failure::new(StatusCode::FORBIDDEN, "foreign-origin", "Not from here", why);
+    if !is_bare && let Err(reason) = check_origin(request.request()) {
+        let failure = Failure::new(StatusCode::FORBIDDEN, "foreign-origin", "Cross-origin request", reason);
         let error = error_at(request.path(), failure);
         let mut response = request.error_response(error).map_into_boxed_body();
         protect(response.headers_mut(), is_secure);
@@ -48,15 +48,15 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
     };
     if is_for_host
         && let Some(error) = response.response().error().and_then(Error::as_error::<ApiError>)
-        && let Some(told) = error.response_with_causes()
+        && let Some(with_causes) = error.response_with_causes()
     {
-        response = response.into_response(told);
+        response = response.into_response(with_causes);
     }
     let is_repeated_by_reload =
         is_form && !is_api && response.status().is_success() && response.response().extensions().get::<DidNothing>().is_none();
     if is_repeated_by_reload {
         // The form has been processed, so its response is sent. The suites of the pages fail if their log contains this line.
-        tracing::error!("a form was answered in place, so that loading the page again would do the same again");
+        tracing::error!("the response to a form is not a redirect: a reload of the page would send the form again");
     }
     protect(response.headers_mut(), is_secure);
     Ok(response)
@@ -85,17 +85,17 @@ fn protect(headers: &mut actix_web::http::header::HeaderMap, is_secure: bool) {
 }
 
 /// Checks the origin that browsers send: they send cookies with requests of any site. A token is only sent deliberately.
-fn may_come(request: &HttpRequest) -> Result<(), &'static str> {
+fn check_origin(request: &HttpRequest) -> Result<(), &'static str> {
     if [Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method()) || bearer(request).is_some() {
         return Ok(());
     }
     let text = |name: &HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
     match (text(&FETCH_SITE), text(&ORIGIN)) {
         (Some("same-origin" | "none"), _) => Ok(()),
-        (Some(_), _) => Err("The request was started by another site's page."),
+        (Some(_), _) => Err("A page of another site sent the request."),
         (None, Some(origin)) if text(&HOST).is_some_and(|host| origin.split_once("://").is_some_and(|(_, from)| from == host)) => Ok(()),
-        (None, Some(_)) => Err("The request was started by another site's page."),
-        (None, None) => Err("It is not known where the request comes from: use a browser of today, or send a token."),
+        (None, Some(_)) => Err("A page of another site sent the request."),
+        (None, None) => Err("The request has no Origin header. Use a current browser, or send a token."),
     }
 }
 
@@ -130,8 +130,8 @@ mod tests {
             for header in headers {
                 request = request.insert_header(*header);
             }
-            assert_eq!(may_come(&request.to_http_request()).is_ok(), may, "{headers:?}");
+            assert_eq!(check_origin(&request.to_http_request()).is_ok(), may, "{headers:?}");
         }
-        assert!(may_come(&TestRequest::get().to_http_request()).is_ok());
+        assert!(check_origin(&TestRequest::get().to_http_request()).is_ok());
     }
 }

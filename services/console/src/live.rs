@@ -18,7 +18,7 @@ use tokio::time::{Instant, interval_at};
 /// change.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Interval at which a page is notified whose content changes without executions.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
+const REFRESH_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The subject of a stream.
 #[derive(Debug, Default, Deserialize)]
@@ -35,13 +35,13 @@ pub(crate) struct Followable {
 pub(crate) fn filter_of(actor: &Actor, filter: Filter) -> Filter {
     match actor.tenants(Role::Viewer) {
         Visible::All => filter,
-        Visible::Only(seen) => {
+        Visible::Only(visible) => {
             let tenants = match filter.tenants {
                 Some(mut tenants) => {
-                    tenants.retain(|name| seen.contains(name));
+                    tenants.retain(|name| visible.contains(name));
                     tenants
                 }
-                None => seen,
+                None => visible,
             };
             Filter { tenants: Some(tenants), ..filter }
         }
@@ -56,8 +56,8 @@ pub(crate) async fn live(caller: Caller, query: web::Query<Followable>) -> PageR
         id: query.id.parse::<ExecutionId>().ok(),
         ..Filter::default()
     };
-    let (beat, said) = if query.clock { (LOOK_AGAIN, CHANGED) } else { (HEARTBEAT, STILL_HERE) };
-    Ok(stream(caller, filter, beat, said, |_| CHANGED.to_owned()))
+    let (interval, heartbeat) = if query.clock { (REFRESH_INTERVAL, CHANGED) } else { (HEARTBEAT, STILL_HERE) };
+    Ok(stream(caller, filter, interval, heartbeat, |_| CHANGED.to_owned()))
 }
 
 const CHANGED: &str = "event: changed\ndata: {}\n\n";
@@ -65,16 +65,16 @@ const CHANGED: &str = "event: changed\ndata: {}\n\n";
 pub(crate) const STILL_HERE: &str = ": still here\n\n";
 
 /// Streams what a caller may see, until the shutdown, or until the credential or rights of the caller change; these are checked at each
-/// heartbeat. `said` is the text of a heartbeat; `show` writes the events of recorded executions.
+/// heartbeat. `heartbeat` is the text that is sent at each `interval`; `show` writes the events of recorded executions.
 pub(crate) fn stream(
     caller: Caller,
     filter: Filter,
-    beat: Duration,
-    said: &'static str,
+    interval: Duration,
+    heartbeat: &'static str,
     show: impl Fn(Followed) -> String + 'static,
 ) -> HttpResponse {
     let follow = caller.state.outcomes.follow(filter_of(&caller.actor, filter));
-    let beats = interval_at(Instant::now() + beat, beat);
+    let beats = interval_at(Instant::now() + interval, interval);
     let first = stream::once(async { Ok::<_, actix_web::Error>(Bytes::from_static(b": following\n\n")) });
     let show = Arc::new(show);
     let events = stream::unfold((caller, follow, beats), move |(caller, mut follow, mut beats)| {
@@ -82,7 +82,7 @@ pub(crate) fn stream(
         async move {
             let text = tokio::select! {
                 () = caller.state.shutdown.cancelled() => None,
-                _ = beats.tick() => caller.is_unchanged().await.then(|| said.to_owned()),
+                _ = beats.tick() => caller.is_unchanged().await.then(|| heartbeat.to_owned()),
                 followed = follow.next() => followed.map(|followed| show(followed)),
             };
             Some((Ok(Bytes::from(text?)), (caller, follow, beats)))

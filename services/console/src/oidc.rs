@@ -12,40 +12,40 @@ use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
-/// Time after which the metadata and keys of the provider are fetched again, since keys change.
-const KNOWN_FOR: Duration = Duration::from_secs(600);
+/// Time after which the metadata and keys of the provider are fetched again, because keys change.
+const METADATA_LIFETIME: Duration = Duration::from_secs(600);
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum bytes of a response of the provider.
-const LARGEST_ANSWER: usize = 1 << 20;
+const MAX_RESPONSE_BYTES: usize = 1 << 20;
 
-/// The reason for which a sign-in failed. The text is for the person.
+/// The reason for which a sign-in failed. The text is for the user.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OidcError {
-    /// The provider does not answer, or its answer is invalid.
-    #[error("the provider of single sign-on could not be asked: {0}")]
+    /// The provider does not respond, or its response is invalid.
+    #[error("The request to the provider of single sign-on failed: {0}.")]
     Provider(String),
     /// The callback does not belong to a sign-in that this browser began.
-    #[error("the sign-in was begun somewhere else, or too long ago: begin it again")]
+    #[error("The sign-in began in another browser, or has expired. Sign in again.")]
     Foreign,
-    /// The provider's answer does not prove the identity.
-    #[error("the provider's answer could not be verified: {0}")]
+    /// The provider's response does not prove the identity.
+    #[error("The response of the provider of single sign-on is not valid: {0}.")]
     Unverified(String),
 }
 
 /// The state of a sign-in in the browser, in a cookie that scripts cannot read.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Begun {
+pub(crate) struct PendingSignIn {
     state: String,
     #[serde(with = "exposed_secret")]
     nonce: Secret,
     #[serde(with = "exposed_secret")]
     verifier: Secret,
-    /// The address to which the person goes after it.
+    /// The address to which the browser goes after it.
     pub(crate) next: String,
 }
 
 /// The identity that the provider has confirmed.
-pub(crate) struct Named {
+pub(crate) struct Identity {
     /// Issuer and subject, with a space between them.
     pub(crate) subject: String,
     /// An address that the provider has verified.
@@ -57,24 +57,24 @@ pub(crate) struct Provider {
     settings: Oidc,
     redirect: String,
     http: reqwest::Client,
-    known: Mutex<Option<(Instant, CoreProviderMetadata)>>,
+    metadata: Mutex<Option<(Instant, CoreProviderMetadata)>>,
 }
 
 impl Provider {
     /// Creates the client; nothing is fetched yet. `console` is the public address of the console.
     pub(crate) fn new(settings: Oidc, console: &str) -> Result<Self, reqwest::Error> {
-        // No redirects: the token endpoint must answer itself.
+        // No redirects: the token endpoint itself must respond.
         let http = reqwest::Client::builder().timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none()).build()?;
-        Ok(Self { settings, redirect: format!("{console}/sign-in/oidc/callback"), http, known: Mutex::new(None) })
+        Ok(Self { settings, redirect: format!("{console}/sign-in/oidc/callback"), http, metadata: Mutex::new(None) })
     }
 
-    /// Returns the name for people.
+    /// Returns the name of the provider for the sign-in page.
     pub(crate) fn name(&self) -> &str {
         &self.settings.name
     }
 
     /// Returns the address of the provider to go to, and the state for the cookie.
-    pub(crate) async fn begin(&self, next: &str) -> Result<(String, Begun), OidcError> {
+    pub(crate) async fn begin(&self, next: &str) -> Result<(String, PendingSignIn), OidcError> {
         let metadata = self.metadata().await?;
         let client = CoreClient::from_provider_metadata(metadata, ClientId::new(self.settings.client_id.clone()), None)
             .set_redirect_uri(self.redirect_url()?);
@@ -85,43 +85,43 @@ impl Provider {
             .add_scope(Scope::new("profile".to_owned()))
             .set_pkce_challenge(challenge)
             .url();
-        let begun = Begun {
+        let pending = PendingSignIn {
             state: state.secret().clone(),
             nonce: nonce.secret().clone().into(),
             verifier: verifier.secret().clone().into(),
             next: next.to_owned(),
         };
-        Ok((url.to_string(), begun))
+        Ok((url.to_string(), pending))
     }
 
     /// Returns the identity for the code that the provider sent back.
-    pub(crate) async fn finish(&self, begun: &Begun, state: &str, code: &Secret) -> Result<Named, OidcError> {
-        if begun.state != state {
+    pub(crate) async fn finish(&self, pending: &PendingSignIn, state: &str, code: &Secret) -> Result<Identity, OidcError> {
+        if pending.state != state {
             return Err(OidcError::Foreign);
         }
         let metadata = self.metadata().await?;
-        // Any algorithm with a signature that only the provider can make: neither a shared secret nor `none`.
-        let is_its_own = |algorithm: &&CoreJwsSigningAlgorithm| {
+        // Allows any algorithm with a signature that only the provider can create: no shared secret, and not `none`.
+        let is_asymmetric = |algorithm: &&CoreJwsSigningAlgorithm| {
             use CoreJwsSigningAlgorithm::{HmacSha256, HmacSha384, HmacSha512, None};
             !matches!(algorithm, HmacSha256 | HmacSha384 | HmacSha512 | None)
         };
-        let algorithms: Vec<_> = metadata.id_token_signing_alg_values_supported().iter().filter(is_its_own).cloned().collect();
+        let algorithms: Vec<_> = metadata.id_token_signing_alg_values_supported().iter().filter(is_asymmetric).cloned().collect();
         let secret = self.settings.client_secret.as_ref().map(|secret| ClientSecret::new(secret.expose().to_owned()));
         let client = CoreClient::from_provider_metadata(metadata, ClientId::new(self.settings.client_id.clone()), secret)
             .set_redirect_uri(self.redirect_url()?);
         let request = client
             .exchange_code(AuthorizationCode::new(code.expose().to_owned()))
             .map_err(|error| OidcError::Provider(error.to_string()))?;
-        let request = request.set_pkce_verifier(PkceCodeVerifier::new(begun.verifier.expose().to_owned()));
+        let request = request.set_pkce_verifier(PkceCodeVerifier::new(pending.verifier.expose().to_owned()));
         let http = |request| self.send(request);
         let token = request.request_async(&http).await.map_err(|error| OidcError::Provider(with_causes(&error)))?;
-        let id_token = token.id_token().ok_or_else(|| OidcError::Unverified("it holds no ID token".to_owned()))?;
+        let id_token = token.id_token().ok_or_else(|| OidcError::Unverified("it has no ID token".to_owned()))?;
         let claims: &CoreIdTokenClaims = id_token
-            .claims(&client.id_token_verifier().set_allowed_algs(algorithms), &Nonce::new(begun.nonce.expose().to_owned()))
+            .claims(&client.id_token_verifier().set_allowed_algs(algorithms), &Nonce::new(pending.nonce.expose().to_owned()))
             .map_err(|error| OidcError::Unverified(error.to_string()))?;
         let is_verified = claims.email_verified() == Some(true);
         let email = claims.email().filter(|_| is_verified).map(|email| email.as_str().to_owned());
-        Ok(Named { subject: format!("{} {}", claims.issuer().as_str(), claims.subject().as_str()), email })
+        Ok(Identity { subject: format!("{} {}", claims.issuer().as_str(), claims.subject().as_str()), email })
     }
 
     fn redirect_url(&self) -> Result<RedirectUrl, OidcError> {
@@ -129,9 +129,9 @@ impl Provider {
     }
 
     async fn metadata(&self) -> Result<CoreProviderMetadata, OidcError> {
-        let mut known = self.known.lock().await;
-        if let Some((at, metadata)) = &*known
-            && at.elapsed() < KNOWN_FOR
+        let mut cached = self.metadata.lock().await;
+        if let Some((at, metadata)) = &*cached
+            && at.elapsed() < METADATA_LIFETIME
         {
             return Ok(metadata.clone());
         }
@@ -140,20 +140,20 @@ impl Provider {
         let http = |request| self.send(request);
         let metadata =
             CoreProviderMetadata::discover_async(issuer, &http).await.map_err(|error| OidcError::Provider(with_causes(&error)))?;
-        *known = Some((Instant::now(), metadata.clone()));
+        *cached = Some((Instant::now(), metadata.clone()));
         Ok(metadata)
     }
 
-    /// Sends a request with our client; that of the library is of another version of reqwest.
+    /// Sends a request with our client, because the library uses another version of reqwest.
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, SendError> {
         let (parts, body) = request.into_parts();
         let sent = self.http.request(parts.method, parts.uri.to_string()).headers(parts.headers).body(body).send().await;
-        let mut answer = sent.map_err(SendError::Http)?;
+        let mut received = sent.map_err(SendError::Http)?;
         let mut response = HttpResponse::new(Vec::new());
-        *response.status_mut() = answer.status();
-        *response.headers_mut() = answer.headers().clone();
-        while let Some(chunk) = answer.chunk().await.map_err(SendError::Http)? {
-            if response.body().len() + chunk.len() > LARGEST_ANSWER {
+        *response.status_mut() = received.status();
+        *response.headers_mut() = received.headers().clone();
+        while let Some(chunk) = received.chunk().await.map_err(SendError::Http)? {
+            if response.body().len() + chunk.len() > MAX_RESPONSE_BYTES {
                 return Err(SendError::TooLarge);
             }
             response.body_mut().extend_from_slice(&chunk);
@@ -165,8 +165,8 @@ impl Provider {
 /// The reason for which a request to the provider failed.
 #[derive(Debug, thiserror::Error)]
 enum SendError {
-    #[error("no answer")]
+    #[error("no response")]
     Http(#[source] reqwest::Error),
-    #[error("its answer is over 1 MiB")]
+    #[error("the response is larger than 1 MiB")]
     TooLarge,
 }

@@ -53,7 +53,7 @@ pub enum ConsoleError {
     #[error("TLS cannot be set up from FOREBAY_TLS_CERT and FOREBAY_TLS_KEY")]
     Tls(#[from] TlsError),
     /// The store did not answer.
-    #[error("the console could not ask the database")]
+    #[error("the console could not read the database")]
     Store(#[from] StoreError),
     /// The operations could not be set up.
     #[error(transparent)]
@@ -213,10 +213,10 @@ impl Console {
             None => server.listen(self.listener),
         };
         let server = server.map_err(ConsoleError::Serve)?.run();
-        self.health.set(DATABASE, true, "asked when it started");
+        self.health.set(DATABASE, true, "read at the start");
         tracing::info!(address = %self.address, url = self.url, "the console is listening");
         if let Some(url) = setup_url {
-            tracing::info!(url, "nobody can sign in yet: create the first administrator there");
+            tracing::info!(url, "no user exists yet: create the first administrator at this address");
         }
         let keeper = tokio::spawn(keep_audit(self.state.clone(), self.audit_retention));
         let handle = server.handle();

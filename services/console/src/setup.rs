@@ -1,4 +1,4 @@
-//! The first run: no user exists yet, so the person who sets the console up must prove that the installation is theirs.
+//! The first run: no user exists yet, so the first user must prove access to the log of the installation.
 
 use forebay_contract::Secret;
 use hmac::{Hmac, Mac};
@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_code_is_of_the_installation_and_nothing_else_is_it() {
+    fn only_the_code_of_the_installation_is_accepted() {
         let one = code(b"one installation's key, 32 bytes");
         let text = one.expose();
         assert_eq!(text.len(), CHARACTERS);

@@ -19,7 +19,7 @@ pub(crate) struct State {
     pub(crate) operations: Arc<Operations>,
     pub(crate) snapshot: SnapshotHandle,
     pub(crate) outcomes: OutcomeWatch,
-    /// The client with which calls that people try are sent to the ingress.
+    /// The client that sends test calls to the ingress.
     pub(crate) client: reqwest::Client,
     /// The public address of the ingress, without a slash at the end.
     pub(crate) ingress_url: String,
@@ -29,7 +29,7 @@ pub(crate) struct State {
     pub(crate) trace_url: Option<TraceUrl>,
     /// True if the console is reached by HTTPS only.
     pub(crate) is_secure: bool,
-    /// Proves that the person who creates the first administrator can read the log of this process.
+    /// Proves that the user who creates the first administrator can read the log of this process.
     pub(crate) setup_code: Secret,
     pub(crate) throttle: Throttle,
     pub(crate) devices: Devices,
@@ -37,7 +37,7 @@ pub(crate) struct State {
     pub(crate) proxies: TrustedProxies,
     /// True if a user exists; once true, it stays so.
     pub(crate) has_users: AtomicBool,
-    /// Single sign-on, where it is set up.
+    /// Single sign-on; `None`: it is not set up.
     pub(crate) oidc: Option<Provider>,
     /// The access of the person at the host.
     pub(crate) host: Option<HostAccess>,
@@ -63,19 +63,19 @@ impl State {
         url.of(&trace.simple().to_string())
     }
 
-    /// Returns the number of halted triggers of the tenants that the person may see, from the snapshot.
-    pub(crate) fn halted(&self, seen: &Visible) -> usize {
+    /// Returns the number of halted triggers of the visible tenants, from the snapshot.
+    pub(crate) fn halted(&self, visible: &Visible) -> usize {
         let snapshot = self.snapshot.current();
         let is_halted = |id| snapshot.trigger_state(id).is_some_and(|state| state.phase == TriggerPhase::Halted);
-        snapshot.integrations().filter(|one| seen.has(&one.definition.tenant) && is_halted(one.id)).count()
+        snapshot.integrations().filter(|one| visible.has(&one.definition.tenant) && is_halted(one.id)).count()
     }
 
-    /// Returns the tenants that the person may see and that have integrations.
-    pub(crate) fn tenants(&self, seen: &Visible) -> Vec<Name> {
+    /// Returns the visible tenants that have integrations.
+    pub(crate) fn tenants(&self, visible: &Visible) -> Vec<Name> {
         let snapshot = self.snapshot.current();
         let mut tenants: Vec<Name> =
-            snapshot.integrations().map(|one| one.definition.tenant.clone()).filter(|name| seen.has(name)).collect();
-        if let Visible::Only(named) = seen {
+            snapshot.integrations().map(|one| one.definition.tenant.clone()).filter(|name| visible.has(name)).collect();
+        if let Visible::Only(named) = visible {
             tenants.extend(named.iter().cloned());
         }
         tenants.sort();

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// The first wait; each further failure doubles it.
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 /// Time without a failure after which a counter is removed.
-const FORGOTTEN: Duration = Duration::from_secs(30 * 60);
+const COUNTER_LIFETIME: Duration = Duration::from_secs(30 * 60);
 /// Maximum counters; about 2 MB.
 const MAX_ENTRIES: usize = 20_000;
 
@@ -23,9 +23,9 @@ type Key = [u8; 16];
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Counted {
     key: Key,
-    /// Failures without a wait: people mistype.
+    /// Failures without a wait, because users mistype.
     free: u32,
-    longest_wait: Duration,
+    max_wait: Duration,
     /// True if a success ends all failures. If failures may be those of others too, a success ends only its own.
     is_own: bool,
 }
@@ -53,11 +53,11 @@ impl Counted {
     }
 
     fn own(parts: &[&[u8]]) -> Self {
-        Self { key: key(parts), free: 5, longest_wait: Duration::from_secs(15 * 60), is_own: true }
+        Self { key: key(parts), free: 5, max_wait: Duration::from_secs(15 * 60), is_own: true }
     }
 
     fn of_many(parts: &[&[u8]]) -> Self {
-        Self { key: key(parts), free: 100, longest_wait: Duration::from_secs(60), is_own: false }
+        Self { key: key(parts), free: 100, max_wait: Duration::from_secs(60), is_own: false }
     }
 }
 
@@ -101,15 +101,15 @@ pub(crate) struct Attempt<'t> {
 impl Throttle {
     /// Begins an attempt, which counts at once. `Err` is the time to wait instead; the attempt does not count then.
     pub(crate) fn begin(&self, counted: Vec<Counted>, now: Instant) -> Result<Attempt<'_>, Duration> {
-        let mut known = self.0.lock();
-        let waits = counted.iter().filter_map(|one| left(*known.get(&one.key)?, one, now));
+        let mut counters = self.0.lock();
+        let waits = counted.iter().filter_map(|one| remaining_wait(*counters.get(&one.key)?, one, now));
         if let Some(wait) = waits.max() {
             return Err(wait);
         }
-        make_room(&mut known, counted.len(), now);
+        make_room(&mut counters, counted.len(), now);
         for one in &counted {
-            let failures = known.entry(one.key).or_insert(Failures { count: 0, last: now });
-            if now.duration_since(failures.last) >= FORGOTTEN {
+            let failures = counters.entry(one.key).or_insert(Failures { count: 0, last: now });
+            if now.duration_since(failures.last) >= COUNTER_LIFETIME {
                 failures.count = 0;
             }
             failures.count = failures.count.saturating_add(1);
@@ -122,21 +122,21 @@ impl Throttle {
 impl Attempt<'_> {
     /// Ends the attempt as a success.
     pub(crate) fn succeeded(self) {
-        self.take_back(|one| one.is_own);
+        self.uncount(|one| one.is_own);
     }
 
     /// Ends an attempt that could not be checked; it does not count.
     pub(crate) fn was_not_checked(self) {
-        self.take_back(|_| false);
+        self.uncount(|_| false);
     }
 
-    fn take_back(self, ends_all: impl Fn(&Counted) -> bool) {
-        let mut known = self.throttle.0.lock();
+    fn uncount(self, ends_all: impl Fn(&Counted) -> bool) {
+        let mut counters = self.throttle.0.lock();
         for one in &self.counted {
-            let Some(failures) = known.get_mut(&one.key) else { continue };
+            let Some(failures) = counters.get_mut(&one.key) else { continue };
             failures.count = if ends_all(one) { 0 } else { failures.count.saturating_sub(1) };
             if failures.count == 0 {
-                known.remove(&one.key);
+                counters.remove(&one.key);
             }
         }
     }
@@ -144,24 +144,25 @@ impl Attempt<'_> {
 
 /// Removes expired counters and, if that is not enough, half of the rest: first those without a wait, then those whose last failure is
 /// oldest.
-fn make_room(known: &mut HashMap<Key, Failures>, wanted: usize, now: Instant) {
-    if known.len() + wanted <= MAX_ENTRIES {
+fn make_room(counters: &mut HashMap<Key, Failures>, new: usize, now: Instant) {
+    if counters.len() + new <= MAX_ENTRIES {
         return;
     }
-    known.retain(|_, failures| now.duration_since(failures.last) < FORGOTTEN);
-    if known.len() + wanted <= MAX_ENTRIES {
+    counters.retain(|_, failures| now.duration_since(failures.last) < COUNTER_LIFETIME);
+    if counters.len() + new <= MAX_ENTRIES {
         return;
     }
-    let mut all: Vec<(bool, Instant, Key)> = known.iter().map(|(key, failures)| (failures.count > 1, failures.last, *key)).collect();
+    let mut all: Vec<(bool, Instant, Key)> = counters.iter().map(|(key, failures)| (failures.count > 1, failures.last, *key)).collect();
     all.sort_unstable();
     for (_, _, key) in &all[..all.len() / 2] {
-        known.remove(key);
+        counters.remove(key);
     }
 }
 
-fn left(failures: Failures, counted: &Counted, now: Instant) -> Option<Duration> {
+/// Returns the remaining time to wait; `None`: no wait.
+fn remaining_wait(failures: Failures, counted: &Counted, now: Instant) -> Option<Duration> {
     let beyond = failures.count.checked_sub(counted.free)?;
-    let wait = FIRST_WAIT.saturating_mul(1 << beyond.min(16)).min(counted.longest_wait);
+    let wait = FIRST_WAIT.saturating_mul(1 << beyond.min(16)).min(counted.max_wait);
     wait.checked_sub(now.duration_since(failures.last)).filter(|left| !left.is_zero())
 }
 
@@ -201,7 +202,7 @@ mod tests {
         now += Duration::from_secs(900);
         throttle.begin(anna.clone(), now).unwrap().succeeded();
         assert_eq!(fail(&throttle, &anna, now), (5, Duration::from_secs(2)));
-        assert_eq!(fail(&throttle, &anna, now + FORGOTTEN), (5, Duration::from_secs(2)));
+        assert_eq!(fail(&throttle, &anna, now + COUNTER_LIFETIME), (5, Duration::from_secs(2)));
     }
 
     #[test]

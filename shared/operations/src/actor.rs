@@ -8,7 +8,7 @@ use uuid::Uuid;
 /// The reason for which an actor is not allowed to do something.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
-    /// It may not see the tenant, or whether it exists: the response is that of something that does not exist.
+    /// It may not see the tenant. The response is the same as for a tenant that does not exist.
     #[error("the tenant {tenant} does not exist")]
     Unknown {
         /// The tenant.
@@ -23,7 +23,7 @@ pub enum Denied {
         scope: String,
     },
     /// Only a person may do this, not a token.
-    #[error("a token may not do this: sign in as a person")]
+    #[error("a token may not do this: sign in as a user")]
     Token,
 }
 
@@ -165,7 +165,7 @@ impl Actor {
     pub fn may_everywhere(&self, needed: Role) -> Result<&Principal, Denied> {
         match self.grants.role_everywhere() {
             Some(role) if role >= needed => Ok(&self.principal),
-            _ => Err(Denied::Role { needed, scope: "every tenant".to_owned() }),
+            _ => Err(Denied::Role { needed, scope: "all tenants".to_owned() }),
         }
     }
 

@@ -21,7 +21,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 /// Maximum time until no service uses a closed broker: each service compares its settings, and completes its publishes.
-const NOTICED_WITHIN: Duration = COMPARE_INTERVAL.saturating_add(Duration::from_secs(5));
+const CLOSE_TIMEOUT: Duration = COMPARE_INTERVAL.saturating_add(Duration::from_secs(5));
 
 /// The state of the installation, seen from this process, and the change that adopting its settings would make.
 #[derive(Debug, Clone)]
@@ -64,8 +64,8 @@ impl Adoption {
     }
 
     fn agrees(&self) -> bool {
-        let of = |place: &BrokerPlace| (place.queue_prefix.clone(), place.shared_queues);
-        self.stored.as_ref().is_some_and(|stored| of(stored) == of(&self.here))
+        let queues = |place: &BrokerPlace| (place.queue_prefix.clone(), place.shared_queues);
+        self.stored.as_ref().is_some_and(|stored| queues(stored) == queues(&self.here))
     }
 }
 
@@ -114,12 +114,12 @@ impl InstallationCheck {
         if adoption.is_marked {
             unread.refuse_messages().await?;
         }
-        // Also if it is closed already: by the new mark another command at the same time notices that it is not alone.
+        // Also if the broker is already closed: from the new mark, another command that runs at the same time notices this one.
         let closed = BrokerPlace { mark: Uuid::new_v4(), ..stored.clone() };
         self.broker.add_mark(&closed_of(&closed)).await?;
         let moved = async {
             self.close(adoption, stored, &closed, principal).await?;
-            tokio::time::sleep(NOTICED_WITHIN).await;
+            tokio::time::sleep(CLOSE_TIMEOUT).await;
             unread.refuse_messages().await?;
             refuse_workers(self.store.live_workers(WORKER_TTL).await?.len())?;
             self.replace(adoption, Some(&closed), principal).await
@@ -153,8 +153,8 @@ impl InstallationCheck {
         match reopened.await {
             Ok(()) => error,
             Err(failure) => OperationError::Failed(format!(
-                "{error}. The settings from before could not be restored ({}), so no service uses the broker: run `forebay installation \
-                 adopt` with them",
+                "{error}. The earlier settings could not be restored ({}), so no service uses the broker: run `forebay installation adopt` \
+                 with the earlier settings",
                 message_of(&failure)
             )),
         }
@@ -190,8 +190,8 @@ impl InstallationCheck {
 fn refuse_workers(live: usize) -> Result<(), OperationError> {
     match live {
         0 => Ok(()),
-        1 => Err(OperationError::Refused("1 worker runs with the present settings: stop all services first".to_owned())),
-        _ => Err(OperationError::Refused(format!("{live} workers run with the present settings: stop all services first"))),
+        1 => Err(OperationError::Refused("1 worker runs with the installation's settings: stop all services first".to_owned())),
+        _ => Err(OperationError::Refused(format!("{live} workers run with the installation's settings: stop all services first"))),
     }
 }
 

@@ -157,7 +157,10 @@ impl Operations {
         }
         match problems.is_empty() {
             true => Ok(sent),
-            false => Err(OperationError::Refused(format!("the test of {path} was not sent everywhere\n{}", problems.join("\n")))),
+            false => Err(OperationError::Refused(format!(
+                "some notifiers could not send the test notification of {path}\n{}",
+                problems.join("\n")
+            ))),
         }
     }
 
@@ -176,21 +179,19 @@ impl Operations {
         if alert.integrations.is_some() {
             let integrations = self.store.list_integrations(Some(&alert.tenant)).await?;
             for name in alert.integrations.iter().flatten() {
-                if !integrations.iter().any(|known| known.name == *name) {
-                    notes.push(format!("the alert {path} watches the integration '{name}', which does not exist yet"));
+                if !integrations.iter().any(|row| row.name == *name) {
+                    notes.push(format!("alert rule {path}: the integration '{name}' does not exist yet"));
                 }
             }
         }
         for (name, kind) in alert.connections() {
-            let known = match self.store.connection_listed(&alert.tenant, name).await {
+            let exists = match self.store.connection_listed(&alert.tenant, name).await {
                 Ok(row) => row.kind == kind,
                 Err(StoreError::NotFound { .. }) => false,
                 Err(error) => return Err(error.into()),
             };
-            if !known {
-                notes.push(format!(
-                    "the alert {path} is sent by the connection '{name}', and there is no {kind} connection of that name yet"
-                ));
+            if !exists {
+                notes.push(format!("alert rule {path}: the {kind} connection '{name}' does not exist yet"));
             }
         }
         Ok(notes)

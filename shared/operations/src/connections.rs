@@ -52,9 +52,10 @@ impl NewConnection {
     /// # Errors
     /// All problems.
     pub fn read(document: Value, secret_fields: BTreeSet<Vec<String>>) -> Result<Self, Vec<Problem>> {
-        let nowhere =
-            |_: SecretSource<'_>| Err("is looked up by the command, on the machine that has it: `forebay connections apply`".to_owned());
-        let document = Connection::resolve_secrets(&document, nowhere).map_err(|error| error.problems)?;
+        let not_here = |_: SecretSource<'_>| {
+            Err("only the command reads variables and files: use `forebay connections apply` on the machine that has the secret".to_owned())
+        };
+        let document = Connection::resolve_secrets(&document, not_here).map_err(|error| error.problems)?;
         let connection = Connection::from_value(&document).map_err(|error| error.problems)?;
         Ok(Self { connection, document, secret_fields })
     }
@@ -84,9 +85,9 @@ impl Operations {
     /// # Errors
     /// A tenant that the person may not see; those of the store.
     pub async fn list_connections(&self, actor: &Actor, tenant: Option<&Name>) -> Result<Vec<ConnectionRow>, OperationError> {
-        let seen = visible(actor, tenant, Role::Viewer)?;
-        let mut rows = self.store.list_connections(seen.one()).await?;
-        rows.retain(|row| seen.has(&row.tenant));
+        let tenants = visible(actor, tenant, Role::Viewer)?;
+        let mut rows = self.store.list_connections(tenants.one()).await?;
+        rows.retain(|row| tenants.has(&row.tenant));
         Ok(rows)
     }
 
@@ -117,8 +118,8 @@ impl Operations {
             planned.push(match self.store.connection_listed(tenant, name).await {
                 Ok(row) => match self.stored_document(tenant, name).await {
                     Ok(stored) => compare(stored, new),
-                    Err(why @ (OperationError::Refused(_) | OperationError::Store(StoreError::Invalid { .. }))) => {
-                        let (unknown, was_enabled) = (Some(why.to_string()), Some(row.enabled));
+                    Err(error @ (OperationError::Refused(_) | OperationError::Store(StoreError::Invalid { .. }))) => {
+                        let (unknown, was_enabled) = (Some(error.to_string()), Some(row.enabled));
                         PlannedConnection { unknown, was_enabled, ..PlannedConnection::of(new, Change::Updated) }
                     }
                     Err(error) => return Err(error),
@@ -162,18 +163,18 @@ impl Operations {
     pub async fn save_connection(&self, actor: &Actor, document: Value, expected: i32) -> Result<IntegrationPath, OperationError> {
         let named = |field: &str| document.get(field).and_then(Value::as_str).and_then(|text| text.parse::<Name>().ok());
         let mut document = document.clone();
-        let mut kept = None;
+        let mut restored = None;
         if let (Some(tenant), Some(name)) = (named("tenant"), named("connection")) {
             actor.may(&tenant, Role::Developer)?;
             if expected > 0 {
                 let stored = self.store.connection_document(&tenant, &name, self.keys()?).await?;
-                let fields = keep_secrets(&stored, &mut document);
-                kept = Some((stored, fields));
+                let fields = restore_secrets(&stored, &mut document);
+                restored = Some((stored, fields));
             }
         }
         let new = NewConnection::read(document, BTreeSet::new()).map_err(OperationError::Problems)?;
-        if let Some((stored, fields)) = kept {
-            refuse_elsewhere(&stored, &fields, &new.connection)?;
+        if let Some((stored, fields)) = restored {
+            refuse_new_destination(&stored, &fields, &new.connection)?;
         }
         let principal = actor.may(&new.connection.tenant, Role::Developer)?;
         self.store.put_connection(&new.connection, &new.document, self.keys()?, Some(expected), principal).await?;
@@ -188,7 +189,7 @@ impl Operations {
         actor.may(&path.tenant, Role::Operator)?;
         if !self.store.connection_listed(&path.tenant, &path.name).await?.enabled {
             return Err(OperationError::Refused(format!(
-                "the connection {path} is disabled, and nothing is sent to its remote system: enable it first (`forebay connections enable {path}`)"
+                "the connection {path} is disabled: enable it before the test (`forebay connections enable {path}`)"
             )));
         }
         let connection = self.store.connection(&path.tenant, &path.name, self.keys()?).await?;
@@ -238,9 +239,9 @@ fn compare(before: Value, new: &NewConnection) -> PlannedConnection {
     planned
 }
 
-/// Refuses secrets that were left out of a connection whose destination has changed.
-fn refuse_elsewhere(stored: &Value, kept: &[String], new: &Connection) -> Result<(), OperationError> {
-    if kept.is_empty() {
+/// Refuses restored secrets in a connection whose destination has changed.
+fn refuse_new_destination(stored: &Value, restored: &[String], new: &Connection) -> Result<(), OperationError> {
+    if restored.is_empty() {
         return Ok(());
     }
     // The destination of a stored connection that cannot be read is unknown.
@@ -251,26 +252,27 @@ fn refuse_elsewhere(stored: &Value, kept: &[String], new: &Connection) -> Result
     if changed.is_empty() {
         return Ok(());
     }
-    let message = format!("must be given again, because {changed} changes: a stored secret is sent only where it was sent before");
+    let message =
+        format!("write the secret again, because {changed} changes: Forebay sends a stored secret only to its earlier destination");
     let problem = |path: &String| Problem { path: path.clone(), message: message.clone() };
-    Err(OperationError::Problems(kept.iter().map(problem).collect()))
+    Err(OperationError::Problems(restored.iter().map(problem).collect()))
 }
 
 /// Inserts secrets that were left out of a document, if the object around them still exists; returns their paths.
-fn keep_secrets(stored: &Value, document: &mut Value) -> Vec<String> {
-    let mut kept = Vec::new();
+fn restore_secrets(stored: &Value, document: &mut Value) -> Vec<String> {
+    let mut restored = Vec::new();
     for field in Connection::secret_fields(stored) {
         let Some((last, outer)) = field.split_last() else { continue };
         let Some(secret) = field.iter().try_fold(stored, |value, name| value.get(name)) else { continue };
         let place = outer.iter().try_fold(&mut *document, |value, name| value.get_mut(name));
         if let Some(Value::Object(place)) = place {
             place.entry(last.clone()).or_insert_with(|| {
-                kept.push(field.join("."));
+                restored.push(field.join("."));
                 secret.clone()
             });
         }
     }
-    kept
+    restored
 }
 
 #[cfg(test)]
@@ -284,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_told_only_as_changed_or_not_wherever_it_stands() {
+    fn a_comparison_shows_only_the_change_of_a_secret_and_not_its_value() {
         let before = json!({"tenant": "t", "connection": "c", "http": {"url": "https://a.example", "headers": {"X-Key": "hunter1", "X-Old": "hunter2"},
             "authentication": {"basic": {"username": "hunter3", "password": "hunter4"}}}});
         let mut after = before.clone();
@@ -292,7 +294,7 @@ mod tests {
         after["http"]["headers"] = json!({"X-Key": "hunter1", "X-New": "hunter5"});
         after["http"]["authentication"] = json!({"basic": {"username": "hunter6", "password": "hunter7"}});
         let planned = compared(before, &[&["http", "authentication", "basic", "username"]], after);
-        let told: Vec<(&str, &str)> = planned.secrets.iter().map(|(path, change)| (path.as_str(), *change)).collect();
+        let changes: Vec<(&str, &str)> = planned.secrets.iter().map(|(path, change)| (path.as_str(), *change)).collect();
         let expected = [
             ("http.authentication.basic.password", "changed"),
             ("http.authentication.basic.username", "changed"),
@@ -300,7 +302,7 @@ mod tests {
             ("http.headers.X-New", "added"),
             ("http.headers.X-Old", "removed"),
         ];
-        assert_eq!(told, expected);
+        assert_eq!(changes, expected);
         assert_eq!(
             planned.differences.iter().flat_map(Difference::lines).collect::<Vec<_>>(),
             ["~ http.url: \"https://a.example\" -> \"https://b.example\""]
@@ -309,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_default_that_is_written_out_is_no_difference_and_being_disabled_is_known() {
+    fn an_explicit_default_is_no_difference_and_a_disabled_connection_is_reported() {
         let before = json!({"tenant": "t", "connection": "c", "amqp": {"url": "amqp://h"}});
         let mut after = before.clone();
         after["enabled"] = json!(true);
@@ -321,33 +323,33 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_was_left_out_stays_and_one_that_was_written_is_taken() {
+    fn a_missing_secret_is_restored_and_a_written_one_is_used() {
         let stored = json!({"tenant": "t", "connection": "c", "http": {"url": "https://a", "headers": {"A": "1"}, "authentication": {"bearer": {"token": "old"}}}});
         let mut edited = json!({"tenant": "t", "connection": "c", "http": {"url": "https://b", "authentication": {"bearer": {}}}});
-        keep_secrets(&stored, &mut edited);
+        restore_secrets(&stored, &mut edited);
         assert_eq!(edited["http"]["authentication"]["bearer"]["token"], "old");
         assert_eq!(edited["http"].get("headers"), None, "what was taken away stays away");
         edited["http"]["authentication"]["bearer"]["token"] = json!("new");
-        assert!(keep_secrets(&stored, &mut edited).is_empty());
+        assert!(restore_secrets(&stored, &mut edited).is_empty());
         assert_eq!(edited["http"]["authentication"]["bearer"]["token"], "new");
     }
 
     #[test]
-    fn a_secret_that_was_left_out_stays_only_where_it_is_sent_to_the_same_place() {
+    fn a_missing_secret_is_restored_only_for_the_same_destination() {
         let stored = json!({"tenant": "t", "connection": "c", "http": {"url": "https://a", "headers": {"A": "1"}, "authentication":
             {"oauth2": {"token_url": "https://b", "client_id": "i", "client_secret": "hunter2"}}}});
         let save = |edit: &dyn Fn(&mut Value)| {
             let mut edited = json!({"tenant": "t", "connection": "c", "http": {"url": "https://a", "headers": {}, "authentication":
                 {"oauth2": {"token_url": "https://b", "client_id": "i"}}}});
             edit(&mut edited["http"]);
-            let kept = keep_secrets(&stored, &mut edited);
-            refuse_elsewhere(&stored, &kept, &Connection::from_value(&edited).unwrap()).map_err(|error| error.to_string())
+            let restored = restore_secrets(&stored, &mut edited);
+            refuse_new_destination(&stored, &restored, &Connection::from_value(&edited).unwrap()).map_err(|error| error.to_string())
         };
         assert_eq!(save(&|_| {}), Ok(()));
         assert_eq!(save(&|http| http["authentication"]["oauth2"]["scope"] = json!("all")), Ok(()));
         let error = save(&|http| http["url"] = json!("https://evil")).unwrap_err();
-        assert!(error.contains("http.authentication.oauth2.client_secret: must be given again, because http.url changes"), "{error}");
-        assert!(error.contains("http.headers.A: must be given again") && !error.contains("hunter2"), "{error}");
+        assert!(error.contains("http.authentication.oauth2.client_secret: write the secret again, because http.url changes"), "{error}");
+        assert!(error.contains("http.headers.A: write the secret again") && !error.contains("hunter2"), "{error}");
         let error = save(&|http| http["authentication"]["oauth2"]["token_url"] = json!("https://evil")).unwrap_err();
         assert!(error.contains("because http.authentication.oauth2.token_url changes"), "{error}");
         let all = |http: &mut Value| {

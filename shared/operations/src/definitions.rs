@@ -53,7 +53,7 @@ pub fn definition_warnings(definition: &Definition) -> Vec<String> {
     let Some(schema) = schema.and_then(|schema| BodySchema::compile(schema).ok()) else { return Vec::new() };
     let Some(part) = schema.branching_recursion() else { return Vec::new() };
     vec![format!(
-        "trigger.webhook.body.schema{part}: this part leads back to itself by two ways for the same member, so that the work may double with each level of a body; a deep body that does not fit gets 422 without a list of places. Refer to the part once for each member, outside of alternatives (anyOf, oneOf, allOf, if)"
+        "trigger.webhook.body.schema{part}: two references for the same member lead back to this part, so that the check of a body may take twice the time for each nested level. A deep body that does not match gets 422 without a list of places. Refer to the part once for each member, outside of alternatives (anyOf, oneOf, allOf, if)"
     )]
 }
 
@@ -63,9 +63,9 @@ impl Operations {
     /// # Errors
     /// A tenant that the person may not see; those of the store.
     pub async fn list_integrations(&self, actor: &Actor, tenant: Option<&Name>) -> Result<Vec<IntegrationRow>, OperationError> {
-        let seen = visible(actor, tenant, Role::Viewer)?;
-        let mut rows = self.store.list_integrations(seen.one()).await?;
-        rows.retain(|row| seen.has(&row.tenant));
+        let tenants = visible(actor, tenant, Role::Viewer)?;
+        let mut rows = self.store.list_integrations(tenants.one()).await?;
+        rows.retain(|row| tenants.has(&row.tenant));
         Ok(rows)
     }
 
@@ -169,9 +169,9 @@ impl Operations {
         expected: Option<i32>,
     ) -> Result<RolledBack, OperationError> {
         let principal = actor.may(&path.tenant, Role::Developer)?;
-        let back = self.back(path, to).await?;
-        let applied = self.store.apply_over(&back.definition, expected.unwrap_or(back.newest), principal).await?;
-        Ok(RolledBack { applied, same_as: back.same_as })
+        let source = self.rollback_source(path, to).await?;
+        let applied = self.store.apply_over(&source.definition, expected.unwrap_or(source.newest), principal).await?;
+        Ok(RolledBack { applied, same_as: source.same_as })
     }
 
     /// Returns the change that [`Self::rollback`] would make, and the version with the same definition as the newest; writes nothing.
@@ -180,33 +180,33 @@ impl Operations {
     /// Those of [`Self::rollback`].
     pub async fn plan_rollback(&self, actor: &Actor, path: &IntegrationPath, to: Option<i32>) -> Result<(Planned, i32), OperationError> {
         actor.may(&path.tenant, Role::Developer)?;
-        let back = self.back(path, to).await?;
-        let planned = self.compare(&[back.definition]).await?.pop();
-        planned.map(|planned| (planned, back.same_as)).ok_or_else(|| OperationError::NotFound(format!("the integration {path}")))
+        let source = self.rollback_source(path, to).await?;
+        let planned = self.compare(&[source.definition]).await?.pop();
+        planned.map(|planned| (planned, source.same_as)).ok_or_else(|| OperationError::NotFound(format!("the integration {path}")))
     }
 
-    async fn back(&self, path: &IntegrationPath, to: Option<i32>) -> Result<Back, OperationError> {
+    async fn rollback_source(&self, path: &IntegrationPath, to: Option<i32>) -> Result<RollbackSource, OperationError> {
         let versions = self.store.versions(path).await?;
         let newest = versions.first().map_or(0, |version| version.version);
-        let wanted = match to {
+        let older = match to {
             Some(number) => versions
                 .into_iter()
                 .find(|version| version.version == number)
-                .ok_or_else(|| OperationError::Refused(format!("{path} has no version {number}; it has 1 to {newest}")))?,
+                .ok_or_else(|| OperationError::Refused(format!("{path} has no version {number}: it has the versions 1 to {newest}")))?,
             None => versions
                 .into_iter()
                 .nth(1)
-                .ok_or_else(|| OperationError::Refused(format!("{path} has one version only: there is nothing to go back to")))?,
+                .ok_or_else(|| OperationError::Refused(format!("{path} has only one version: a rollback needs an older version")))?,
         };
-        // It ran before: rules that were added later must not prevent anybody from going back to it.
+        // The version ran before: rules that were added later must not prevent a rollback to it.
         let definition =
-            Definition::from_stored(&wanted.document).map_err(|error| error.problems).and_then(compiled).map_err(|problems| {
+            Definition::from_stored(&older.document).map_err(|error| error.problems).and_then(compiled).map_err(|problems| {
                 let problems: String = problems.iter().map(|problem| format!("\n  {problem}")).collect();
-                let number = wanted.version;
+                let number = older.version;
                 OperationError::Refused(format!("version {number} of {path} cannot be applied by this version of Forebay{problems}"))
             })?;
-        let definition = NewDefinition { definition, document: wanted.document, source: wanted.source };
-        Ok(Back { definition, same_as: wanted.version, newest })
+        let definition = NewDefinition { definition, document: older.document, source: older.source };
+        Ok(RollbackSource { definition, same_as: older.version, newest })
     }
 }
 
@@ -217,7 +217,7 @@ fn compiled(definition: Definition) -> Result<Definition, Vec<Problem>> {
 }
 
 /// A rollback: an older version that becomes the newest.
-struct Back {
+struct RollbackSource {
     definition: NewDefinition,
     same_as: i32,
     newest: i32,

@@ -101,12 +101,12 @@ fn compare_lists(path: &str, before: &[Value], after: &[Value], found: &mut Vec<
         }
         return;
     };
-    let of = |list: &[&str], items: &[Value], id: &str| list.iter().position(|known| *known == id).map(|index| items[index].clone());
+    let item = |list: &[&str], items: &[Value], id: &str| list.iter().position(|one| *one == id).map(|index| items[index].clone());
     for id in new.iter().chain(old.iter().filter(|id| !new.contains(*id))) {
-        compare(&format!("{path}[{id}]"), of(&old, before, id).as_ref(), of(&new, after, id).as_ref(), found);
+        compare(&format!("{path}[{id}]"), item(&old, before, id).as_ref(), item(&new, after, id).as_ref(), found);
     }
-    let kept = |list: &[&str], other: &[&str]| list.iter().filter(|id| other.contains(*id)).map(|id| json!(id)).collect::<Vec<_>>();
-    let (old_order, new_order) = (kept(&old, &new), kept(&new, &old));
+    let common = |list: &[&str], other: &[&str]| list.iter().filter(|id| other.contains(*id)).map(|id| json!(id)).collect::<Vec<_>>();
+    let (old_order, new_order) = (common(&old, &new), common(&new, &old));
     if old_order != new_order {
         let path = format!("{path} (order)");
         found.push(Difference { path, before: Some(old_order.into()), after: Some(new_order.into()) });

@@ -1,4 +1,4 @@
-//! Errors of operations, by the possible reaction of the person.
+//! Errors of operations, by the possible reaction of the user.
 
 use crate::actor::Denied;
 use forebay_broker::{BrokerError, PublishError, UnreadableError};
@@ -24,28 +24,28 @@ pub enum OperationError {
     /// It is not possible in the present state.
     #[error("{0}")]
     Refused(String),
-    /// A key of this value exists already, in a tenant that the person may see.
-    #[error("this key is already '{}' (id {}): grant it the integration instead, or use another value", .key.label, .key.id)]
-    KeyKnown {
+    /// A key of this tenant has the same value.
+    #[error("the key '{}' (id {}) already has this value: grant it the integration, or use another value", .key.label, .key.id)]
+    KeyExists {
         /// The existing key.
         key: Box<KeyRow>,
-        /// The integrations that the new key should call.
-        wanted: Vec<Name>,
+        /// The integrations of the new key.
+        requested: Vec<Name>,
     },
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The broker did not accept a message.
-    #[error("the broker did not take it: {why}{}", if .0.may_be_delivered() { ", though it may be delivered" } else { "" }, why = .0)]
+    #[error("the message could not be published: {reason}{}", if .0.may_be_delivered() { ". The broker may deliver it nevertheless" } else { "" }, reason = .0)]
     Publish(#[from] PublishError),
-    /// The broker did not answer.
-    #[error("the broker does not answer")]
+    /// The broker did not respond.
+    #[error("the broker does not respond")]
     Broker(#[source] BrokerError),
     /// The message would reach no worker: the broker, the queue prefix or the number of shared queues is not that of the installation.
     #[error("{0}")]
     OtherBroker(String),
     /// Too many passwords are being checked.
-    #[error("too many passwords are being checked at once: try again in a moment")]
+    #[error("too many passwords are checked at the same time: try again in a moment")]
     Busy,
     /// The operating system failed.
     #[error("{0}")]
@@ -55,7 +55,7 @@ pub enum OperationError {
 impl From<BrokerError> for OperationError {
     fn from(error: BrokerError) -> Self {
         match error {
-            BrokerError::NotOfInstallation(why) => Self::OtherBroker(why),
+            BrokerError::NotOfInstallation(reason) => Self::OtherBroker(reason),
             error => Self::Broker(error),
         }
     }
@@ -65,7 +65,7 @@ impl From<UnreadableError> for OperationError {
     fn from(error: UnreadableError) -> Self {
         match error {
             UnreadableError::Broker(error) => error.into(),
-            UnreadableError::NotFound => Self::NotFound("this message".to_owned()),
+            UnreadableError::NotFound => Self::NotFound("the message".to_owned()),
             other @ (UnreadableError::UnknownQueue | UnreadableError::Refused(_)) => Self::Refused(other.to_string()),
         }
     }

@@ -46,14 +46,14 @@ impl InstallationCheck {
     /// # Errors
     /// [`OperationError::OtherBroker`]; those of the store, unless it is away or not migrated yet.
     pub async fn start(&self) -> Result<(), OperationError> {
-        let mut is_said = false;
+        let mut is_logged = false;
         loop {
             match self.compare_or_register().await {
                 Ok(()) => break,
                 Err(OperationError::Store(error @ (StoreError::Unavailable { .. } | StoreError::NotMigrated { .. }))) => {
-                    if !is_said {
+                    if !is_logged {
                         tracing::warn!(%error, "waiting for the database");
-                        is_said = true;
+                        is_logged = true;
                     }
                     tokio::time::sleep(RETRY_INTERVAL).await;
                 }
@@ -63,21 +63,21 @@ impl InstallationCheck {
             }
         }
         match self.broker.verify().await {
-            Err(BrokerError::NotOfInstallation(why)) => Err(OperationError::OtherBroker(why)),
-            // The broker is away: each connection is verified before it is used.
+            Err(BrokerError::NotOfInstallation(reason)) => Err(OperationError::OtherBroker(reason)),
+            // The broker is unavailable: each connection is verified before it is used.
             Ok(()) | Err(_) => Ok(()),
         }
     }
 
     /// Compares repeatedly until the end of the process. While the database is away, the last result counts.
     pub async fn follow(self, ended: CancellationToken) {
-        let mut said = None;
+        let mut logged = None;
         let mut pause = Duration::ZERO;
         while ended.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
             pause = COMPARE_INTERVAL;
-            let (is_error, now) = match self.compare_or_register().await {
+            let (is_error, reason) = match self.compare_or_register().await {
                 Ok(()) => (false, None),
-                Err(OperationError::OtherBroker(why)) => (true, Some(why)),
+                Err(OperationError::OtherBroker(reason)) => (true, Some(reason)),
                 // The snapshot's watch logs it already, and the last result counts.
                 Err(OperationError::Store(StoreError::Unavailable { .. })) => continue,
                 Err(error) => {
@@ -86,12 +86,15 @@ impl InstallationCheck {
                     (false, Some(forebay_contract::with_causes(&error)))
                 }
             };
-            match &now {
-                Some(why) if now != said && is_error => tracing::error!(reason = why, "this process does not use the broker"),
-                Some(why) if now != said => tracing::warn!(reason = why, "the broker is not registered yet; trying again"),
-                _ => {}
+            if reason != logged
+                && let Some(reason) = &reason
+            {
+                match is_error {
+                    true => tracing::error!(reason, "this process does not use the broker"),
+                    false => tracing::warn!(reason, "the broker is not registered yet; retrying"),
+                }
             }
-            said = now;
+            logged = reason;
         }
     }
 
@@ -123,30 +126,30 @@ impl InstallationCheck {
     fn compare_with(&self, place: BrokerPlace) -> Result<BrokerPlace, OperationError> {
         let topology = self.broker.topology();
         let (prefix, shared_queues) = (topology.prefix(), topology.shared_queue_count().get());
-        let mut wrong = Vec::new();
+        let mut differences = Vec::new();
         if place.queue_prefix != prefix {
-            wrong.push(differs("FOREBAY_QUEUE_PREFIX", &format!("{prefix:?}"), &format!("{:?}", place.queue_prefix)));
+            differences.push(difference("FOREBAY_QUEUE_PREFIX", &format!("{prefix:?}"), &format!("{:?}", place.queue_prefix)));
         }
         if place.shared_queues != shared_queues {
-            wrong.push(differs("FOREBAY_SHARED_QUEUES", &shared_queues.to_string(), &place.shared_queues.to_string()));
+            differences.push(difference("FOREBAY_SHARED_QUEUES", &shared_queues.to_string(), &place.shared_queues.to_string()));
         }
-        if wrong.is_empty() {
+        if differences.is_empty() {
             self.broker.installation().set_mark(&Installation::mark_name(&place.queue_prefix, place.mark));
             return Ok(place);
         }
-        let why = format!(
-            "{}. Its workers read other queues than this process would write to. Set what the running services have; to change it for all of \
-             them, see `forebay installation adopt --help`",
-            wrong.join("; ")
+        let reason = format!(
+            "{}. The workers do not read the queues of this process. Use the settings of the running services. To change the settings of all \
+             services, see `forebay installation adopt --help`",
+            differences.join("; ")
         );
-        self.broker.installation().refuse(&why);
-        Err(OperationError::OtherBroker(why))
+        self.broker.installation().refuse(&reason);
+        Err(OperationError::OtherBroker(reason))
     }
 }
 
-const UNREGISTERED: &str = "no service has been started with this database yet, so it is not known at which broker its workers are: start one, such \
-                            as `forebay dev`; beside services of an older version, run `forebay installation adopt` with their settings";
+const UNREGISTERED: &str = "no broker is registered in this database: start a service, such as `forebay dev`. If services of an older version run, \
+                            run `forebay installation adopt` with their settings instead";
 
-fn differs(setting: &str, here: &str, stored: &str) -> String {
-    format!("{setting} is {here} here, and {stored} in the installation of this database")
+fn difference(setting: &str, here: &str, stored: &str) -> String {
+    format!("{setting} is {here} here, but {stored} in the installation of this database")
 }

@@ -14,9 +14,9 @@ impl Operations {
     /// # Errors
     /// A tenant that the person may not see; those of the store.
     pub async fn list_keys(&self, actor: &Actor, tenant: Option<&Name>) -> Result<Vec<KeyRow>, OperationError> {
-        let seen = visible(actor, tenant, Role::Viewer)?;
-        let mut rows = self.store.list_keys(seen.one()).await?;
-        rows.retain(|row| seen.has(&row.tenant));
+        let tenants = visible(actor, tenant, Role::Viewer)?;
+        let mut rows = self.store.list_keys(tenants.one()).await?;
+        rows.retain(|row| tenants.has(&row.tenant));
         Ok(rows)
     }
 
@@ -35,19 +35,19 @@ impl Operations {
     /// Creates a key.
     ///
     /// # Errors
-    /// [`OperationError::KeyKnown`] if a key of this tenant has the same value: that one can be granted more. Keys of other tenants are not
+    /// [`OperationError::KeyExists`] if a key of this tenant has the same value: that one can be granted more. Keys of other tenants are not
     /// revealed. Otherwise those of [`Store::create_key`](forebay_store::Store::create_key).
     pub async fn create_key(&self, actor: &Actor, new: NewKey) -> Result<CreatedKey, OperationError> {
         let principal = actor.may(&new.tenant, Role::Developer)?;
-        let (tenant, value, signs, wanted) = (new.tenant.clone(), new.value.clone(), new.signs, new.integrations.clone());
+        let (tenant, value, signs, requested) = (new.tenant.clone(), new.value.clone(), new.signs, new.integrations.clone());
         match self.store.create_key(new, principal).await {
             Err(StoreError::KeyExists) => {
-                let known = match value {
+                let existing = match value {
                     Some(value) => self.store.key_of_value(&tenant, &value, signs).await?,
                     None => None,
                 };
-                let key = Box::new(known.ok_or(StoreError::KeyExists)?);
-                Err(OperationError::KeyKnown { key, wanted })
+                let key = Box::new(existing.ok_or(StoreError::KeyExists)?);
+                Err(OperationError::KeyExists { key, requested })
             }
             created => Ok(created?),
         }

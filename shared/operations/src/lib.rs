@@ -101,9 +101,9 @@ impl Operations {
     /// Returns the keys that protect credentials.
     fn keys(&self) -> Result<&SecretKeys, OperationError> {
         self.keys.as_deref().ok_or_else(|| {
-            let why =
-                "credentials are stored encrypted: set FOREBAY_SECRET_KEY (`openssl rand -hex 32` makes one), the same for every process";
-            OperationError::Refused(why.to_owned())
+            let reason = "FOREBAY_SECRET_KEY is not set, and Forebay encrypts credentials with it: set it to the output of `openssl rand -hex 32`, \
+                          to the same value in every process";
+            OperationError::Refused(reason.to_owned())
         })
     }
 }

@@ -43,8 +43,8 @@ impl Operations {
         tenant: Option<&Name>,
         query: StatisticsQuery,
     ) -> Result<Vec<StatisticsPoint>, OperationError> {
-        let seen = visible(actor, tenant, Role::Viewer)?;
-        let of = match (query.of, seen) {
+        let tenants = visible(actor, tenant, Role::Viewer)?;
+        let of = match (query.of, tenants) {
             (of @ (StatisticsScope::All | StatisticsScope::Tenants(_)), Visible::All) => of,
             (StatisticsScope::All, Visible::Only(tenants)) => StatisticsScope::Tenants(tenants),
             (StatisticsScope::Tenants(mut requested), Visible::Only(tenants)) => {
@@ -52,8 +52,8 @@ impl Operations {
                 StatisticsScope::Tenants(requested)
             }
             (StatisticsScope::Integrations(mut requested), _) => {
-                let seen: HashSet<Uuid> = self.list_integrations(actor, tenant).await?.into_iter().map(|row| row.id).collect();
-                requested.retain(|id| seen.contains(id));
+                let visible: HashSet<Uuid> = self.list_integrations(actor, tenant).await?.into_iter().map(|row| row.id).collect();
+                requested.retain(|id| visible.contains(id));
                 StatisticsScope::Integrations(requested)
             }
         };
@@ -77,9 +77,9 @@ impl Operations {
         Ok(self.store.live_workers(WORKER_TTL).await?)
     }
 
-    /// Returns the exclusive queues, and the queues for paused calls, of these triggers, which must be a result of [`Self::list_triggers`], and for a person who may see
-    /// every tenant the shared queues. Numbers of messages are at most a few seconds old; they are unknown if the broker is away, or has
-    /// not answered within `patience`.
+    /// Returns the exclusive queues of these triggers and their queues for paused calls, and for a person who may see every tenant the
+    /// shared queues. The triggers must be a result of [`Self::list_triggers`]. Numbers of messages are at most a few seconds old; they are
+    /// unknown if the broker is unavailable, or has not responded within `timeout`.
     ///
     /// # Errors
     /// Those of the store.
@@ -88,12 +88,12 @@ impl Operations {
         actor: &Actor,
         tenant: Option<&Name>,
         triggers: &[TriggerRow],
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Vec<QueueState>, OperationError> {
         let workers = self.store.live_workers(WORKER_TTL).await?;
         let mut oldest: HashMap<&str, UnixMicros> = HashMap::new();
         for (queue, at) in workers.iter().flat_map(|worker| &worker.oldest) {
-            oldest.entry(queue).and_modify(|known| *known = (*known).min(*at)).or_insert(*at);
+            oldest.entry(queue).and_modify(|earliest| *earliest = (*earliest).min(*at)).or_insert(*at);
         }
         type Named = (Option<(Name, Name)>, Queue, Option<String>);
         let mut named: Vec<Named> = Vec::new();
@@ -116,7 +116,7 @@ impl Operations {
             }
         }
         let queues: Vec<Queue> = named.iter().map(|(_, queue, _)| *queue).collect();
-        let depths = self.depths.of(self.broker.look(), &queues, patience).await;
+        let depths = self.depths.of(self.broker.depth_reader(), &queues, timeout).await;
         let mut states = Vec::with_capacity(named.len());
         for (integration, queue, worker) in named {
             let (name, depth) = (self.broker.topology().name(queue), depths.get(&queue));

@@ -15,7 +15,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 const MIN_LENGTH: usize = 12;
 const MAX_LENGTH: usize = 200;
 /// Minimum strength: a million guesses, by words, names, common passwords, patterns of keys, repetitions and dates.
-const WEAKEST: zxcvbn::Score = zxcvbn::Score::Two;
+const MIN_SCORE: zxcvbn::Score = zxcvbn::Score::Two;
 
 /// Returns the first choice of OWASP's password storage cheat sheet: 19 MiB, two passes, one lane.
 fn argon2() -> Argon2<'static> {
@@ -23,82 +23,82 @@ fn argon2() -> Argon2<'static> {
 }
 
 /// The digest for names that do not exist, so that checking them takes as long as for existing ones.
-static OF_NOBODY: LazyLock<Option<Secret>> =
+static UNKNOWN_NAME_DIGEST: LazyLock<Option<Secret>> =
     LazyLock::new(|| argon2().hash_password(b"nobody has this").ok().map(|hash| hash.to_string().into()));
 
-/// The queue in which a check of a password waits.
+/// The sender of a check of a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Waiting {
+pub(crate) enum Sender {
     /// Anybody.
     Anybody,
-    /// A signed-in person, or a device with an earlier sign-in: not refused because of the others.
-    Known,
+    /// A signed-in user, or a device with an earlier sign-in: not refused because of the others.
+    Recognized,
 }
 
-impl Waiting {
-    /// Returns the number of checks that may wait for one more to be admitted.
-    fn line(self) -> usize {
+impl Sender {
+    /// Returns the number of waiting checks from which on a further one is refused.
+    fn max_waiting(self) -> usize {
         match self {
             Self::Anybody => 32,
-            Self::Known => 64,
+            Self::Recognized => 64,
         }
     }
 }
 
 /// Bounds the passwords that are checked in parallel.
 pub(crate) struct Passwords {
-    places: Semaphore,
+    permits: Semaphore,
     waiting: AtomicUsize,
 }
 
 /// The permission to check one password now.
-pub(crate) struct Turn<'p> {
-    _place: SemaphorePermit<'p>,
+pub(crate) struct Permit<'p> {
+    _permit: SemaphorePermit<'p>,
 }
 
-/// Leaves the queue when dropped, also if the caller has hung up.
-struct InLine<'p>(&'p AtomicUsize);
+/// Leaves the queue when dropped, also if the caller has disconnected.
+struct Queued<'p>(&'p AtomicUsize);
 
-impl Drop for InLine<'_> {
+impl Drop for Queued<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
 impl Passwords {
-    /// Creates as many turns as there are cores, 2 to 4.
+    /// Creates as many permits as there are cores, 2 to 4.
     pub(crate) fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        Self { places: Semaphore::new(cores.clamp(2, 4)), waiting: AtomicUsize::new(0) }
+        Self { permits: Semaphore::new(cores.clamp(2, 4)), waiting: AtomicUsize::new(0) }
     }
 
-    /// Waits for a turn.
+    /// Waits for a permit.
     ///
     /// # Errors
     /// [`OperationError::Busy`]: too many wait already.
-    pub(crate) async fn turn(&self, waiting: Waiting) -> Result<Turn<'_>, OperationError> {
-        if let Ok(place) = self.places.try_acquire() {
-            return Ok(Turn { _place: place });
+    pub(crate) async fn permit(&self, sender: Sender) -> Result<Permit<'_>, OperationError> {
+        if let Ok(permit) = self.permits.try_acquire() {
+            return Ok(Permit { _permit: permit });
         }
         let before = self.waiting.fetch_add(1, Ordering::AcqRel);
-        let _in_line = InLine(&self.waiting);
-        if before >= waiting.line() {
+        let _queued = Queued(&self.waiting);
+        if before >= sender.max_waiting() {
             return Err(OperationError::Busy);
         }
-        let place = self.places.acquire().await.map_err(|_| OperationError::Busy)?;
-        Ok(Turn { _place: place })
+        let permit = self.permits.acquire().await.map_err(|_| OperationError::Busy)?;
+        Ok(Permit { _permit: permit })
     }
 
-    /// Returns the digest of a new password of a known person, to be stored.
+    /// Returns the digest of a new password of a signed-in user, to be stored.
     ///
-    /// `words` are texts about the person, such as the name, which would be guessed first.
+    /// `words` are texts about the user, such as the name, which would be guessed first.
     ///
     /// # Errors
     /// [`OperationError::Invalid`]: it is not a valid password; [`OperationError::Busy`].
     pub(crate) async fn digest(&self, password: Secret, words: &[&str]) -> Result<Secret, OperationError> {
         check(password.expose(), words)?;
-        let turn = self.turn(Waiting::Known).await?;
-        digest(password, &turn).await
+        let permit = self.permit(Sender::Recognized).await?;
+        digest(password, &permit).await
     }
 }
 
@@ -109,13 +109,12 @@ impl Passwords {
 fn check(password: &str, words: &[&str]) -> Result<(), OperationError> {
     let length = password.chars().count();
     if !(MIN_LENGTH..=MAX_LENGTH).contains(&length) {
-        return Err(OperationError::Invalid(format!("a password has {MIN_LENGTH} to {MAX_LENGTH} characters; this one has {length}")));
+        return Err(OperationError::Invalid(format!("the password has {length} characters: use {MIN_LENGTH} to {MAX_LENGTH}")));
     }
     let words: Vec<&str> = words.iter().copied().chain(["forebay"]).collect();
-    if zxcvbn::zxcvbn(password, &words).score() < WEAKEST {
-        let why =
-            "this password is one of those that are guessed first: use several words that do not belong together and are not your name";
-        return Err(OperationError::Invalid(why.to_owned()));
+    if zxcvbn::zxcvbn(password, &words).score() < MIN_SCORE {
+        let reason = "this password is easy to guess: use several unrelated words, without your name";
+        return Err(OperationError::Invalid(reason.to_owned()));
     }
     Ok(())
 }
@@ -125,7 +124,7 @@ fn check(password: &str, words: &[&str]) -> Result<(), OperationError> {
 ///
 /// # Errors
 /// [`OperationError::Failed`].
-async fn digest(password: Secret, _: &Turn<'_>) -> Result<Secret, OperationError> {
+async fn digest(password: Secret, _: &Permit<'_>) -> Result<Secret, OperationError> {
     let hash = move || argon2().hash_password(password.expose().as_bytes()).map(|hash| Secret::from(hash.to_string()));
     let hashed = tokio::task::spawn_blocking(hash).await;
     match hashed {
@@ -135,17 +134,17 @@ async fn digest(password: Secret, _: &Turn<'_>) -> Result<Secret, OperationError
 }
 
 /// Returns true if a password matches a digest; `None`: of an unknown name, which takes as long and is never right.
-pub(crate) async fn is_right(password: Secret, digest: Option<Secret>, _: &Turn<'_>) -> bool {
+pub(crate) async fn is_right(password: Secret, digest: Option<Secret>, _: &Permit<'_>) -> bool {
     if password.expose().chars().count() > MAX_LENGTH {
         return false;
     }
-    let is_somebody = digest.is_some();
+    let exists = digest.is_some();
     let checked = tokio::task::spawn_blocking(move || {
-        let Some(digest) = digest.or_else(|| OF_NOBODY.clone()) else { return false };
+        let Some(digest) = digest.or_else(|| UNKNOWN_NAME_DIGEST.clone()) else { return false };
         let Ok(hash) = PasswordHash::new(digest.expose()) else { return false };
         argon2().verify_password(password.expose().as_bytes(), &hash).is_ok()
     });
-    checked.await.unwrap_or(false) && is_somebody
+    checked.await.unwrap_or(false) && exists
 }
 
 #[cfg(test)]
@@ -161,10 +160,10 @@ mod tests {
         let passwords = Passwords::new();
         let digest = passwords.digest(Secret::new("correct horse"), &[]).await.unwrap();
         assert!(digest.expose().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", digest.expose());
-        let turn = passwords.turn(Waiting::Anybody).await.unwrap();
-        assert!(is_right(Secret::new("correct horse"), Some(digest.clone()), &turn).await);
-        assert!(!is_right(Secret::new("correct horsf"), Some(digest), &turn).await);
-        assert!(!is_right(Secret::new("nobody has this"), None, &turn).await, "nobody is not signed in as");
+        let permit = passwords.permit(Sender::Anybody).await.unwrap();
+        assert!(is_right(Secret::new("correct horse"), Some(digest.clone()), &permit).await);
+        assert!(!is_right(Secret::new("correct horsf"), Some(digest), &permit).await);
+        assert!(!is_right(Secret::new("nobody has this"), None, &permit).await, "an unknown name has no password");
         assert!(passwords.digest(Secret::new("short"), &[]).await.is_err());
     }
 
@@ -173,7 +172,7 @@ mod tests {
         let words = ["anna.andersson@example.com", "Anna Andersson"];
         for weak in ["password1234", "qwertyuiop12", "aaaaaaaaaaaa", "123456789012", "Anna Andersson", "forebayforebay", "abcabcabcabc"] {
             let error = check(weak, &words).unwrap_err().to_string();
-            assert!(error.contains("guessed first") && !error.contains(weak), "{weak}: {error}");
+            assert!(error.contains("easy to guess") && !error.contains(weak), "{weak}: {error}");
         }
         for fine in ["correct horse battery", "a long password", "Vinter-snö på taket", "x7!kq0ZpL2vw"] {
             assert!(check(fine, &words).is_ok(), "{fine}");
@@ -181,30 +180,30 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn few_are_checked_at_once_few_wait_and_those_who_are_known_are_not_refused_because_of_the_others() {
+    async fn few_are_checked_in_parallel_few_wait_and_recognized_senders_are_not_refused_because_of_others() {
         let passwords = Passwords::new();
-        let places = passwords.places.available_permits();
-        assert!((2..=4).contains(&places));
+        let permits = passwords.permits.available_permits();
+        assert!((2..=4).contains(&permits));
         let mut running = Vec::new();
-        for _ in 0..places {
-            running.push(passwords.turn(Waiting::Anybody).await.unwrap());
+        for _ in 0..permits {
+            running.push(passwords.permit(Sender::Anybody).await.unwrap());
         }
-        let mut waiting: Vec<_> = (0..Waiting::Anybody.line()).map(|_| Box::pin(passwords.turn(Waiting::Anybody))).collect();
+        let mut waiting: Vec<_> = (0..Sender::Anybody.max_waiting()).map(|_| Box::pin(passwords.permit(Sender::Anybody))).collect();
         for one in &mut waiting {
             assert!(is_pending(one));
         }
-        assert!(matches!(passwords.turn(Waiting::Anybody).await, Err(OperationError::Busy)));
-        let mut known = Box::pin(passwords.turn(Waiting::Known));
-        assert!(is_pending(&mut known));
-        // A caller hangs up, which makes room in the queue.
-        drop((waiting.pop(), known));
-        let mut next = Box::pin(passwords.turn(Waiting::Anybody));
+        assert!(matches!(passwords.permit(Sender::Anybody).await, Err(OperationError::Busy)));
+        let mut recognized = Box::pin(passwords.permit(Sender::Recognized));
+        assert!(is_pending(&mut recognized));
+        // A caller disconnects, which makes room in the queue.
+        drop((waiting.pop(), recognized));
+        let mut next = Box::pin(passwords.permit(Sender::Anybody));
         assert!(is_pending(&mut next));
         drop(running);
         for one in waiting {
             drop(one.await.unwrap());
         }
         drop(next.await.unwrap());
-        assert_eq!((passwords.places.available_permits(), passwords.waiting.load(Ordering::Relaxed)), (places, 0));
+        assert_eq!((passwords.permits.available_permits(), passwords.waiting.load(Ordering::Relaxed)), (permits, 0));
     }
 }

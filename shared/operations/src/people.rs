@@ -3,11 +3,11 @@
 use crate::Operations;
 use crate::actor::{Actor, Denied, Visible};
 use crate::error::OperationError;
-use crate::password::{Waiting, is_right};
+use crate::password::{Sender, is_right};
 use forebay_contract::Secret;
 use forebay_store::{
     AuditAction, AuditEntry, AuditEvent, AuditFilter, CreatedToken, Grants, NewPassword, NewToken, NewUser, Principal, PrincipalKind, Role,
-    Seen, StoreError, TokenRow, UserChange, UserRow, key_digest,
+    SessionUse, StoreError, TokenRow, UserChange, UserRow, key_digest,
 };
 use serde_json::json;
 use std::net::IpAddr;
@@ -15,7 +15,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 /// Maximum lifetime of a token, so that a forgotten one does not work for ever.
-const MAX_TOKEN: Duration = Duration::from_secs(366 * 86_400);
+const MAX_TOKEN_LIFETIME: Duration = Duration::from_secs(366 * 86_400);
 /// Maximum lifetime of a session.
 const SESSION_LIFETIME: Duration = Duration::from_secs(7 * 86_400);
 /// Maximum time of a session without a request.
@@ -46,7 +46,7 @@ pub struct SignInAttempt<'a> {
     /// Replaces an unknown name in the audit log: a person may have typed the password there.
     pub name_digest: &'a str,
     /// True if this device has signed in to this account before.
-    pub is_known_device: bool,
+    pub is_recognized_device: bool,
 }
 
 /// Changes of a user; `None` leaves a field unchanged.
@@ -70,7 +70,7 @@ pub struct Signed {
     /// The value of the session cookie; only its digest is stored.
     pub session: Secret,
     /// Its maximum lifetime.
-    pub lasts: Duration,
+    pub lifetime: Duration,
 }
 
 impl Operations {
@@ -95,18 +95,18 @@ impl Operations {
     /// # Errors
     /// [`OperationError::Busy`]; those of the store.
     pub async fn sign_in(&self, attempt: SignInAttempt<'_>) -> Result<Option<Signed>, OperationError> {
-        let SignInAttempt { name, password, address, name_digest, is_known_device } = attempt;
+        let SignInAttempt { name, password, address, name_digest, is_recognized_device } = attempt;
         // Before the store is queried: waiting attempts must not hold connections of the database.
-        let turn = self.passwords.turn(if is_known_device { Waiting::Known } else { Waiting::Anybody }).await?;
+        let permit = self.passwords.permit(if is_recognized_device { Sender::Recognized } else { Sender::Anybody }).await?;
         let (user, digest) = self.store.user_to_sign_in(name).await?.unzip();
-        let is_right = is_right(password, digest.flatten(), &turn).await;
-        drop(turn);
+        let is_right = is_right(password, digest.flatten(), &permit).await;
+        drop(permit);
         match user {
             Some(user) if is_right && user.enabled => self.open_session(user, "password", address).await.map(Some),
             user => {
-                let why = if is_right { "disabled" } else { "wrong name or password" };
+                let reason = if is_right { "disabled" } else { "wrong name or password" };
                 let name = user.map_or_else(|| format!("nobody ({name_digest})"), |user| user.name);
-                self.record_failed_sign_in(name, "password", why, address).await?;
+                self.record_failed_sign_in(name, "password", reason, address).await?;
                 Ok(None)
             }
         }
@@ -126,9 +126,9 @@ impl Operations {
         match self.store.user_of_subject(subject, name, address).await? {
             Some(user) if user.enabled => self.open_session(user, "oidc", address).await.map(Some),
             user => {
-                let why = if user.is_some() { "disabled" } else { "not invited" };
+                let reason = if user.is_some() { "disabled" } else { "not invited" };
                 let name = user.map_or_else(|| name.unwrap_or("nobody").to_owned(), |user| user.name);
-                self.record_failed_sign_in(name, "oidc", why, address).await?;
+                self.record_failed_sign_in(name, "oidc", reason, address).await?;
                 Ok(None)
             }
         }
@@ -146,18 +146,18 @@ impl Operations {
             after: Some(json!({ "by": by })),
         };
         self.store.open_session(user.id, &key_digest(session.expose()), SESSION_LIFETIME, SESSION_IDLE, &principal, &event).await?;
-        Ok(Signed { user, session, lasts: SESSION_LIFETIME })
+        Ok(Signed { user, session, lifetime: SESSION_LIFETIME })
     }
 
     async fn record_failed_sign_in(
         &self,
         name: String,
         by: &'static str,
-        why: &'static str,
+        reason: &'static str,
         address: Option<IpAddr>,
     ) -> Result<(), OperationError> {
         let principal = Principal { kind: PrincipalKind::Anonymous, name: String::new(), user: None, address };
-        let after = json!({ "by": by, "reason": why });
+        let after = json!({ "by": by, "reason": reason });
         let event = AuditEvent { tenant: None, action: AuditAction::SessionRefuse, target: name, before: None, after: Some(after) };
         Ok(self.store.record_audit_event(&principal, &event).await?)
     }
@@ -167,15 +167,15 @@ impl Operations {
     /// # Errors
     /// Those of the store.
     pub async fn session_actor(&self, session: &Secret) -> Result<Option<Actor>, OperationError> {
-        Ok(self.store.session_user(&key_digest(session.expose()), SESSION_IDLE, Seen::Now).await?.as_ref().map(Actor::user))
+        Ok(self.store.session_user(&key_digest(session.expose()), SESSION_IDLE, SessionUse::Active).await?.as_ref().map(Actor::user))
     }
 
     /// Returns the actor of a session without extending it: an open page must not keep a session alive.
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn session_actor_unseen(&self, session: &Secret) -> Result<Option<Actor>, OperationError> {
-        Ok(self.store.session_user(&key_digest(session.expose()), SESSION_IDLE, Seen::No).await?.as_ref().map(Actor::user))
+    pub async fn session_actor_without_extending(&self, session: &Secret) -> Result<Option<Actor>, OperationError> {
+        Ok(self.store.session_user(&key_digest(session.expose()), SESSION_IDLE, SessionUse::Passive).await?.as_ref().map(Actor::user))
     }
 
     /// Ends a session.
@@ -199,14 +199,16 @@ impl Operations {
     /// # Errors
     /// [`OperationError::Invalid`]: the old one is wrong, or the new one is not valid; those of the store.
     pub async fn change_own_password(&self, actor: &Actor, old: Secret, new: Secret) -> Result<Signed, OperationError> {
-        let Some(id) = actor.user_id() else { return Err(OperationError::Refused("only a person has a password".to_owned())) };
+        let Some(id) = actor.user_id() else {
+            return Err(OperationError::Refused("only a user has a password: sign in as a user".to_owned()));
+        };
         let user = self.store.user(id).await?;
         let digest = self.store.user_to_sign_in(&user.name).await?.and_then(|(_, digest)| digest);
-        let turn = self.passwords.turn(Waiting::Known).await?;
-        let is_right = is_right(old, digest, &turn).await;
-        drop(turn);
+        let permit = self.passwords.permit(Sender::Recognized).await?;
+        let is_right = is_right(old, digest, &permit).await;
+        drop(permit);
         if !is_right {
-            return Err(OperationError::Invalid("the old password is wrong".to_owned()));
+            return Err(OperationError::Invalid("the current password is wrong".to_owned()));
         }
         let digest = self.passwords.digest(new, &[&user.name, &user.full_name]).await?;
         let password = NewPassword { digest, is_reset: false };
@@ -316,11 +318,11 @@ impl Operations {
         if actor.user_id() != Some(new.user) {
             actor.may_everywhere(Role::Administrator)?;
         }
-        if new.lasts.is_zero() || new.lasts > MAX_TOKEN {
-            return Err(OperationError::Invalid("a token lasts 1s to 366d".to_owned()));
+        if new.lifetime.is_zero() || new.lifetime > MAX_TOKEN_LIFETIME {
+            return Err(OperationError::Invalid("the lifetime of a token must be 1s to 366d".to_owned()));
         }
         if new.scopes.is_empty() {
-            return Err(OperationError::Invalid("a token holds somewhere: give a tenant, or * for all".to_owned()));
+            return Err(OperationError::Invalid("a token needs a tenant: give one, or * for all tenants".to_owned()));
         }
         Ok(self.store.create_token(new, actor.principal()).await?)
     }
@@ -330,8 +332,8 @@ impl Operations {
     /// # Errors
     /// [`OperationError::NotFound`]; those of the store.
     pub async fn delete_token(&self, actor: &Actor, id: Uuid) -> Result<(), OperationError> {
-        let is_seen = self.list_tokens(actor).await?.iter().any(|token| token.id == id);
-        if !is_seen {
+        let is_visible = self.list_tokens(actor).await?.iter().any(|token| token.id == id);
+        if !is_visible {
             return Err(StoreError::NotFound { what: format!("the token {id}") }.into());
         }
         Ok(self.store.delete_token(id, actor.principal()).await?)
@@ -377,7 +379,7 @@ mod tests {
     fn debug_output_shows_no_password_or_session() {
         let password = || Secret::new("hunter2");
         let first = FirstUser { name: "n".to_owned(), full_name: "N".to_owned(), password: password(), address: None };
-        let attempt = SignInAttempt { name: "n", password: password(), address: None, name_digest: "d", is_known_device: false };
+        let attempt = SignInAttempt { name: "n", password: password(), address: None, name_digest: "d", is_recognized_device: false };
         let change = PersonChange { password: Some(password()), ..PersonChange::default() };
         let user = UserRow {
             id: Uuid::nil(),
@@ -391,7 +393,7 @@ mod tests {
             last_sign_in_at: None,
             grants: Grants::everywhere(Role::Viewer),
         };
-        let signed = Signed { user, session: password(), lasts: SESSION_LIFETIME };
+        let signed = Signed { user, session: password(), lifetime: SESSION_LIFETIME };
         let shown = format!("{first:?} {attempt:?} {change:?} {signed:?}");
         assert!(shown.matches("***").count() == 4 && !shown.contains("hunter2"), "{shown}");
     }

@@ -54,18 +54,18 @@ impl BrokerAccess {
     }
 
     /// Returns the access for reading depths.
-    pub(crate) fn look(&self) -> Look {
-        Look { check: self.check.clone(), inspector: self.inspector.clone() }
+    pub(crate) fn depth_reader(&self) -> DepthReader {
+        DepthReader { check: self.check.clone(), inspector: self.inspector.clone() }
     }
 }
 
 /// Reads depths of queues, at the broker of the installation only.
-pub(crate) struct Look {
+pub(crate) struct DepthReader {
     check: InstallationCheck,
     inspector: Inspector,
 }
 
-impl Look {
+impl DepthReader {
     /// Compares the settings and the broker with the installation. While the database is away, the last known mark counts.
     ///
     /// # Errors

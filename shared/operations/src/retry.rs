@@ -3,7 +3,7 @@
 use crate::Operations;
 use crate::actor::Actor;
 use crate::error::OperationError;
-use crate::executions::seen;
+use crate::executions::restrict;
 use crate::publishing::CheckedBroker;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::ExecutionStatus;
@@ -63,7 +63,7 @@ impl Operations {
     /// # Errors
     /// A tenant that the person may not operate; those of the store.
     pub async fn count_retryable(&self, actor: &Actor, filter: Filter, max: u32) -> Result<u32, OperationError> {
-        let Some(filter) = retryable(seen(actor, filter, Role::Operator)?) else { return Ok(0) };
+        let Some(filter) = retryable(restrict(actor, filter, Role::Operator)?) else { return Ok(0) };
         Ok(self.store.count_executions(&filter, max).await?)
     }
 
@@ -78,14 +78,14 @@ impl Operations {
         options: RetryOptions,
         after: Option<&ExecutionId>,
     ) -> Result<Batch, OperationError> {
-        let Some(filter) = retryable(seen(actor, filter, Role::Operator)?) else { return Ok(Batch::default()) };
+        let Some(filter) = retryable(restrict(actor, filter, Role::Operator)?) else { return Ok(Batch::default()) };
         let rows = self.store.executions_in_order(&filter, after).await?;
         let broker = self.broker.checked().await?;
         let mut batch = Batch { next: rows.last().filter(|_| rows.len() == filter.limit as usize).map(|row| row.id), ..Batch::default() };
         for row in &rows {
             match self.retry_row(actor, &broker, row, options).await {
                 Ok(_) => batch.retried += 1,
-                Err(OperationError::Refused(why)) => batch.refused.push((row.id, why)),
+                Err(OperationError::Refused(reason)) => batch.refused.push((row.id, reason)),
                 Err(error) => return Err(error),
             }
             tokio::time::sleep(PUBLISH_INTERVAL).await;
@@ -101,22 +101,22 @@ impl Operations {
         options: RetryOptions,
     ) -> Result<Retried, OperationError> {
         let id = &row.id;
-        let refused = |text: String| OperationError::Refused(format!("{id} is not retried: {text}"));
+        let refused = |text: String| OperationError::Refused(format!("{id} cannot be retried: {text}"));
         let path: IntegrationPath =
-            format!("{}/{}", row.tenant, row.integration).parse().map_err(|_| refused("its integration cannot be named".to_owned()))?;
+            format!("{}/{}", row.tenant, row.integration).parse().map_err(|_| refused("its integration has an invalid name".to_owned()))?;
         let principal = actor.may(&path.tenant, Role::Operator)?;
         if !RETRYABLE.contains(&row.status) {
-            return Err(refused(format!("it is {}, and only failed or expired ones are", row.status)));
+            return Err(refused(format!("its status is {}, but only failed and expired executions can be retried", row.status)));
         }
         if row.halted && !row.skipped {
-            return Err(refused(format!("it halts its trigger: `forebay triggers resume {path}` runs it again")));
+            return Err(refused(format!("it has halted its trigger: use `forebay triggers resume {path}` to retry it")));
         }
         let input = match self.store.retry_input(id).await? {
             RetryInput::Whole(input) => *input,
             RetryInput::Redacted => {
-                return Err(refused("fields of its input are hidden and were not stored for a retry: send the call again".to_owned()));
+                return Err(refused("hidden fields of its input are not stored: send the call again".to_owned()));
             }
-            RetryInput::Gone => return Err(refused("its input is no longer stored".to_owned())),
+            RetryInput::NotStored => return Err(refused("its input is no longer stored".to_owned())),
         };
         let integration = self.store.integration(&path).await?;
         if options.from_start {
@@ -149,7 +149,7 @@ impl Operations {
     /// Writes the audit entry of an event at the broker.
     pub(crate) async fn audit(&self, principal: &Principal, event: &AuditEvent) {
         if let Err(error) = self.store.record_audit_event(principal, event).await {
-            tracing::error!(%error, audit.action = event.action.as_str(), audit.target = event.target, audit.by = principal.name, "an entry of the audit log is lost");
+            tracing::error!(%error, audit.action = event.action.as_str(), audit.target = event.target, audit.by = principal.name, "an audit entry could not be written");
         }
     }
 }

@@ -30,7 +30,7 @@ impl Operations {
             tokio::spawn(async move { operations.rotate_payloads(runner).await });
         }
         let rotation = self.store.rotation(keys).await?;
-        let rotation = rotation.ok_or_else(|| StoreError::NotFound { what: "the state of encrypting anew".to_owned() })?;
+        let rotation = rotation.ok_or_else(|| StoreError::NotFound { what: "the state of the re-encryption".to_owned() })?;
         Ok((resealed, rotation))
     }
 
@@ -51,12 +51,15 @@ impl Operations {
                 Ok(true) => retries = 0,
                 Ok(false) => return,
                 Err(error) if retries < MAX_RETRIES => {
-                    tracing::warn!(error = with_causes(&error), "payloads are encrypted anew later");
+                    tracing::warn!(error = with_causes(&error), "payloads could not be re-encrypted; retrying");
                     retries += 1;
                     tokio::time::sleep(RETRY_INTERVAL).await;
                 }
                 Err(error) => {
-                    tracing::error!(error = with_causes(&error), "payloads are not encrypted anew: run `forebay connections rotate` again");
+                    tracing::error!(
+                        error = with_causes(&error),
+                        "the re-encryption of payloads failed: run `forebay connections rotate` again"
+                    );
                     return;
                 }
             }

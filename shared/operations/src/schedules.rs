@@ -15,9 +15,9 @@ impl Operations {
     /// # Errors
     /// A tenant that the person may not see; those of the store.
     pub async fn list_schedules(&self, actor: &Actor, tenant: Option<&Name>) -> Result<Vec<ScheduleRow>, OperationError> {
-        let seen = visible(actor, tenant, Role::Viewer)?;
-        let mut rows = self.store.list_schedules(seen.one()).await?;
-        rows.retain(|row| seen.has_named(&row.tenant));
+        let tenants = visible(actor, tenant, Role::Viewer)?;
+        let mut rows = self.store.list_schedules(tenants.one()).await?;
+        rows.retain(|row| tenants.has_named(&row.tenant));
         Ok(rows)
     }
 
@@ -30,14 +30,15 @@ impl Operations {
         let principal = actor.may(&path.tenant, Role::Operator)?;
         let integration = self.store.integration(path).await?;
         let Some(schedule) = integration.definition.trigger.schedule() else {
-            return Err(OperationError::Refused(format!("{path} has no schedule: it is started by calls")));
+            return Err(OperationError::Refused(format!("{path} has no schedule: calls start it")));
         };
         if !integration.definition.enabled {
-            return Err(OperationError::Refused(format!("{path} is disabled: apply it with `enabled: true` first")));
+            return Err(OperationError::Refused(format!("{path} is disabled: enable it first")));
         }
         let broker = self.broker.checked().await?;
         let ids = IdIssuer::new(&self.store.id_key().await?);
-        let no_id = |_| OperationError::Failed("no execution id could be made: the operating system gave no random bytes".to_owned());
+        let no_id =
+            |_| OperationError::Failed("no execution id could be created: the operating system returned no random bytes".to_owned());
         let id = ids.issue(integration.id).map_err(no_id)?;
         let due = id.issued_at();
         let envelope = Envelope::of_schedule(id, path.clone(), integration.id, integration.version, schedule, due);

@@ -13,9 +13,9 @@ impl Operations {
     /// # Errors
     /// Those of the store.
     pub async fn list_tenants(&self, actor: &Actor) -> Result<Vec<TenantRow>, OperationError> {
-        let seen = visible(actor, None, Role::Viewer)?;
+        let tenants = visible(actor, None, Role::Viewer)?;
         let mut rows = self.store.list_tenants().await?;
-        rows.retain(|row| seen.has(&row.name));
+        rows.retain(|row| tenants.has(&row.name));
         Ok(rows)
     }
 

@@ -17,9 +17,9 @@ impl Operations {
     /// # Errors
     /// A tenant that the person may not see; those of the store.
     pub async fn list_triggers(&self, actor: &Actor, tenant: Option<&Name>) -> Result<Vec<TriggerRow>, OperationError> {
-        let seen = visible(actor, tenant, Role::Viewer)?;
-        let mut rows = self.store.list_triggers(seen.one()).await?;
-        rows.retain(|row| seen.has_named(&row.tenant));
+        let tenants = visible(actor, tenant, Role::Viewer)?;
+        let mut rows = self.store.list_triggers(tenants.one()).await?;
+        rows.retain(|row| tenants.has_named(&row.tenant));
         Ok(rows)
     }
 
@@ -43,7 +43,7 @@ impl Operations {
     pub async fn diagnose(&self, actor: &Actor, path: &IntegrationPath, time: Duration) -> Result<UnixMicros, OperationError> {
         let principal = actor.may(&path.tenant, Role::Operator)?;
         if time.is_zero() || time > MAX_DIAGNOSIS {
-            return Err(OperationError::Invalid("diagnostics are on for 1s to 7d".to_owned()));
+            return Err(OperationError::Invalid("the duration of diagnostics must be 1s to 7d".to_owned()));
         }
         let until = UnixMicros::now() + time;
         self.store.diagnose(self.store.integration(path).await?.id, until, principal).await?;
@@ -64,9 +64,9 @@ impl Operations {
     /// # Errors
     /// A tenant that the person may not see; those of the store.
     pub async fn list_diagnoses(&self, actor: &Actor, tenant: Option<&Name>) -> Result<Vec<DiagnosisRow>, OperationError> {
-        let seen = visible(actor, tenant, Role::Viewer)?;
+        let tenants = visible(actor, tenant, Role::Viewer)?;
         let mut rows = self.store.list_diagnoses().await?;
-        rows.retain(|row| seen.has_named(&row.tenant));
+        rows.retain(|row| tenants.has_named(&row.tenant));
         Ok(rows)
     }
 }

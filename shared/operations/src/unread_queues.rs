@@ -9,7 +9,7 @@ use std::num::NonZeroU16;
 use std::time::Duration;
 
 /// Time after which a message that moves between queues has arrived: for a moment it is in neither.
-const ON_ITS_WAY: Duration = Duration::from_secs(1);
+const TRANSFER_TIME: Duration = Duration::from_secs(1);
 
 /// Queues of the earlier place that the new one does not read.
 pub(crate) struct UnreadQueues {
@@ -61,28 +61,28 @@ impl UnreadQueues {
     /// not count. The broker does not answer.
     pub(crate) async fn refuse_messages(&self) -> Result<(), OperationError> {
         self.refuse_once().await?;
-        tokio::time::sleep(ON_ITS_WAY).await;
+        tokio::time::sleep(TRANSFER_TIME).await;
         self.refuse_once().await
     }
 
     async fn refuse_once(&self) -> Result<(), OperationError> {
-        let mut left = Vec::new();
+        let mut nonempty = Vec::new();
         for queues in [&self.delayed, &self.others] {
             let depths = self.inspector.depths(queues).await?;
             for (queue, depth) in queues.iter().zip(depths) {
                 let name = self.broker.topology().name(*queue);
                 match depth {
                     None | Some(Depth { ready: 0, consumers: 0 }) => {}
-                    Some(Depth { ready: 0, .. }) => left.push(format!("{name} (a worker reads it)")),
-                    Some(Depth { ready, .. }) => left.push(format!("{name} ({ready})")),
+                    Some(Depth { ready: 0, .. }) => nonempty.push(format!("{name} (a worker reads it)")),
+                    Some(Depth { ready, .. }) => nonempty.push(format!("{name} ({ready})")),
                 }
             }
         }
-        if left.is_empty() {
+        if nonempty.is_empty() {
             return Ok(());
         }
-        let why = "messages wait in queues that would be read no more: let workers with the present settings empty them first, then stop all \
-                   services";
-        Err(OperationError::Refused(format!("{why}: {}", left.join(", "))))
+        let reason = "queues that would no longer be read contain messages: let workers with the installation's settings empty them, then stop all \
+                      services";
+        Err(OperationError::Refused(format!("{reason}: {}", nonempty.join(", "))))
     }
 }

@@ -24,7 +24,7 @@ pub use access::audit::{AuditEntry, AuditFilter};
 pub use access::digests::key_digest;
 pub use access::keys::{CreatedKey, KeyChange, KeyRow, NewKey};
 pub use access::roles::{Grants, Role, Scope};
-pub use access::sessions::Seen;
+pub use access::sessions::SessionUse;
 pub use access::signing::SigningKey;
 pub use access::tokens::{CreatedToken, NewToken, TokenRow};
 pub use access::users::{NewPassword, NewUser, UserChange, UserRow};

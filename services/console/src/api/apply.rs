@@ -42,7 +42,7 @@ fn alert(one: PlannedAlert) -> AppliedAlert {
 /// The documents of a request, by kind.
 #[derive(Default)]
 struct Documents {
-    /// The index of each document by its description, such as `the connection t37ed/erp`.
+    /// The index of each document by its description, such as `connection t37ed/erp`.
     places: HashMap<String, usize>,
     definitions: Vec<NewDefinition>,
     connections: Vec<NewConnection>,
@@ -73,22 +73,22 @@ impl Documents {
         let (document, source) = read(written).map_err(|failure| OperationError::Invalid(failure.detail))?;
         let what = if Connection::is_document(&document) {
             let new = NewConnection::read(document, secret_fields).map_err(OperationError::Problems)?;
-            let what = format!("the connection {}/{}", new.connection.tenant, new.connection.name);
+            let what = format!("connection {}/{}", new.connection.tenant, new.connection.name);
             self.connections.push(new);
             what
         } else if Alert::is_document(&document) {
             let new = NewAlert::read(document).map_err(OperationError::Problems)?;
-            let what = format!("the alert {}/{}", new.alert.tenant, new.alert.name);
+            let what = format!("alert rule {}/{}", new.alert.tenant, new.alert.name);
             self.alerts.push(new);
             what
         } else {
             let new = checked(document, source).await?;
-            let what = format!("the integration {}", new.definition.path());
+            let what = format!("integration {}", new.definition.path());
             self.definitions.push(new);
             what
         };
         let first = self.places.entry(what.clone()).or_insert(place);
-        Ok((*first != place).then(|| format!("is {what}, as documents[{first}] is: leave one of the two out")))
+        Ok((*first != place).then(|| format!("defines the {what}, as documents[{first}] does: remove one of the two")))
     }
 }
 

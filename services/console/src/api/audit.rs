@@ -48,7 +48,7 @@ fn stored(filter: &AuditFilter, before: Option<i64>, limit: u32) -> Result<Store
 /// `GET /audit`.
 pub(super) async fn list(caller: Caller, query: web::Query<AuditQuery>) -> ApiResult {
     let limit = limit(query.limit)?;
-    let broken = |_| Failure::bad_request("cursor: is not one that a listing has given");
+    let broken = |_| Failure::bad_request("cursor: is not valid: send the value of `next` in the previous page");
     let before = query.cursor.as_deref().map(str::parse).transpose().map_err(broken)?;
     let mut rows = caller.state.operations.list_audit(&caller.actor, stored(&query.filter(), before, limit + 1)?).await?;
     let has_more = rows.len() > limit as usize;

@@ -45,7 +45,7 @@ pub(super) fn is_of(document: &Value, field: &str, path: &IntegrationPath) -> Re
     if tenant == path.tenant.as_str() && name == path.name.as_str() {
         return Ok(());
     }
-    Err(Failure::invalid(format!("the document is of {tenant}/{name}, and this is the address of {path}")))
+    Err(Failure::invalid(format!("the document has the name {tenant}/{name}, but the address has the name {path}: make them equal")))
 }
 
 /// `PUT /connections/{tenant}/{name}`.

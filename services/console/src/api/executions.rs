@@ -119,7 +119,7 @@ fn stored(filter: &ExecutionFilter) -> Result<Filter, Failure> {
 }
 
 fn read_cursor(text: Option<&str>) -> Result<Option<ExecutionId>, Failure> {
-    let broken = |_| Failure::bad_request("cursor: is not one that a listing has given");
+    let broken = |_| Failure::bad_request("cursor: is not valid: send the value of `next` in the previous page");
     text.map(str::parse).transpose().map_err(broken)
 }
 

@@ -80,10 +80,10 @@ pub(super) fn read(written: WrittenDocument) -> Result<(Value, String), Failure>
             let mut read = documents(&source).map_err(|error| Failure::invalid(error.to_string()))?;
             match (read.len(), read.pop()) {
                 (1, Some(document)) => Ok((document, source)),
-                _ => Err(Failure::invalid("source: must hold one document".to_owned())),
+                _ => Err(Failure::invalid("source: must contain one document".to_owned())),
             }
         }
-        (None, None) => Err(Failure::invalid("source or document is required".to_owned())),
+        (None, None) => Err(Failure::invalid("send `source` or `document`".to_owned())),
     }
 }
 
@@ -142,7 +142,8 @@ pub(super) async fn put(caller: Caller, http: HttpRequest, at: web::Path<NamePat
     let (document, source) = read(written.into_inner())?;
     let new = checked(document, source).await?;
     if new.definition.path() != path {
-        return Err(Failure::invalid(format!("the document is of {}, and this is the address of {path}", new.definition.path())).into());
+        let text = format!("the document has the name {}, but the address has the name {path}: make them equal", new.definition.path());
+        return Err(Failure::invalid(text).into());
     }
     let one = match expected {
         Some(version) => caller.state.operations.save(&caller.actor, &new, version).await?,

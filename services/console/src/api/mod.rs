@@ -1,4 +1,4 @@
-//! The admin API: everything that the pages and the command can do, as JSON under `/api/v1`.
+//! The admin API: all actions of the pages and of the command, as JSON under `/api/v1`.
 
 mod alerts;
 mod apply;
@@ -80,9 +80,12 @@ pub(crate) fn routes() -> Vec<Route> {
         .at::<NamePath>()
         .query::<PageQuery>()
         .lists::<Version>(),
-        post("/api/v1/integrations/{tenant}/{name}/rollback", RoleOf(Developer), "Stores an older version as the newest one", |r| {
-            r.to(integrations::rollback)
-        })
+        post(
+            "/api/v1/integrations/{tenant}/{name}/rollback",
+            RoleOf(Developer),
+            "Creates a version with the definition of an older version",
+            |r| r.to(integrations::rollback),
+        )
         .at::<NamePath>()
         .may_take::<RollbackRequest>()
         .gives::<RolledBack>(),
@@ -108,7 +111,7 @@ pub(crate) fn routes() -> Vec<Route> {
         post(
             "/api/v1/connections/rotate",
             RoleInAllTenants(Administrator),
-            "Starts to encrypt all stored values again with the first key",
+            "Starts the re-encryption of all stored secrets with the first key",
             |r| r.to(connections::rotate),
         )
         .gives::<StartedRotation>(),
@@ -127,7 +130,7 @@ pub(crate) fn routes() -> Vec<Route> {
         delete("/api/v1/connections/{tenant}/{name}", RoleOf(Developer), "Deletes a connection", |r| r.to(connections::delete))
             .at::<NamePath>()
             .gives::<Deleted>(),
-        post("/api/v1/connections/{tenant}/{name}/test", RoleOf(Operator), "Tests whether its remote system can be reached", |r| {
+        post("/api/v1/connections/{tenant}/{name}/test", RoleOf(Operator), "Tests if the remote system can be reached", |r| {
             r.to(connections::test)
         })
         .at::<NamePath>()
@@ -173,12 +176,12 @@ pub(crate) fn routes() -> Vec<Route> {
         get("/api/v1/executions/live", SignedIn, "Executions as they end: server-sent events", |r| r.to(executions::live))
             .query::<ExecutionFilter>()
             .streams(),
-        post("/api/v1/executions/retry", SignedIn, "Retries the executions that a search finds, in order, in parts", |r| {
+        post("/api/v1/executions/retry", SignedIn, "Retries the executions that match a filter, in order and in parts", |r| {
             r.to(executions::retry_many)
         })
         .takes::<RetryFoundRequest>()
         .gives::<RetryFoundResponse>(),
-        get("/api/v1/executions/{id}", RoleOf(Viewer), "One execution with everything that is stored of it", |r| r.to(executions::get))
+        get("/api/v1/executions/{id}", RoleOf(Viewer), "One execution with all its stored data", |r| r.to(executions::get))
             .at::<ExecutionPath>()
             .gives::<ExecutionDetail>(),
         post("/api/v1/executions/{id}/retry", RoleOf(Operator), "Retries an execution", |r| r.to(executions::retry))
@@ -186,9 +189,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .may_take::<RetryRequest>()
             .gives_as::<RetriedExecution>(202),
         // Triggers
-        get("/api/v1/triggers", SignedIn, "Triggers and whether they are paused or halted", |r| r.to(triggers::list))
-            .query::<ListQuery>()
-            .lists::<Trigger>(),
+        get("/api/v1/triggers", SignedIn, "Triggers and their state", |r| r.to(triggers::list)).query::<ListQuery>().lists::<Trigger>(),
         post("/api/v1/triggers/{tenant}/{name}/pause", RoleOf(Operator), "Pauses a trigger: calls are accepted, and none starts", |r| {
             r.to(pauses::pause_trigger)
         })
@@ -198,27 +199,29 @@ pub(crate) fn routes() -> Vec<Route> {
         post(
             "/api/v1/triggers/{tenant}/{name}/resume",
             RoleOf(Operator),
-            "Ends the pause of a trigger, or runs the failed execution of a halted one again",
+            "Ends the pause of a trigger; of a halted trigger, retries the failed execution",
             |r| r.to(triggers::resume),
         )
         .at::<NamePath>()
         .gives::<DecidedTrigger>(),
-        post("/api/v1/triggers/{tenant}/{name}/skip", RoleOf(Operator), "Continues without the failed execution", |r| r.to(triggers::skip))
-            .at::<NamePath>()
-            .gives::<DecidedTrigger>(),
+        post("/api/v1/triggers/{tenant}/{name}/skip", RoleOf(Operator), "Skips the failed execution, and resumes the trigger", |r| {
+            r.to(triggers::skip)
+        })
+        .at::<NamePath>()
+        .gives::<DecidedTrigger>(),
         get("/api/v1/schedules", SignedIn, "Schedules and their next runs", |r| r.to(triggers::schedules))
             .query::<ListQuery>()
             .lists::<Schedule>(),
         get("/api/v1/diagnostics", SignedIn, "Integrations with diagnostics on", |r| r.to(triggers::diagnoses))
             .query::<ListQuery>()
             .lists::<Diagnosis>(),
-        put("/api/v1/diagnostics/{tenant}/{name}", RoleOf(Operator), "Turns the diagnostics of an integration on for a time", |r| {
+        put("/api/v1/diagnostics/{tenant}/{name}", RoleOf(Operator), "Enables the diagnostics of an integration for a limited time", |r| {
             r.to(triggers::diagnose)
         })
         .at::<NamePath>()
         .takes::<EnableDiagnosticsRequest>()
         .gives::<DiagnosticsEnabled>(),
-        delete("/api/v1/diagnostics/{tenant}/{name}", RoleOf(Operator), "Turns the diagnostics of an integration off", |r| {
+        delete("/api/v1/diagnostics/{tenant}/{name}", RoleOf(Operator), "Disables the diagnostics of an integration", |r| {
             r.to(triggers::end_diagnosis)
         })
         .at::<NamePath>()
@@ -237,11 +240,9 @@ pub(crate) fn routes() -> Vec<Route> {
             .at::<TenantPath>()
             .gives::<ResumedTarget>(),
         get("/api/v1/users", RoleInAllTenants(Administrator), "Users", |r| r.to(people::users)).query::<PageQuery>().lists::<User>(),
-        post("/api/v1/users", PersonInAllTenants(Administrator), "Invites a user, as a person: a token cannot", |r| {
-            r.to(people::create_user)
-        })
-        .takes::<CreateUserRequest>()
-        .gives_as::<User>(201),
+        post("/api/v1/users", PersonInAllTenants(Administrator), "Creates a user; not with a token", |r| r.to(people::create_user))
+            .takes::<CreateUserRequest>()
+            .gives_as::<User>(201),
         get("/api/v1/users/{id}", RoleInAllTenants(Administrator), "One user", |r| r.to(people::get_user)).at::<IdPath>().gives::<User>(),
         patch("/api/v1/users/{id}", RoleInAllTenants(Administrator), "Changes a user", |r| r.to(people::update_user))
             .at::<IdPath>()
@@ -250,11 +251,9 @@ pub(crate) fn routes() -> Vec<Route> {
         delete("/api/v1/users/{id}", RoleInAllTenants(Administrator), "Deletes a user", |r| r.to(people::delete_user))
             .at::<IdPath>()
             .gives::<Deleted>(),
-        get("/api/v1/tokens", SignedIn, "Tokens of the caller; an administrator of all tenants receives every token", |r| {
-            r.to(people::tokens)
-        })
-        .query::<PageQuery>()
-        .lists::<Token>(),
+        get("/api/v1/tokens", SignedIn, "Tokens of the caller; for an administrator of all tenants, all tokens", |r| r.to(people::tokens))
+            .query::<PageQuery>()
+            .lists::<Token>(),
         post("/api/v1/tokens", SignedIn, "Creates a token", |r| r.to(people::create_token))
             .takes::<CreateTokenRequest>()
             .gives_as::<CreatedToken>(201),
@@ -266,9 +265,11 @@ pub(crate) fn routes() -> Vec<Route> {
             .query::<AuditFilter>()
             .streams_as("application/jsonl"),
         // Monitor
-        get("/api/v1/monitor/statistics", SignedIn, "Throughput, failures and durations", |r| r.to(monitor::statistics))
-            .query::<StatisticsQuery>()
-            .lists::<StatisticsPoint>(),
+        get("/api/v1/monitor/statistics", SignedIn, "Execution statistics: throughput, failures and durations", |r| {
+            r.to(monitor::statistics)
+        })
+        .query::<StatisticsQuery>()
+        .lists::<StatisticsPoint>(),
         get("/api/v1/monitor/traffic", SignedIn, "The former address of /api/v1/monitor/statistics", |r| r.to(monitor::statistics))
             .deprecated()
             .query::<StatisticsQuery>()
@@ -276,7 +277,7 @@ pub(crate) fn routes() -> Vec<Route> {
         get("/api/v1/monitor/queues", SignedIn, "Depth and oldest age of queues", |r| r.to(monitor::queues))
             .query::<ListQuery>()
             .lists::<Queue>(),
-        get("/api/v1/monitor/workers", RoleInAllTenants(Viewer), "Workers that are running", |r| r.to(monitor::workers))
+        get("/api/v1/monitor/workers", RoleInAllTenants(Viewer), "Live workers", |r| r.to(monitor::workers))
             .query::<PageQuery>()
             .lists::<Worker>(),
         get("/api/v1/unreadable", RoleInAllTenants(Viewer), "Messages that no worker could read", |r| r.to(monitor::list_unreadable))

@@ -43,8 +43,9 @@ pub(super) async fn statistics(caller: Caller, query: web::Query<StatisticsQuery
     let step = query.step.as_ref().map(DurationText::parse).transpose().map_err(|error| Failure::bad_request(format!("step: {error}")))?;
     let step = step.unwrap_or(Duration::from_secs(60));
     if step < Duration::from_secs(60) || to <= from || to.since(from).as_micros() / step.as_micros() > MAX_POINTS {
-        let why = format!("from must be before to, step at least 1m, and at most {MAX_POINTS} steps between them");
-        return Err(Failure::bad_request(why).into());
+        let reason =
+            format!("from: must be before `to`; step: must be at least 1m, with at most {MAX_POINTS} steps between `from` and `to`");
+        return Err(Failure::bad_request(reason).into());
     }
     let of = match (&tenant, &query.integration) {
         (Some(tenant), Some(integration)) => {
@@ -54,7 +55,7 @@ pub(super) async fn statistics(caller: Caller, query: web::Query<StatisticsQuery
         }
         (Some(tenant), None) => StatisticsScope::Tenants(vec![tenant.clone()]),
         (None, None) => StatisticsScope::All,
-        (None, Some(_)) => return Err(Failure::bad_request("integration: needs its tenant too").into()),
+        (None, Some(_)) => return Err(Failure::bad_request("integration: also send `tenant`").into()),
     };
     let stored = StoredQuery { of, from, to, step, each: false };
     let points = caller.state.operations.statistics(&caller.actor, tenant.as_ref(), stored).await?;

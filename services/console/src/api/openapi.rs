@@ -129,10 +129,10 @@ pub(super) fn document(routes: &[Route]) -> Value {
     let mut schemas: Map<String, Value> = Map::new();
     for route in routes {
         let Some(documented) = &route.documented else { continue };
-        for (name, schema) in documented.gives.iter().flat_map(|known| &known.others) {
+        for (name, schema) in documented.gives.iter().flat_map(|described| &described.others) {
             schemas.entry(name.clone()).or_insert_with(|| json!(schema));
         }
-        for (name, schema) in documented.takes.iter().flat_map(|(known, _)| &known.others) {
+        for (name, schema) in documented.takes.iter().flat_map(|(described, _)| &described.others) {
             schemas.entry(name.clone()).or_insert_with(|| json!(schema));
         }
         let operations = paths.entry(route.path).or_insert_with(|| json!({}));
@@ -146,14 +146,14 @@ pub(super) fn document(routes: &[Route]) -> Value {
         "info": {
             "title": "Forebay admin API",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Everything that the command and the console's pages can do. Objects of tenants that the caller may not see are answered with 404.",
+            "description": "All actions of the command and of the console's pages. Requests for objects of tenants that the caller may not see get 404.",
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "paths": paths,
         "components": {
             "schemas": schemas,
             "securitySchemes": {
-                "token": { "type": "http", "scheme": "bearer", "description": "An API token, made on the console's page of tokens." },
+                "token": { "type": "http", "scheme": "bearer", "description": "An API token, created on the console's page of tokens." },
                 "session": {
                     "type": "apiKey", "in": "cookie", "name": "forebay",
                     "description": "The session of the console's pages; its name is __Host-forebay if they are reached by https. \
@@ -202,20 +202,20 @@ fn responses(route: &Route, documented: &Documented) -> Value {
     });
     let problem = |about: &str| json!({ "description": about, "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } } });
     let mut may = |status: &str, about: &str| responses[status] = problem(about);
-    may("400", "The request is not well-formed.");
+    may("400", "The request is not valid.");
     may("503", "The database or the broker cannot be reached; try again.");
     if route.access != Access::Public {
         may("401", "The token is missing or not valid.");
         may("403", "The role does not allow it.");
         may("404", "The object does not exist, or the caller may not see it.");
-        may("409", "The present state does not allow it, or this console's broker is not the installation's.");
+        may("409", "The current state does not allow it, or this console's broker is not the installation's.");
     }
     if documented.takes.is_some() {
         may("413", "The body is too large.");
         may("415", "The body is not JSON.");
     }
     if route.method != Method::GET {
-        may("412", "The object was changed meanwhile.");
+        may("412", "The object was changed since the caller read it.");
         may("422", "A value is not valid.");
     }
     if documented.conditional {
@@ -231,11 +231,11 @@ fn operation_id(route: &Route) -> String {
 
 fn role_of(access: Access) -> String {
     match access {
-        Access::Public => "none: everybody may use it".to_owned(),
+        Access::Public => "none: public".to_owned(),
         Access::SignedIn => "any; the response depends on the tenants of the caller".to_owned(),
         Access::Role(role) => format!("{role} of the tenant"),
-        Access::RoleInAllTenants(role) => format!("{role} of every tenant"),
-        Access::PersonInAllTenants(role) => format!("{role} of every tenant, as a person: not with a token"),
+        Access::RoleInAllTenants(role) => format!("{role} of all tenants"),
+        Access::PersonInAllTenants(role) => format!("{role} of all tenants, as a user: not with a token"),
         Access::AdministratorOfAnyTenant => "administrator of a tenant".to_owned(),
     }
 }
@@ -251,10 +251,10 @@ mod tests {
             let document = openapi();
             let operation = &document["paths"][route.path][route.method.as_str().to_lowercase()];
             let in_path = |parameter: &&Value| parameter["in"] == "path" && parameter["required"] == true;
-            let known: Vec<&str> =
+            let parameters: Vec<&str> =
                 operation["parameters"].as_array().into_iter().flatten().filter(in_path).filter_map(|one| one["name"].as_str()).collect();
             let placeholders: Vec<&str> = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).collect();
-            assert_eq!(known, placeholders, "{} {}", route.method, route.path);
+            assert_eq!(parameters, placeholders, "{} {}", route.method, route.path);
         }
     }
 

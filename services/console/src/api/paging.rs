@@ -8,12 +8,12 @@ use forebay_admin_api::{MAX_PAGE, MomentText, NamePath, NameText, Page, PageQuer
 use forebay_contract::{IntegrationPath, Name, UnixMicros, parse_duration};
 use jiff::Timestamp;
 
-const USUAL: u32 = 100;
+const DEFAULT_LIMIT: u32 = 100;
 
 /// Returns one page of a listing that is read completely. `key` identifies rows and orders them.
 pub(super) fn cut<R, T>(query: &impl Paged, rows: Vec<R>, key: impl Fn(&R) -> String, show: impl Fn(R) -> T) -> Result<Page<T>, Failure> {
-    let PageQuery { limit: wanted, cursor } = query.page();
-    let limit = limit(wanted)? as usize;
+    let PageQuery { limit: requested, cursor } = query.page();
+    let limit = limit(requested)? as usize;
     let mut keyed: Vec<(String, R)> = rows.into_iter().map(|row| (key(&row), row)).collect();
     keyed.sort_by(|(a, _), (b, _)| a.cmp(b));
     if let Some(after) = &cursor {
@@ -30,9 +30,9 @@ pub(super) fn tenant(name_text: Option<&NameText>) -> Result<Option<Name>, Failu
     name_text.map(name).transpose()
 }
 
-pub(super) fn limit(wanted: Option<u32>) -> Result<u32, Failure> {
-    match wanted {
-        None => Ok(USUAL),
+pub(super) fn limit(requested: Option<u32>) -> Result<u32, Failure> {
+    match requested {
+        None => Ok(DEFAULT_LIMIT),
         Some(limit) if (1..=MAX_PAGE).contains(&limit) => Ok(limit),
         Some(limit) => Err(Failure::bad_request(format!("limit: must be 1 to {MAX_PAGE}, not {limit}"))),
     }
@@ -59,8 +59,7 @@ pub(super) fn time(field: &str, text: &MomentText) -> Result<UnixMicros, Failure
         return Ok((UnixMicros::now() - back).max(UnixMicros::default()));
     }
     let at: Result<Timestamp, _> = text.parse();
-    let at =
-        at.map_err(|_| Failure::bad_request(format!("{field}: write a time such as 2026-11-24T20:00:00Z, or how long ago, such as 1h")))?;
+    let at = at.map_err(|_| Failure::bad_request(format!("{field}: write a time such as 2026-11-24T20:00:00Z, or an age such as 1h")))?;
     Ok(UnixMicros::new(at.as_microsecond().max(0)))
 }
 
@@ -78,7 +77,7 @@ pub(super) fn etag(revision: i32) -> String {
 pub(super) fn expected(request: &HttpRequest) -> Result<Option<i32>, Failure> {
     let header = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or_default().trim().to_owned());
     if let Some(none) = header(IF_NONE_MATCH) {
-        return if none == "*" { Ok(Some(0)) } else { Err(Failure::bad_request("If-None-Match: only * is understood here")) };
+        return if none == "*" { Ok(Some(0)) } else { Err(Failure::bad_request("If-None-Match: must be *")) };
     }
     match header(IF_MATCH) {
         None => Ok(None),
@@ -86,7 +85,7 @@ pub(super) fn expected(request: &HttpRequest) -> Result<Option<i32>, Failure> {
         Some(tag) => {
             // The quotes are optional: the number is unambiguous without them.
             let number = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).unwrap_or(&tag).parse().ok();
-            number.map(Some).ok_or_else(|| Failure::bad_request("If-Match: send the ETag that was read, such as \"3\""))
+            number.map(Some).ok_or_else(|| Failure::bad_request("If-Match: send the ETag of the object, such as \"3\""))
         }
     }
 }
@@ -96,8 +95,9 @@ pub(super) fn must_expect(request: &HttpRequest) -> Result<Option<i32>, Failure>
     let is_any = request.headers().get(IF_MATCH).is_some_and(|value| value.as_bytes() == b"*");
     match expected(request)? {
         None if !is_any => {
-            let detail = "Send If-Match with the ETag that was read, or If-None-Match: * for what is new, so that nobody's change is lost.";
-            Err(Failure::new(StatusCode::PRECONDITION_REQUIRED, "precondition-required", "Say what was changed", detail))
+            let detail =
+                "Send If-Match with the ETag of the object, or If-None-Match: * for a new object, so that no other change is lost.";
+            Err(Failure::new(StatusCode::PRECONDITION_REQUIRED, "precondition-required", "Precondition required", detail))
         }
         expected => Ok(expected),
     }
@@ -110,22 +110,22 @@ mod tests {
     #[test]
     fn pages_hold_every_row_once() {
         let rows: Vec<u32> = (0..25).collect();
-        let (mut seen, mut cursor) = (Vec::new(), None);
+        let (mut read, mut cursor) = (Vec::new(), None);
         loop {
             let query = PageQuery { limit: Some(10), cursor: cursor.take() };
             let page = cut(&query, rows.clone(), |row| format!("{row:04}"), |row| row).unwrap();
-            seen.extend(page.items);
+            read.extend(page.items);
             cursor = page.next;
             if cursor.is_none() {
                 break;
             }
         }
-        assert_eq!(seen, rows);
+        assert_eq!(read, rows);
         assert!(cut(&PageQuery { limit: Some(0), cursor: None }, rows, u32::to_string, |row| row).is_err());
     }
 
     #[test]
-    fn a_time_is_a_date_or_how_long_ago() {
+    fn a_time_is_a_date_or_an_age() {
         let time = |text: &str| time("since", &MomentText::new(text));
         assert_eq!(time("1970-01-01T00:00:01Z").unwrap(), UnixMicros::new(1_000_000));
         let hour_ago = time("1h").unwrap();

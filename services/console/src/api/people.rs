@@ -103,12 +103,12 @@ pub(super) async fn tokens(caller: Caller, query: web::Query<PageQuery>) -> ApiR
 pub(super) async fn create_token(caller: Caller, request: web::Json<CreateTokenRequest>) -> ApiResult {
     let request = request.into_inner();
     let user = request.user.or_else(|| caller.actor.user_id());
-    let user = user.ok_or_else(|| Failure::invalid("user: the person at the host has no tokens; say whose it is"))?;
-    let lasts = request.expires_in.parse().map_err(|error| Failure::invalid(format!("expiresIn: {error}")))?;
+    let user = user.ok_or_else(|| Failure::invalid("user: is required at the host; send the id of the token's owner"))?;
+    let lifetime = request.expires_in.parse().map_err(|error| Failure::invalid(format!("expiresIn: {error}")))?;
     let scopes: Result<Vec<Scope>, String> = request.tenants.iter().map(|text| text.as_str().parse()).collect();
-    let scopes = scopes.map_err(|why| Failure::invalid(format!("tenants: {why}")))?;
-    let role = request.role.as_str().parse().map_err(|why| Failure::invalid(format!("role: {why}")))?;
-    let new = NewToken { user, label: request.label.into_string(), role, scopes, lasts };
+    let scopes = scopes.map_err(|reason| Failure::invalid(format!("tenants: {reason}")))?;
+    let role = request.role.as_str().parse().map_err(|reason| Failure::invalid(format!("role: {reason}")))?;
+    let new = NewToken { user, label: request.label.into_string(), role, scopes, lifetime };
     let new = caller.state.operations.create_token(&caller.actor, new).await?;
     created("/api/v1/tokens", CreatedToken { id: new.id, token: new.token })
 }
@@ -130,9 +130,9 @@ fn shown_tenant(row: TenantRow) -> Tenant {
 
 /// `GET /tenants`.
 pub(super) async fn tenants(caller: Caller, query: web::Query<ListQuery>) -> ApiResult {
-    let wanted = tenant(query.tenant.as_ref())?;
+    let requested = tenant(query.tenant.as_ref())?;
     let mut rows = caller.state.operations.list_tenants(&caller.actor).await?;
-    rows.retain(|row| wanted.as_ref().is_none_or(|wanted| row.name == *wanted));
+    rows.retain(|row| requested.as_ref().is_none_or(|name| row.name == *name));
     ok(cut(&*query, rows, |row| row.name.to_string(), shown_tenant)?)
 }
 
@@ -142,7 +142,7 @@ pub(super) async fn update_tenant(caller: Caller, at: web::Path<TenantPath>, bod
     caller.actor.may(&tenant, Role::Administrator)?;
     let change: UpdateTenantRequest = required(&body)?;
     let docs: Option<DocsAccess> =
-        change.docs.as_ref().map(|docs| docs.as_str().parse()).transpose().map_err(|why| Failure::invalid(format!("docs: {why}")))?;
+        change.docs.as_ref().map(|docs| docs.as_str().parse()).transpose().map_err(|reason| Failure::invalid(format!("docs: {reason}")))?;
     let not_valid = || Failure::invalid("payloadBytes: write a whole number of bytes, at most a petabyte, or \"all\"");
     let bytes = change.payload_bytes.as_ref().map(|limit| limit.read().ok_or_else(not_valid)).transpose()?;
     if let Some(docs) = docs {

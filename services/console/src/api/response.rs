@@ -44,7 +44,7 @@ impl ResponseError for ApiError {
 }
 
 impl ApiError {
-    /// Returns the answer for the person at the host, which tells the causes; `None`: there are none.
+    /// Returns the response for the command at the host, which has the causes; `None`: there are none.
     pub(crate) fn response_with_causes(&self) -> Option<HttpResponse> {
         self.0.causes.as_deref().map(|causes| self.response(causes))
     }
@@ -73,26 +73,26 @@ pub(super) fn optional<T: Default + DeserializeOwned>(body: &[u8]) -> Result<T, 
         return Ok(T::default());
     }
     // A derived reader would accept a list for the fields of an object, in their order.
-    let value: Value = serde_json::from_slice(body).map_err(|error| Failure::bad_request(format!("the body: {error}")))?;
+    let value: Value = serde_json::from_slice(body).map_err(|error| Failure::bad_request(format!("body: {error}")))?;
     if !value.is_object() {
-        return Err(Failure::bad_request("the body: must be a JSON object"));
+        return Err(Failure::bad_request("body: must be a JSON object"));
     }
-    serde_json::from_value(value).map_err(|error| Failure::bad_request(format!("the body: {error}")))
+    serde_json::from_value(value).map_err(|error| Failure::bad_request(format!("body: {error}")))
 }
 
 /// Reads a body that is required; otherwise the same as [`optional`].
 pub(super) fn required<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
-    optional::<Option<T>>(body)?.ok_or_else(|| Failure::bad_request("the body: a JSON object is required"))
+    optional::<Option<T>>(body)?.ok_or_else(|| Failure::bad_request("body: a JSON object is required"))
 }
 
-/// Refuses a body that is not JSON of the wanted type.
+/// Refuses a body that is not JSON of the required type.
 pub(crate) fn json_config(limit: usize) -> web::JsonConfig {
     web::JsonConfig::default().limit(limit).error_handler(|error, _| {
         let status = error.status_code();
         if status == StatusCode::PAYLOAD_TOO_LARGE {
             return ApiError(Failure::new(status, "too-large", "Too large", error.to_string())).into();
         }
-        ApiError(Failure::bad_request(format!("the body: {error}"))).into()
+        ApiError(Failure::bad_request(format!("body: {error}"))).into()
     })
 }
 
@@ -100,7 +100,7 @@ pub(super) fn ok(body: impl Serialize) -> ApiResult {
     Ok(HttpResponse::Ok().json(body))
 }
 
-/// Answers with the entity tag that a later change sends as `If-Match`.
+/// Responds with the entity tag that a later change sends as `If-Match`.
 pub(super) fn ok_tagged(tag: &str, body: impl Serialize) -> ApiResult {
     Ok(HttpResponse::Ok().insert_header((ETAG, tag)).json(body))
 }

@@ -1,6 +1,6 @@
 //! Alert rules.
 
-use super::conflict::{Choice, unchosen};
+use super::conflict::{Choice, unresolved};
 use super::error::{PageError, PageResult, see_other};
 use super::flash::{Flash, Shown};
 use super::frame::{Framed, did_nothing};
@@ -38,7 +38,7 @@ async fn page(caller: &Caller, tested: Option<&Tested>) -> PageResult {
     let (may_test, may_change) = (strongest >= Some(Role::Operator), strongest >= Some(Role::Developer));
     let new = html! { @if may_change && !rows.is_empty() { a.button.main href="/alerts/new" { "New alert" } } };
     let framed = Framed::new(caller, Section::Alerts, "Alerts")
-        .lead("Rules that notify people when something needs attention.")
+        .lead("Rules that send notifications when something needs attention.")
         .live("/live?clock=true");
     Ok(framed.show(&new, &view::alerts::list(&rows, tested, may_test, may_change)))
 }
@@ -66,7 +66,7 @@ async fn current(caller: &Caller, path: &IntegrationPath) -> Result<(String, i32
 fn form(caller: &Caller, status: StatusCode, text: &WrittenText) -> actix_web::HttpResponse {
     let title = if text.path.is_empty() { "New alert" } else { text.path.as_str() };
     let above = [("/alerts".to_owned(), "Alerts".to_owned())];
-    let hint = "When: one of failure_rate, oldest_age, halted, silent. A notification is sent once, and repeated after repeat while the alert is raised.";
+    let hint = "The field when has one of failure_rate, oldest_age, halted, silent. An alert sends one notification when it is raised, and repeats it at the interval of the field repeat.";
     let editor = TextEditor {
         address: "/alerts",
         label: "Alert",
@@ -76,7 +76,7 @@ fn form(caller: &Caller, status: StatusCode, text: &WrittenText) -> actix_web::H
         base: &text.base,
         revision: text.revision,
         refused: text.refused.clone(),
-        said: &text.said,
+        notice: &text.notice,
         may_save: caller.actor.grants().strongest() >= Some(Role::Developer),
     };
     Framed::new(caller, Section::Alerts, title).above(&above).with_editor().show_as(status, &html! {}, &editor.draw())
@@ -86,23 +86,23 @@ fn form(caller: &Caller, status: StatusCode, text: &WrittenText) -> actix_web::H
 pub(super) async fn save(caller: Caller, body: web::Bytes) -> PageResult {
     let sent = Sent::read(&body);
     let text = WrittenText::sent(&sent);
-    let refuse = |text: WrittenText, status: StatusCode, why: &str| Ok(form(&caller, status, &text.refuse(why)));
+    let refuse = |text: WrittenText, status: StatusCode, reason: &str| Ok(form(&caller, status, &text.refuse(reason)));
     if let Some(choice) = Choice::read(sent.text("action")) {
         let path = text.names("alert")?;
         let (theirs, revision) = current(&caller, &path).await?;
         let text = text.choose(choice, path.to_string(), theirs, revision);
         return Ok(did_nothing(form(&caller, StatusCode::OK, &text)));
     }
-    if let Some(line) = unchosen(&text.source) {
+    if let Some(line) = unresolved(&text.source) {
         return refuse(
             text,
             StatusCode::UNPROCESSABLE_ENTITY,
-            &format!("Line {line} is a mark of the merge: choose between the two texts around it."),
+            &format!("Line {line} marks a conflict of the merge: keep one of the two texts, and remove the marks."),
         );
     }
     let document = match documents(&text.source) {
         Ok(mut read) if read.len() == 1 => read.remove(0),
-        Ok(_) => return refuse(text, StatusCode::UNPROCESSABLE_ENTITY, "The text must hold one alert."),
+        Ok(_) => return refuse(text, StatusCode::UNPROCESSABLE_ENTITY, "The text must contain one alert rule."),
         Err(error) => return refuse(text, StatusCode::UNPROCESSABLE_ENTITY, &error.to_string()),
     };
     match caller.state.operations.save_alert(&caller.actor, &document, Some(text.revision)).await {
@@ -129,9 +129,9 @@ pub(super) async fn test(caller: Caller, at: At) -> PageResult {
     let path = path(at)?;
     let tested = |is_good: bool, text: String| Tested { path: path.to_string(), is_good, text };
     let tested = match caller.state.operations.test_alert(&caller.actor, &path).await {
-        Ok(ways) => tested(true, format!("A notification that is marked as a test was sent by {}.", ways.join(" and "))),
-        Err(OperationError::Refused(why)) => tested(false, why),
+        Ok(notifiers) => tested(true, format!("Sent a test notification by {}.", notifiers.join(" and "))),
+        Err(OperationError::Refused(reason)) => tested(false, reason),
         Err(error) => return Err(error.into()),
     };
-    caller.lead_to("/alerts", &Flash::Tested(tested)).await
+    caller.redirect_with("/alerts", &Flash::Tested(tested)).await
 }

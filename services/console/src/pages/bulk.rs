@@ -38,11 +38,15 @@ pub(super) async fn submit(caller: Caller, body: web::Bytes) -> PageResult {
         // Counting changes nothing, so it has an address.
         return Ok(see_other(&format!("/executions?{}{}", query.query_string(), choices.query_string())));
     }
-    // Executions that fail again meanwhile are not retried twice: only those received until now are, each once, in order.
+    // Retries only executions received until now, each once and in order, so that one that fails again is not retried twice.
     let filter = Filter { until: Some(UnixMicros::now()), ..filter };
     if !caller.state.bulk.begin(caller.actor.clone(), caller.state.operations.clone(), filter, options, found) {
-        let said = notice(Tone::Warn, "Not started", "Other retries by search are running: wait until one has ended.");
-        return page(&caller, &query, StatusCode::TOO_MANY_REQUESTS, &said, &Counted { found: Some(found), choices }).await;
+        let notice = notice(
+            Tone::Warn,
+            "Retry not started",
+            "Too many retries by search run at the moment. Wait until one has ended, then try again.",
+        );
+        return page(&caller, &query, StatusCode::TOO_MANY_REQUESTS, &notice, &Counted { found: Some(found), choices }).await;
     }
     Ok(see_other(&format!("/executions?{}", query.query_string())))
 }

@@ -7,14 +7,14 @@ use diffy::MergeOptions;
 const MAX_BYTES: usize = 400_000;
 const MARKS: [&str; 2] = ["<<<<<<< ", ">>>>>>> "];
 
-/// The text with which a person continues.
+/// The text with which the user continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Choice {
     /// Both changes, merged.
     Merge,
-    /// The person's own text, which undoes the other change.
+    /// The user's own text, without the other user's changes.
     Mine,
-    /// The other person's text, which undoes the own change.
+    /// The other user's text, without the user's own changes.
     Theirs,
 }
 
@@ -29,23 +29,23 @@ impl Choice {
         }
     }
 
-    /// Returns the chosen text, and a message for its reader.
+    /// Returns the chosen text, and a message for the user.
     pub(crate) fn text(self, conflict: &Conflict) -> (String, String) {
-        let over = &conflict.theirs_name;
+        let theirs = &conflict.theirs_name;
         match (self, &conflict.merge) {
             (Self::Merge, Merge::Done { text, conflicts: 0 }) => {
-                (text.clone(), format!("It has your changes and those of {over}. Save writes it over {over}."))
+                (text.clone(), format!("It has your changes and those of {theirs}. Save it to replace {theirs}."))
             }
             (Self::Merge, Merge::Done { text, conflicts }) => {
-                let places = if *conflicts == 1 { "one place was".to_owned() } else { format!("{conflicts} places were") };
-                let said = format!(
-                    "It has your changes and those of {over}; {places} changed by both: choose between the lines <<<<<<< and >>>>>>>, then save."
+                let marked = if *conflicts == 1 { "One conflict is".to_owned() } else { format!("{conflicts} conflicts are") };
+                let notice = format!(
+                    "It has your changes and those of {theirs}. {marked} marked with <<<<<<< and >>>>>>>: keep one text of each, remove the marks, then save."
                 );
-                (text.clone(), said)
+                (text.clone(), notice)
             }
-            (Self::Theirs, _) => (conflict.theirs.clone(), format!("It is the text of {over}; your changes are not in it.")),
+            (Self::Theirs, _) => (conflict.theirs.clone(), format!("It is the text of {theirs}, without your changes.")),
             (Self::Mine, _) | (Self::Merge, Merge::TooLong | Merge::NoBase) => {
-                (conflict.mine.clone(), format!("It is your text as it was. Save writes it over {over}, whose changes are not in it."))
+                (conflict.mine.clone(), format!("It is your text, without the changes of {theirs}. Save it to replace {theirs}."))
             }
         }
     }
@@ -55,12 +55,20 @@ impl Conflict {
     /// Compares the text `mine`, which began with `base` (empty: a new text), with `theirs`, which is stored under the number `over`.
     pub(crate) fn new(base: String, theirs: String, mine: String, over: i32, kind: &str) -> Self {
         let merge = merge(&base, &theirs, &mine);
-        Self { who: "Somebody else saved".to_owned(), theirs_name: format!("{kind} {over}"), base, theirs, mine, over, merge }
+        Self {
+            other_change: format!("Another user saved {kind} {over}"),
+            theirs_name: format!("{kind} {over}"),
+            base,
+            theirs,
+            mine,
+            over,
+            merge,
+        }
     }
 
-    /// Sets the person who saved the stored text.
-    pub(crate) fn by(mut self, who: String) -> Self {
-        self.who = who;
+    /// Sets the description of the other user's change.
+    pub(crate) fn with_other_change(mut self, change: String) -> Self {
+        self.other_change = change;
         self
     }
 }
@@ -85,7 +93,7 @@ fn merge(base: &str, theirs: &str, mine: &str) -> Merge {
 }
 
 /// Returns the first line, from 1, at which a merged text still has an unresolved conflict.
-pub(crate) fn unchosen(text: &str) -> Option<usize> {
+pub(crate) fn unresolved(text: &str) -> Option<usize> {
     text.lines().position(|line| MARKS.iter().any(|mark| line.starts_with(mark))).map(|line| line + 1)
 }
 
@@ -102,7 +110,7 @@ mod tests {
         let mine = BASE.replace("# Orders", "# Orders of ACME");
         let expected = mine.replace("set: '1'", "set: '2' # two");
         assert_eq!(merge(BASE, &theirs, &mine), Merge::Done { text: expected.clone(), conflicts: 0 });
-        assert_eq!(unchosen(&expected), None);
+        assert_eq!(unresolved(&expected), None);
     }
 
     #[test]
@@ -110,8 +118,8 @@ mod tests {
         let (theirs, mine) = (BASE.replace("'1'", "'2'"), BASE.replace("'1'", "'3'"));
         let Merge::Done { text, conflicts } = merge(BASE, &theirs, &mine) else { panic!("it is merged") };
         assert!(text.contains("set: '2'") && text.contains("set: '3'"), "{text}");
-        assert_eq!((conflicts, unchosen(&text).is_some()), (1, true));
-        assert!(forebay_contract::definition::documents(&text).is_err() || unchosen(&text).is_some());
+        assert_eq!((conflicts, unresolved(&text).is_some()), (1, true));
+        assert!(forebay_contract::definition::documents(&text).is_err() || unresolved(&text).is_some());
         assert_eq!(merge("", &theirs, &mine), Merge::NoBase);
     }
     proptest! {
@@ -119,7 +127,7 @@ mod tests {
         fn no_texts_end_in_a_panic_and_a_change_of_one_side_is_the_merge(
             base in "(a|b|ö|\r|\n|<<<<<<< |=======|>>>>>>> ){1,20}", theirs in "(a|b|ö|\r|\n|=======){0,20}", mine in "(a|b|ö|\r|\n){0,20}",
         ) {
-            let _ = (merge(&base, &theirs, &mine), unchosen(&theirs));
+            let _ = (merge(&base, &theirs, &mine), unresolved(&theirs));
             let text = format!("{}\n", mine.trim_end_matches('\n'));
             prop_assert_eq!(merge(&base, &base, &mine), Merge::Done { text, conflicts: 0 });
         }

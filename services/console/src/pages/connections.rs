@@ -1,6 +1,6 @@
 //! Connections to other systems.
 
-use super::conflict::{Choice, unchosen};
+use super::conflict::{Choice, unresolved};
 use super::error::{PageError, PageResult, see_other};
 use super::flash::{Flash, Shown};
 use super::frame::{Framed, did_nothing};
@@ -43,7 +43,7 @@ async fn page(caller: &Caller, tested: Option<&Tested>) -> PageResult {
     let strongest = caller.actor.grants().strongest();
     let (may_test, may_change) = (strongest >= Some(Role::Operator), strongest >= Some(Role::Developer));
     let new = html! { @if may_change && !rows.is_empty() { a.button.main href="/connections/new" { "New connection" } } };
-    let framed = Framed::new(caller, Section::Connections, "Connections").lead("Addresses and credentials of other systems, by name.");
+    let framed = Framed::new(caller, Section::Connections, "Connections").lead("Named addresses and credentials of other systems.");
     Ok(framed.show(&new, &view::connections::list(&rows, tested, may_test, may_change)))
 }
 
@@ -71,9 +71,9 @@ fn form(caller: &Caller, status: StatusCode, text: &WrittenText) -> actix_web::H
     let title = if text.path.is_empty() { "New connection" } else { text.path.as_str() };
     let above = [("/connections".to_owned(), "Connections".to_owned())];
     let hint = if text.path.is_empty() {
-        "Secrets are encrypted when it is saved, and are never shown again."
+        "Forebay encrypts the secrets and does not show them again."
     } else {
-        "Secrets are not shown. A secret that is left out stays as it is, as long as it is sent to the same place."
+        "Secrets are not shown. A secret that the text does not have stays unchanged, if the address to which it is sent does not change."
     };
     let editor = TextEditor {
         address: "/connections",
@@ -84,7 +84,7 @@ fn form(caller: &Caller, status: StatusCode, text: &WrittenText) -> actix_web::H
         base: &text.base,
         revision: text.revision,
         refused: text.refused.clone(),
-        said: &text.said,
+        notice: &text.notice,
         may_save: caller.actor.grants().strongest() >= Some(Role::Developer),
     };
     Framed::new(caller, Section::Connections, title).above(&above).with_editor().show_as(status, &html! {}, &editor.draw())
@@ -94,23 +94,23 @@ fn form(caller: &Caller, status: StatusCode, text: &WrittenText) -> actix_web::H
 pub(super) async fn save(caller: Caller, body: web::Bytes) -> PageResult {
     let sent = Sent::read(&body);
     let text = WrittenText::sent(&sent);
-    let refuse = |text: WrittenText, status: StatusCode, why: &str| Ok(form(&caller, status, &text.refuse(why)));
+    let refuse = |text: WrittenText, status: StatusCode, reason: &str| Ok(form(&caller, status, &text.refuse(reason)));
     if let Some(choice) = Choice::read(sent.text("action")) {
         let path = text.names("connection")?;
         let (theirs, revision) = current(&caller, &path).await?;
         let text = text.choose(choice, path.to_string(), theirs, revision);
         return Ok(did_nothing(form(&caller, StatusCode::OK, &text)));
     }
-    if let Some(line) = unchosen(&text.source) {
+    if let Some(line) = unresolved(&text.source) {
         return refuse(
             text,
             StatusCode::UNPROCESSABLE_ENTITY,
-            &format!("Line {line} is a mark of the merge: choose between the two texts around it."),
+            &format!("Line {line} marks a conflict of the merge: keep one of the two texts, and remove the marks."),
         );
     }
     let document = match documents(&text.source) {
         Ok(mut read) if read.len() == 1 => read.remove(0),
-        Ok(_) => return refuse(text, StatusCode::UNPROCESSABLE_ENTITY, "The text must hold one connection."),
+        Ok(_) => return refuse(text, StatusCode::UNPROCESSABLE_ENTITY, "The text must contain one connection."),
         Err(error) => return refuse(text, StatusCode::UNPROCESSABLE_ENTITY, &error.to_string()),
     };
     match caller.state.operations.save_connection(&caller.actor, document, text.revision).await {
@@ -134,7 +134,7 @@ pub(super) async fn test(caller: Caller, at: At) -> PageResult {
         Err(OperationError::Refused(text)) => Tested { path: path.to_string(), is_good: false, text },
         Err(error) => return Err(error.into()),
     };
-    caller.lead_to("/connections", &Flash::Tested(tested)).await
+    caller.redirect_with("/connections", &Flash::Tested(tested)).await
 }
 
 /// `POST /connections/{tenant}/{name}/enable`.

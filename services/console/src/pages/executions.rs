@@ -8,7 +8,7 @@ use crate::bulk_retry::MAX_EXECUTIONS;
 use crate::failure::Failure;
 use crate::state::State;
 use crate::view;
-use crate::view::execution::{Around, Seen};
+use crate::view::execution::{Around, Context};
 use crate::view::executions::{Choices, SearchQuery};
 use crate::view::page::{Section, card};
 use actix_web::http::StatusCode;
@@ -76,8 +76,8 @@ pub(super) struct Counted {
     pub(super) choices: Choices,
 }
 
-/// Returns the list. `said` is a message about the last action.
-pub(super) async fn page(caller: &Caller, query: &SearchQuery, status: StatusCode, said: &Markup, counted: &Counted) -> PageResult {
+/// Returns the list. `notice` is a message about the last action.
+pub(super) async fn page(caller: &Caller, query: &SearchQuery, status: StatusCode, notice: &Markup, counted: &Counted) -> PageResult {
     let filter = Filter { limit: ROWS + 1, ..filter_of(query)? };
     let mut rows = caller.state.operations.list_executions(&caller.actor, filter).await?;
     let has_more = rows.len() > ROWS as usize;
@@ -86,7 +86,7 @@ pub(super) async fn page(caller: &Caller, query: &SearchQuery, status: StatusCod
     let names = names(&caller.state, &caller.actor, &query.tenant);
     let may_retry = caller.actor.grants().strongest() >= Some(Role::Operator);
     let content = html! {
-        (said)
+        (notice)
         @if let Some(running) = caller.state.bulk.notice(&caller.actor) { div id="retrying" data-live { (running) } } @else { div id="retrying" data-live {} }
         (view::executions::filter(query, &tenants, &names))
         section.card id="list" data-live { (view::executions::list(&rows, query, has_more)) }
@@ -96,7 +96,7 @@ pub(super) async fn page(caller: &Caller, query: &SearchQuery, status: StatusCod
         .append_pair("tenant", &query.tenant)
         .append_pair("integration", &query.integration)
         .finish();
-    // A page that answers a form has no address that could be fetched again.
+    // The response to a form has no address that the page could fetch again.
     let follows = query.before.is_empty() && counted.found.is_none();
     let framed = Framed::new(caller, Section::Executions, "Executions").live(if follows { &live } else { "" });
     Ok(framed.show_as(status, &html! {}, &content))
@@ -104,10 +104,10 @@ pub(super) async fn page(caller: &Caller, query: &SearchQuery, status: StatusCod
 
 /// Returns the integrations from which the reader may choose.
 fn names(state: &State, actor: &Actor, tenant: &str) -> Vec<String> {
-    let (snapshot, seen) = (state.snapshot.current(), actor.tenants(Role::Viewer));
-    let is_asked = |name: &Name| seen.has(name) && (tenant.is_empty() || name.as_str() == tenant);
+    let (snapshot, visible) = (state.snapshot.current(), actor.tenants(Role::Viewer));
+    let is_shown = |name: &Name| visible.has(name) && (tenant.is_empty() || name.as_str() == tenant);
     let mut names: Vec<String> =
-        snapshot.integrations().filter(|one| is_asked(&one.definition.tenant)).map(|one| one.definition.name.to_string()).collect();
+        snapshot.integrations().filter(|one| is_shown(&one.definition.tenant)).map(|one| one.definition.name.to_string()).collect();
     names.sort();
     names.dedup();
     names
@@ -118,7 +118,7 @@ pub(super) async fn show(caller: Caller, id: web::Path<String>) -> PageResult {
     let id: ExecutionId = id.parse().map_err(|error: forebay_contract::ExecutionIdError| Failure::not_found(error.to_string()))?;
     match caller.state.operations.execution(&caller.actor, &id).await {
         Ok(detail) => recorded(&caller, &id, &detail).await,
-        Err(OperationError::NotFound(_)) => waiting(&caller, &id).await,
+        Err(OperationError::NotFound(_)) => queued(&caller, &id).await,
         Err(error) => Err(error.into()),
     }
 }
@@ -127,7 +127,7 @@ async fn recorded(caller: &Caller, id: &ExecutionId, detail: &ExecutionDetail) -
     let row = &detail.row;
     // It may be of a newer Forebay, or deleted: the page is shown without it.
     let definition = caller.state.operations.store().definition(row.integration_id, row.version).await.ok().flatten();
-    let latest = caller.state.snapshot.current().integration_by_id(row.integration_id).map(|known| known.version);
+    let latest = caller.state.snapshot.current().integration_by_id(row.integration_id).map(|integration| integration.version);
     let around: Vec<Option<Around>> = match &detail.variables {
         None => Vec::new(),
         Some(log) => (0..detail.steps.len())
@@ -135,22 +135,25 @@ async fn recorded(caller: &Caller, id: &ExecutionId, detail: &ExecutionDetail) -
             .collect(),
     };
     let may_retry = row.tenant.parse().is_ok_and(|tenant: Name| caller.actor.has(&tenant, Role::Operator));
-    let seen = Seen { definition: definition.as_ref(), around: &around, trace: &caller.state.trace_of(row), may_retry, latest };
+    let context = Context { definition: definition.as_ref(), around: &around, trace: &caller.state.trace_of(row), may_retry, latest };
     let live = format!("/live?id={id}");
     let above = [("/executions".to_owned(), "Executions".to_owned())];
     let title = format!("Execution {id}");
-    let mend = format!("/integrations/{}/{}/edit?like={id}", row.tenant, row.integration);
-    let head = html! { @if detail.input.is_some() { a.button href=(mend) { "Edit with this call as the example" } } };
-    Ok(Framed::new(caller, Section::Executions, &title).above(&above).live(&live).show(&head, &view::execution::execution(detail, &seen)))
+    let edit = format!("/integrations/{}/{}/edit?like={id}", row.tenant, row.integration);
+    let head = html! { @if detail.input.is_some() { a.button href=(edit) { "Edit with this call as the example" } } };
+    Ok(Framed::new(caller, Section::Executions, &title)
+        .above(&above)
+        .live(&live)
+        .show(&head, &view::execution::execution(detail, &context)))
 }
 
-/// Returns the page of an execution without records. A worker has not begun it; its id proves that it was issued.
-async fn waiting(caller: &Caller, id: &ExecutionId) -> PageResult {
+/// Returns the page of an execution without records: no worker has started it. Its id proves that it was issued.
+async fn queued(caller: &Caller, id: &ExecutionId) -> PageResult {
     let issuer = forebay_contract::IdIssuer::new(&caller.state.operations.store().id_key().await?);
     let snapshot = caller.state.snapshot.current();
-    let seen = caller.actor.tenants(Role::Viewer);
-    let of = snapshot.integrations().find(|one| seen.has(&one.definition.tenant) && issuer.is_issued(id, one.id));
-    let Some(integration) = of else {
+    let visible = caller.actor.tenants(Role::Viewer);
+    let integration = snapshot.integrations().find(|one| visible.has(&one.definition.tenant) && issuer.is_issued(id, one.id));
+    let Some(integration) = integration else {
         return Err(Failure::not_found(format!("There is no execution {id}: its history was deleted, or it never existed.")).into());
     };
     let path = integration.definition.path();
@@ -159,8 +162,8 @@ async fn waiting(caller: &Caller, id: &ExecutionId) -> PageResult {
     let content = html! {
         div.stack id="execution" data-live {
             (card("Queued", &html! { (view::badge::execution(ExecutionStatus::Queued)) }, &html! {
-                p { "The call to " a href={ "/integrations/" (path) } { (path) } " was received and is safe. No worker has started it, or its history was deleted." }
-                p.muted { "This page follows it. The monitor shows queues and live workers." }
+                p { "The call to " a href={ "/integrations/" (path) } { (path) } " was received and is safe. No worker has started its execution, or the history was deleted." }
+                p.muted { "This page updates by itself. The monitor shows queues and live workers." }
                 div.actions { a.button href="/monitor" { "Back to the monitor" } }
             }))
         }

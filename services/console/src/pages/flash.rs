@@ -1,19 +1,19 @@
-//! Messages that a page shows once, after a form. A form that has changed something leads to another page by GET, which can be loaded again
-//! without a change; the message is on that page the first time.
+//! Messages that a page shows once, after a form. The response to a form that has changed something redirects to another page, so that a
+//! reload does not repeat the change. That page shows the message the first time.
 
 use super::error::{PageError, PageResult, see_other};
 use crate::auth::Caller;
 use crate::view::connections::Tested;
-use crate::view::try_it::{Answer, Call};
+use crate::view::try_it::{Call, Response};
 use forebay_contract::{Secret, exposed_secret};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Time for which a message is stored. A browser follows at once.
-const LASTS: Duration = Duration::from_secs(300);
+/// Maximum time for which a message is stored. A browser follows the redirect at once.
+const RETENTION: Duration = Duration::from_secs(300);
 
-/// A message that is shown once.
+/// A message that is shown once. Its stored form has the names that earlier versions read.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Flash {
     /// A key was created; its value is shown only here.
@@ -28,12 +28,14 @@ pub(crate) enum Flash {
     },
     /// A token was created; it is shown only here.
     TokenCreated(#[serde(with = "exposed_secret")] Secret),
-    /// Something was done: a title and a text without secrets.
-    Said(String, String),
+    /// A successful change: a title and a text without secrets.
+    #[serde(rename = "Said")]
+    Notice(String, String),
     /// The result of a test of a connection or an alert.
     Tested(Tested),
-    /// A call that was tried, and its response, or the reason for which it was not sent.
-    Tried(Call, Result<Answer, String>),
+    /// A test call, and its response, or the reason for which there is none.
+    #[serde(rename = "Tried")]
+    TestCall(Call, Result<Response, String>),
 }
 
 /// The part of an address that names a message.
@@ -45,11 +47,11 @@ pub(crate) struct Shown {
 
 impl Caller {
     /// Redirects to a page of this address, which shows the message once.
-    pub(super) async fn lead_to(&self, place: &str, flash: &Flash) -> PageResult {
-        let text = serde_json::to_vec(flash).map_err(|_| crate::failure::Failure::bad_request("what was done cannot be shown"))?;
-        let id = self.state.operations.store().put_flash(&self.credential, text, LASTS).await?;
-        let and = if place.contains('?') { '&' } else { '?' };
-        Ok(see_other(&format!("{place}{and}shown={id}")))
+    pub(super) async fn redirect_with(&self, place: &str, flash: &Flash) -> PageResult {
+        let text = serde_json::to_vec(flash).map_err(|_| crate::failure::Failure::bad_request("The result cannot be shown."))?;
+        let id = self.state.operations.store().put_flash(&self.credential, text, RETENTION).await?;
+        let separator = if place.contains('?') { '&' } else { '?' };
+        Ok(see_other(&format!("{place}{separator}shown={id}")))
     }
 
     /// Returns the message that the address names, once.

@@ -27,16 +27,16 @@ pub(super) struct Framed<'a> {
 
 impl<'a> Framed<'a> {
     pub(super) fn new(caller: &'a Caller, section: Section, title: &'a str) -> Self {
-        let seen = caller.actor.tenants(Role::Viewer);
+        let visible = caller.actor.tenants(Role::Viewer);
         let frame = Frame {
             title,
             section,
             lead: "",
             above: &[],
-            who: caller.actor.name(),
+            user: caller.actor.name(),
             administers: caller.actor.may_everywhere(Role::Administrator).is_ok(),
             reads_audit: caller.actor.grants().strongest() == Some(Role::Administrator),
-            halted: caller.state.halted(&seen),
+            halted: caller.state.halted(&visible),
             live: "",
             has_editor: false,
         };
@@ -73,7 +73,7 @@ impl<'a> Framed<'a> {
     /// Returns the page with another status: a field of the form is not valid, and the page says why.
     pub(super) fn show_as(mut self, status: StatusCode, head: &Markup, content: &Markup) -> HttpResponse {
         if status != StatusCode::OK {
-            // The response answers a form, and has no address that could be fetched again.
+            // The response to a form has no address that the page could fetch again.
             self.frame.live = "";
         }
         html_of(&mut HttpResponse::build(status), page(&self.frame, head, content))

@@ -3,8 +3,8 @@
 use super::error::{PageError, PageResult, see_other};
 use super::flash::Shown;
 use super::frame::Framed;
+use super::messages::Messages;
 use super::monitor::{begin_of_slice, slices, statistics};
-use super::said::Said;
 use super::saved::Saved;
 use super::sent::{Sent, name};
 use crate::auth::Caller;
@@ -66,17 +66,17 @@ pub(super) async fn list(caller: Caller, query: web::Query<IntegrationsQuery>) -
     let tenant = Some(query.tenant.trim()).filter(|text| !text.is_empty()).map(name).transpose()?;
     let mut rows = operations.list_integrations(&caller.actor, tenant.as_ref()).await?;
     let is_empty = rows.is_empty();
-    let wanted = query.search.trim().to_lowercase();
-    rows.retain(|row| wanted.is_empty() || format!("{}/{} {}", row.tenant, row.name, row.description).to_lowercase().contains(&wanted));
+    let search = query.search.trim().to_lowercase();
+    rows.retain(|row| search.is_empty() || format!("{}/{} {}", row.tenant, row.name, row.description).to_lowercase().contains(&search));
     let (all, page) = (rows.len(), query.page.min(rows.len().saturating_sub(1) / LINES));
     let rows: Vec<IntegrationRow> = rows.into_iter().skip(page * LINES).take(LINES).collect();
     let lines = lines(&caller, &rows).await?;
     let tenants: Vec<String> = caller.state.tenants(&caller.actor.tenants(Role::Viewer)).iter().map(Name::to_string).collect();
     let may_create = caller.actor.grants().strongest() >= Some(Role::Developer);
     let content = html! {
-        @if tenants.len() > 1 || all > LINES || !wanted.is_empty() { (view::integrations::filter(&query.tenant, &query.search, &tenants)) }
+        @if tenants.len() > 1 || all > LINES || !search.is_empty() { (view::integrations::filter(&query.tenant, &query.search, &tenants)) }
         section.card id="list" data-live {
-            @if lines.is_empty() && !is_empty { (view::notice::empty("Nothing was found", "No integration of this name.", &html! { a.button href="/integrations" { "Show all" } })) }
+            @if lines.is_empty() && !is_empty { (view::notice::empty("No results", "No integration matches the search.", &html! { a.button href="/integrations" { "Show all" } })) }
             @else { (view::integrations::list(&lines, may_create)) }
             (view::integrations::pager(&query.tenant, &query.search, page, all, LINES))
         }
@@ -103,11 +103,11 @@ async fn lines(caller: &Caller, rows: &[IntegrationRow]) -> Result<Vec<ListedInt
     let snapshot = caller.state.snapshot.current();
     let mut lines = Vec::with_capacity(rows.len());
     for row in rows {
-        let known = activity.get(&row.id).cloned().unwrap_or_default();
+        let activity = activity.get(&row.id).cloned().unwrap_or_default();
         let points: Vec<&StatisticsPoint> = statistics.iter().filter(|point| point.integration == Some(row.id)).collect();
         let is_halted = snapshot.trigger_state(row.id).is_some_and(|state| state.phase == forebay_store::TriggerPhase::Halted);
         let is_paused = snapshot.paused(row.id).is_some_and(|paused| paused.cause != PauseCause::Disabled);
-        let is_schedule = snapshot.integration_by_id(row.id).is_some_and(|known| known.definition.trigger.schedule().is_some());
+        let is_schedule = snapshot.integration_by_id(row.id).is_some_and(|one| one.definition.trigger.schedule().is_some());
         lines.push(ListedIntegration {
             tenant: row.tenant.to_string(),
             name: row.name.to_string(),
@@ -117,10 +117,10 @@ async fn lines(caller: &Caller, rows: &[IntegrationRow]) -> Result<Vec<ListedInt
             paused: is_paused,
             trigger: if is_schedule { "schedule" } else { "webhook" }.to_owned(),
             ended: slices(&points, from, SLICE, SLICES),
-            succeeded: known.counts.succeeded,
-            failed: known.counts.failed + known.counts.expired,
-            p95: known.counts.durations.quantile(0.95).and_then(|duration| i64::try_from(duration.as_micros()).ok()),
-            last: known.last,
+            succeeded: activity.counts.succeeded,
+            failed: activity.counts.failed + activity.counts.expired,
+            p95: activity.counts.durations.quantile(0.95).and_then(|duration| i64::try_from(duration.as_micros()).ok()),
+            last: activity.last,
         });
     }
     Ok(lines)
@@ -128,17 +128,17 @@ async fn lines(caller: &Caller, rows: &[IntegrationRow]) -> Result<Vec<ListedInt
 
 /// `GET /integrations/{tenant}/{name}`.
 pub(super) async fn overview(caller: Caller, at: At, shown: web::Query<Shown>, saved: web::Query<Saved>) -> PageResult {
-    let mut said = Said::of(caller.flash(&shown).await?);
+    let mut messages = Messages::of(caller.flash(&shown).await?);
     match (saved.saved, saved.changed) {
         (0, _) => {}
-        (version, true) => said.notice = notice(Tone::Good, "Saved", format!("Version {version} is the current one.").as_str()),
-        (version, false) => said.notice = notice(Tone::Idle, "No changes", format!("Version {version} has the same text.").as_str()),
+        (version, true) => messages.notice = notice(Tone::Good, "Saved", format!("Version {version} is the current one.").as_str()),
+        (version, false) => messages.notice = notice(Tone::Idle, "No changes", format!("Version {version} has the same text.").as_str()),
     }
-    page(&caller, &path(at)?, StatusCode::OK, &said).await
+    page(&caller, &path(at)?, StatusCode::OK, &messages).await
 }
 
-/// Returns the page of one integration. `said` has a message about the last action, and a form of a key that was refused.
-pub(super) async fn page(caller: &Caller, path: &IntegrationPath, status: StatusCode, said: &Said) -> PageResult {
+/// Returns the page of one integration. `messages` has a message about the last action, and a form of a key that was refused.
+pub(super) async fn page(caller: &Caller, path: &IntegrationPath, status: StatusCode, messages: &Messages) -> PageResult {
     let (actor, operations) = (&caller.actor, &caller.state.operations);
     operations.integration(actor, path).await?;
     let integration = operations.store().integration(path).await?;
@@ -162,7 +162,7 @@ pub(super) async fn page(caller: &Caller, path: &IntegrationPath, status: Status
     let query = view::executions::SearchQuery { tenant: path.tenant.to_string(), integration: path.name.to_string(), ..Default::default() };
     let content = html! {
         (integration_tabs(path.tenant.as_str(), path.name.as_str(), "Overview", is_webhook))
-        (said.notice)
+        (messages.notice)
         @if !definition.enabled { (view::notice::notice(view::badge::Tone::Warn, "Disabled", "Calls get 404, schedules do not run, and queued calls wait until it is enabled.")) }
         div.stack id="paused" data-live { @if let Some(paused) = &paused { (view::pauses::notice_of(&path.to_string(), paused, is_operator)) } }
         div.stack id="halted" data-live { (view::monitor::halted(&halted, is_operator)) }
@@ -187,7 +187,7 @@ pub(super) async fn page(caller: &Caller, path: &IntegrationPath, status: Status
             @if is_developer {
                 @let this = [path.name.to_string()];
                 @if !others.is_empty() { (card("Grant an existing key", &html! {}, &view::keys::picker(path.tenant.as_str(), &others.iter().collect::<Vec<_>>(), &this, &base))) }
-                (card("Create a key", &html! {}, &said.form(path.tenant.as_str(), &this, signs, &base)))
+                (card("Create a key", &html! {}, &messages.form(path.tenant.as_str(), &this, signs, &base)))
             }
         }
         @if paused.is_none() && is_operator { (view::pauses::form(&path.to_string())) }
@@ -246,10 +246,10 @@ pub(super) async fn disable(caller: Caller, at: At) -> PageResult {
     switch(&caller, &path(at)?, false).await
 }
 
-/// Saves a new version that differs in `enabled` only, and keeps the text of its author.
+/// Saves a new version that differs only in `enabled`; the rest of the text does not change.
 async fn switch(caller: &Caller, path: &IntegrationPath, enabled: bool) -> PageResult {
     let current = caller.state.operations.integration(&caller.actor, path).await?;
-    let new = switched(&current, enabled).map_err(|why| Failure::new(StatusCode::CONFLICT, "refused", "Not as things stand", why))?;
+    let new = switched(&current, enabled).map_err(|reason| Failure::new(StatusCode::CONFLICT, "refused", "Refused", reason))?;
     caller.state.operations.save(&caller.actor, &new, current.version).await?;
     Ok(see_other(&address(path.tenant.as_str(), path.name.as_str())))
 }
@@ -257,8 +257,8 @@ async fn switch(caller: &Caller, path: &IntegrationPath, enabled: bool) -> PageR
 fn switched(current: &StoredVersion, enabled: bool) -> Result<NewDefinition, String> {
     let field = if enabled { None } else { Some(json!(false)) };
     let edited = super::editor::text::with_fields(&current.text(), &[("enabled", field)])?;
-    // The stored version runs already: rules that were added later must not prevent anybody from disabling it.
-    let read = super::editor::made::read_stored(&edited.source)
+    // The stored version already runs: rules that were added later must not prevent disabling it.
+    let read = super::editor::parts::read_stored(&edited.source)
         .map_err(|problems| problems.iter().map(|one| one.message.clone()).collect::<Vec<_>>().join("; "))?;
     let definition: Definition = read.definition;
     Ok(NewDefinition { definition, document: read.document, source: edited.source })

@@ -3,7 +3,7 @@
 use super::error::{PageResult, see_other};
 use super::flash::{Flash, Shown};
 use super::frame::Framed;
-use super::said::Said;
+use super::messages::Messages;
 use super::sent::{Sent, name};
 use crate::auth::Caller;
 use crate::failure::Failure;
@@ -20,31 +20,31 @@ use uuid::Uuid;
 
 /// `GET /keys`.
 pub(super) async fn list(caller: Caller, shown: web::Query<Shown>) -> PageResult {
-    let said = Said::of(caller.flash(&shown).await?);
-    page(&caller, StatusCode::OK, &said).await
+    let messages = Messages::of(caller.flash(&shown).await?);
+    page(&caller, StatusCode::OK, &messages).await
 }
 
-async fn page(caller: &Caller, status: StatusCode, said: &Said) -> PageResult {
+async fn page(caller: &Caller, status: StatusCode, messages: &Messages) -> PageResult {
     let keys: Vec<ListedKey> = caller.state.operations.list_keys(&caller.actor, None).await?.into_iter().map(ListedKey::from).collect();
     let tenants: Vec<Name> = caller.state.tenants(&caller.actor.tenants(Role::Developer));
     let snapshot = caller.state.snapshot.current();
     let may_change = !tenants.is_empty();
     let content = html! {
-        (said.notice)
+        (messages.notice)
         section.card { (view::keys::list(&keys, UnixMicros::now(), may_change, "", "/keys")) }
         @for tenant in &tenants {
             @let names = names_of(&snapshot, tenant);
-            @let known: Vec<&ListedKey> = keys.iter().filter(|key| key.tenant == tenant.as_str()).collect();
+            @let existing: Vec<&ListedKey> = keys.iter().filter(|key| key.tenant == tenant.as_str()).collect();
             @if !names.is_empty() {
-                @if !known.is_empty() {
-                    (card(&format!("Grant an existing key in {tenant}"), &html! {}, &view::keys::picker(tenant.as_str(), &known, &names, "/keys")))
+                @if !existing.is_empty() {
+                    (card(&format!("Grant an existing key in {tenant}"), &html! {}, &view::keys::picker(tenant.as_str(), &existing, &names, "/keys")))
                 }
-                (card(&format!("Create a key in {tenant}"), &html! {}, &said.form(tenant.as_str(), &names, false, "/keys")))
+                (card(&format!("Create a key in {tenant}"), &html! {}, &messages.form(tenant.as_str(), &names, false, "/keys")))
             }
         }
     };
     let framed = Framed::new(caller, Section::Keys, "API keys")
-        .lead("Callers send one as X-API-Key or Authorization: Bearer, or sign their calls with one.");
+        .lead("Callers send a key as X-API-Key or Authorization: Bearer, or sign their calls with a signing key.");
     Ok(framed.show_as(status, &html! {}, &content))
 }
 
@@ -61,18 +61,18 @@ pub(super) async fn create(caller: Caller, body: web::Bytes) -> PageResult {
     let (label, back) = (sent.text("label").to_owned(), back_of(&sent).to_owned());
     let created = match new_key(&sent) {
         Ok(new) => caller.state.operations.create_key(&caller.actor, new).await,
-        Err(why) => Err(OperationError::Invalid(why)),
+        Err(reason) => Err(OperationError::Invalid(reason)),
     };
     let (status, notice, wrong) = match created {
         Ok(created) => {
             let flash = Flash::KeyCreated { label, key: created.key, signs: sent.has("signs") };
-            return caller.lead_to(&back, &flash).await;
+            return caller.redirect_with(&back, &flash).await;
         }
-        Err(OperationError::KeyKnown { key, .. }) => {
-            let known = view::keys::known(&ListedKey::from(*key), sent.all("integrations"), UnixMicros::now(), &back);
-            (StatusCode::CONFLICT, known, String::new())
+        Err(OperationError::KeyExists { key, .. }) => {
+            let notice = view::keys::existing(&ListedKey::from(*key), sent.all("integrations"), UnixMicros::now(), &back);
+            (StatusCode::CONFLICT, notice, String::new())
         }
-        Err(OperationError::Invalid(why)) => (StatusCode::UNPROCESSABLE_ENTITY, html! {}, why),
+        Err(OperationError::Invalid(reason)) => (StatusCode::UNPROCESSABLE_ENTITY, html! {}, reason),
         Err(OperationError::Store(
             error @ (StoreError::Invalid { .. }
             | StoreError::KeyExists
@@ -81,28 +81,28 @@ pub(super) async fn create(caller: Caller, body: web::Bytes) -> PageResult {
         )) => (StatusCode::UNPROCESSABLE_ENTITY, html! {}, error.to_string()),
         Err(error) => return Err(error.into()),
     };
-    refused(&caller, &back, status, &Said { notice, wrong, sent }).await
+    refused(&caller, &back, status, &Messages { notice, wrong, sent }).await
 }
 
 /// Returns the page from which the form was sent.
-async fn refused(caller: &Caller, back: &str, status: StatusCode, said: &Said) -> PageResult {
+async fn refused(caller: &Caller, back: &str, status: StatusCode, messages: &Messages) -> PageResult {
     if let Some((tenant, integration)) = back.strip_prefix("/integrations/").and_then(|rest| rest.split_once('/')) {
         let path = forebay_contract::IntegrationPath { tenant: name(tenant)?, name: name(integration)? };
-        return super::integrations::page(caller, &path, status, said).await;
+        return super::integrations::page(caller, &path, status, messages).await;
     }
-    page(caller, status, said).await
+    page(caller, status, messages).await
 }
 
 fn new_key(sent: &Sent) -> Result<NewKey, String> {
     let integrations = integrations_of(sent)?;
     if integrations.is_empty() {
-        return Err("Choose the integrations that the key may call.".to_owned());
+        return Err("Select the integrations that the key may call.".to_owned());
     }
     let expires_at = match sent.given("expires") {
         None => None,
         Some(text) => {
-            let lasts = parse_duration(text).map_err(|error| format!("Expires in: {error}"))?;
-            Some(UnixMicros::now() + lasts)
+            let lifetime = parse_duration(text).map_err(|error| format!("Expires in: {error}"))?;
+            Some(UnixMicros::now() + lifetime)
         }
     };
     let value = sent.given("value").map(Secret::new);
@@ -143,12 +143,12 @@ async fn changed(caller: &Caller, id: Uuid, change: impl Fn(Vec<Name>) -> KeyCha
     caller.actor.may(&tenant, Role::Developer).map_err(Failure::from)?;
     let names = integrations_of(sent).map_err(Failure::bad_request)?;
     if names.is_empty() {
-        return Err(Failure::bad_request("Choose an integration.").into());
+        return Err(Failure::bad_request("Select an integration.").into());
     }
     let key = caller.state.operations.update_key(&caller.actor, id, change(names), None).await?;
     let names = if key.integrations.is_empty() { "no integration".to_owned() } else { key.integrations.join(", ") };
-    let text = format!("'{}' may call {names}, everywhere within a second.", key.label);
-    caller.lead_to(back_of(sent), &Flash::Said(title.to_owned(), text)).await
+    let text = format!("'{}' may call {names}. The change applies within a second.", key.label);
+    caller.redirect_with(back_of(sent), &Flash::Notice(title.to_owned(), text)).await
 }
 
 /// `POST /keys/{id}/edit`: the label, and the outcomes that the key reads. A signing key has no checkbox for these.

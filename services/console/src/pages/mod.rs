@@ -12,9 +12,9 @@ mod flash;
 mod frame;
 mod integrations;
 mod keys;
+mod messages;
 mod monitor;
 mod people;
-mod said;
 mod saved;
 pub(crate) mod sent;
 mod sign_in;
@@ -107,7 +107,7 @@ pub(crate) fn routes() -> Vec<Route> {
         post("/users/{id}/password", PersonInAllTenants(Administrator), |route| route.to(people::set_password)),
         post("/users/{id}/delete", RoleInAllTenants(Administrator), |route| route.to(people::delete_user)),
         get("/tokens", SignedIn, |route| route.to(people::tokens)),
-        post("/tokens", SignedIn, |route| route.to(people::make_token)),
+        post("/tokens", SignedIn, |route| route.to(people::create_token)),
         post("/tokens/{id}/delete", SignedIn, |route| route.to(people::delete_token)),
         get("/audit", AdministratorOfAnyTenant, |route| route.to(people::audit)),
     ]

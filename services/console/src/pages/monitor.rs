@@ -67,7 +67,7 @@ pub(super) async fn show(caller: Caller, query: web::Query<MonitorQuery>) -> Pag
         @if let Some(workers) = &workers { div.stack id="workers" data-live { (view::monitor::workers(workers)) } }
         @match &messages {
             Some(messages) => div.stack id="unreadable" data-live { (view::monitor::unreadable(messages, may_decide_unreadable)) },
-            None if is_of_all => (view::notice::notice(view::badge::Tone::Warn, "The broker does not answer", "Unreadable messages and the depths of queues are not known.")),
+            None if is_of_all => (view::notice::notice(view::badge::Tone::Warn, "The broker does not respond", "The unreadable messages and the numbers of queued messages are unknown.")),
             None => {}
         }
     };

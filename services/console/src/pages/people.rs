@@ -58,7 +58,7 @@ pub(super) async fn add_user(caller: Caller, body: web::Bytes) -> PageResult {
     let sent = Sent::read(&body);
     let grants = match granted(&sent) {
         Ok(grants) => grants,
-        Err(why) => return user_page_with(&caller, StatusCode::UNPROCESSABLE_ENTITY, &why, &sent).await,
+        Err(reason) => return user_page_with(&caller, StatusCode::UNPROCESSABLE_ENTITY, &reason, &sent).await,
     };
     let password = Some(sent.text("password")).filter(|text| !text.is_empty()).map(Secret::new);
     let (name, full_name) = (sent.text("name").to_owned(), sent.text("full_name").to_owned());
@@ -76,7 +76,7 @@ fn granted(sent: &Sent) -> Result<Grants, String> {
 /// Returns the text of an error that the page shows beside its form; other errors have their own page.
 fn message_of(error: OperationError) -> Result<String, OperationError> {
     match error {
-        OperationError::Invalid(why) | OperationError::Refused(why) => Ok(why),
+        OperationError::Invalid(reason) | OperationError::Refused(reason) => Ok(reason),
         OperationError::Store(
             error @ (StoreError::Invalid { .. } | StoreError::Exists { .. } | StoreError::LastAdministrator | StoreError::Changed { .. }),
         ) => Ok(error.to_string()),
@@ -100,14 +100,14 @@ pub(super) async fn change_grants(caller: Caller, id: web::Path<Uuid>, body: web
     let user = caller.state.operations.user(&caller.actor, *id).await?;
     let scope: Scope = match sent.text("tenant").trim().parse() {
         Ok(scope) => scope,
-        Err(why) => return user_page(&caller, StatusCode::UNPROCESSABLE_ENTITY, &why).await,
+        Err(reason) => return user_page(&caller, StatusCode::UNPROCESSABLE_ENTITY, &reason).await,
     };
     let mut grants: Vec<(Scope, Role)> =
-        user.grants.iter().filter(|(known, _)| **known != scope).map(|(known, role)| (known.clone(), role)).collect();
+        user.grants.iter().filter(|(other, _)| **other != scope).map(|(other, role)| (other.clone(), role)).collect();
     if let Some(role) = sent.given("role") {
         match role.parse() {
             Ok(role) => grants.push((scope, role)),
-            Err(why) => return user_page(&caller, StatusCode::UNPROCESSABLE_ENTITY, &why).await,
+            Err(reason) => return user_page(&caller, StatusCode::UNPROCESSABLE_ENTITY, &reason).await,
         }
     }
     change(&caller, *id, &sent, PersonChange { grants: Some(grants.into_iter().collect()), ..PersonChange::default() }).await
@@ -146,7 +146,7 @@ pub(super) async fn tokens(caller: Caller, shown: web::Query<Shown>) -> PageResu
     token_page(&caller, StatusCode::OK, created.as_ref().map(Secret::expose), "", &Sent::default()).await
 }
 
-async fn token_page(caller: &Caller, status: StatusCode, made: Option<&str>, wrong: &str, sent: &Sent) -> PageResult {
+async fn token_page(caller: &Caller, status: StatusCode, created: Option<&str>, wrong: &str, sent: &Sent) -> PageResult {
     let rows = caller.state.operations.list_tokens(&caller.actor).await?;
     let tokens: Vec<view::people::Token> = rows
         .into_iter()
@@ -161,18 +161,18 @@ async fn token_page(caller: &Caller, status: StatusCode, made: Option<&str>, wro
             expires_at: token.expires_at,
         })
         .collect();
-    let framed = Framed::new(caller, Section::Tokens, "API tokens").lead("For programs, and for the command on your own machine.");
+    let framed = Framed::new(caller, Section::Tokens, "API tokens").lead("Tokens for programs, and for the command on your machine.");
     Ok(framed.show_as(
         status,
         &html! {},
         &view::people::tokens(
             &tokens,
-            made,
+            created,
             &view::people::NewToken {
                 wrong,
                 label: sent.text("label"),
                 tenant: sent.text("tenant"),
-                lasts: sent.text("lasts"),
+                expires_in: sent.text("lasts"),
                 role: sent.text("role"),
             },
             UnixMicros::now(),
@@ -181,20 +181,20 @@ async fn token_page(caller: &Caller, status: StatusCode, made: Option<&str>, wro
 }
 
 /// `POST /tokens`.
-pub(super) async fn make_token(caller: Caller, body: web::Bytes) -> PageResult {
+pub(super) async fn create_token(caller: Caller, body: web::Bytes) -> PageResult {
     let sent = Sent::read(&body);
-    let Some(user) = caller.actor.user_id() else { return Err(Failure::bad_request("Only a person has tokens.").into()) };
+    let Some(user) = caller.actor.user_id() else { return Err(Failure::bad_request("Only users have tokens. Sign in as a user.").into()) };
     let read = || -> Result<NewToken, String> {
-        let lasts = parse_duration(sent.text("lasts").trim()).map_err(|error| format!("Expires in: {error}"))?;
+        let lifetime = parse_duration(sent.text("lasts").trim()).map_err(|error| format!("Expires in: {error}"))?;
         let scopes = vec![sent.text("tenant").trim().parse()?];
-        Ok(NewToken { user, label: sent.text("label").to_owned(), role: sent.text("role").parse()?, scopes, lasts })
+        Ok(NewToken { user, label: sent.text("label").to_owned(), role: sent.text("role").parse()?, scopes, lifetime })
     };
     let new = match read() {
         Ok(new) => new,
-        Err(why) => return token_page(&caller, StatusCode::UNPROCESSABLE_ENTITY, None, &why, &sent).await,
+        Err(reason) => return token_page(&caller, StatusCode::UNPROCESSABLE_ENTITY, None, &reason, &sent).await,
     };
     match caller.state.operations.create_token(&caller.actor, new).await {
-        Ok(created) => caller.lead_to("/tokens", &Flash::TokenCreated(created.token)).await,
+        Ok(created) => caller.redirect_with("/tokens", &Flash::TokenCreated(created.token)).await,
         Err(error) => token_page(&caller, StatusCode::UNPROCESSABLE_ENTITY, None, &message_of(error)?, &sent).await,
     }
 }
@@ -234,7 +234,7 @@ pub(super) async fn audit(caller: Caller, query: web::Query<view::people::AuditQ
             after: row.after,
         })
         .collect();
-    let framed = Framed::new(&caller, Section::Audit, "Audit log").lead("Every change: who, what, before, after.");
+    let framed = Framed::new(&caller, Section::Audit, "Audit log").lead("All changes, with the principal and the values before and after.");
     Ok(framed.show(&html! {}, &view::people::audit(&entries, &query, has_more)))
 }
 

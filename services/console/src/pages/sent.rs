@@ -10,7 +10,7 @@ pub(super) fn name(text: &str) -> Result<Name, PageError> {
     text.parse().map_err(|error: forebay_contract::NameError| Failure::bad_request(error.to_string()).into())
 }
 
-/// The fields of a submitted form; several fields of one name are all kept.
+/// The fields of a submitted form; a name can have several values.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sent(HashMap<String, Vec<String>>);
 

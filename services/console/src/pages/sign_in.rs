@@ -3,10 +3,10 @@
 use super::error::{PageResult, html_of, see_other};
 use super::frame::{Framed, bare};
 use super::sent::Sent;
-use crate::auth::{Caller, begun_cookie, begun_of, device_cookie, device_of, no_cookie, session_cookie, session_of};
+use crate::auth::{Caller, device_cookie, device_of, no_cookie, pending_cookie, pending_of, session_cookie, session_of};
 use crate::client::client_of;
 use crate::failure::Failure;
-use crate::oidc::{Begun, OidcError};
+use crate::oidc::{OidcError, PendingSignIn};
 use crate::setup::is_right;
 use crate::state::State;
 use crate::throttle::Counted;
@@ -24,7 +24,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 /// Maximum time at the provider of single sign-on.
-const BEGUN_LASTS: Duration = Duration::from_secs(900);
+const PENDING_LIFETIME: Duration = Duration::from_secs(900);
 /// Wait before the next attempt, if too many others wait.
 const BUSY_INTERVAL: Duration = Duration::from_secs(2);
 /// Maximum characters of the name of a user.
@@ -55,20 +55,20 @@ pub(super) async fn set_up(state: web::Data<State>, request: HttpRequest, body: 
     let sent = Sent::read(&body);
     let (name, code) = (sent.text("name"), sent.text("code"));
     let address = client_of(&request, &state).address;
-    let again = |status: StatusCode, why: &str| html_of(&mut HttpResponse::build(status), view::sign_in::setup(name, code, why));
+    let again = |status: StatusCode, reason: &str| html_of(&mut HttpResponse::build(status), view::sign_in::setup(name, code, reason));
     let attempt = match state.throttle.begin(vec![Counted::address_and_account(address, "/setup")], Instant::now()) {
         Ok(attempt) => attempt,
         Err(wait) => return Ok(later(again(StatusCode::TOO_MANY_REQUESTS, &too_soon(wait)), wait)),
     };
     if !is_right(&state.setup_code, code) {
-        return Ok(again(StatusCode::FORBIDDEN, "The setup code is wrong: look for it in the console's log."));
+        return Ok(again(StatusCode::FORBIDDEN, "The setup code is wrong. The console's log has the code."));
     }
     attempt.succeeded();
     let (full_name, password) = (sent.text("full_name").to_owned(), Secret::new(sent.text("password")));
     match state.operations.create_first_user(FirstUser { name: name.to_owned(), full_name, password, address }).await {
         Ok(signed) => Ok(signed_in(&signed, &state, HOME)),
         Err(OperationError::Store(StoreError::Exists { .. })) => Ok(see_other("/sign-in")),
-        Err(OperationError::Invalid(why)) => Ok(again(StatusCode::UNPROCESSABLE_ENTITY, &why)),
+        Err(OperationError::Invalid(reason)) => Ok(again(StatusCode::UNPROCESSABLE_ENTITY, &reason)),
         Err(OperationError::Store(error @ StoreError::Invalid { .. })) => Ok(again(StatusCode::UNPROCESSABLE_ENTITY, &error.to_string())),
         Err(error) => Err(error.into()),
     }
@@ -87,10 +87,10 @@ pub(super) async fn sign_in(state: web::Data<State>, request: HttpRequest, body:
     let sent = Sent::read(&body);
     let (name, next) = (account_of(sent.text("name")), sent.text("next"));
     let address = client_of(&request, &state).address;
-    let again = |status: StatusCode, why: &str| {
-        html_of(&mut HttpResponse::build(status), view::sign_in::sign_in(sent.text("name"), why, next, other(&state)))
+    let again = |status: StatusCode, reason: &str| {
+        html_of(&mut HttpResponse::build(status), view::sign_in::sign_in(sent.text("name"), reason, next, other(&state)))
     };
-    let device = device_of(&request, state.is_secure).and_then(|cookie| state.devices.known(&cookie, &name, seconds_now()));
+    let device = device_of(&request, state.is_secure).and_then(|cookie| state.devices.recognize(&cookie, &name, seconds_now()));
     let attempt = match state.throttle.begin(counted(device.as_ref().map(<[u8; 16]>::as_slice), address, &name), Instant::now()) {
         Ok(attempt) => attempt,
         Err(wait) => return Ok(later(again(StatusCode::TOO_MANY_REQUESTS, &too_soon(wait)), wait)),
@@ -101,7 +101,7 @@ pub(super) async fn sign_in(state: web::Data<State>, request: HttpRequest, body:
         password: Secret::new(sent.text("password")),
         address,
         name_digest: &digest,
-        is_known_device: device.is_some(),
+        is_recognized_device: device.is_some(),
     };
     match state.operations.sign_in(sign_in).await {
         Ok(Some(signed)) => {
@@ -145,15 +145,15 @@ fn other(state: &State) -> Option<&str> {
 pub(super) async fn begin_oidc(state: web::Data<State>, query: web::Query<SignInQuery>) -> PageResult {
     let Some(provider) = &state.oidc else { return Err(Failure::not_found("Single sign-on is not set up.").into()) };
     match provider.begin(&query.next).await {
-        Ok((place, begun)) => {
-            let kept = serde_json::to_vec(&begun).map(|text| data_encoding::BASE64URL_NOPAD.encode(&text)).unwrap_or_default();
-            Ok(with_cookie(see_other(&place), begun_cookie(kept, BEGUN_LASTS, state.is_secure)))
+        Ok((place, pending)) => {
+            let cookie = serde_json::to_vec(&pending).map(|text| data_encoding::BASE64URL_NOPAD.encode(&text)).unwrap_or_default();
+            Ok(with_cookie(see_other(&place), pending_cookie(cookie, PENDING_LIFETIME, state.is_secure)))
         }
         Err(error) => Ok(not_by_oidc(&state, &query.next, &error.to_string())),
     }
 }
 
-/// The query with which a provider sends a person back.
+/// The query with which the provider redirects the browser back.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Returned {
@@ -167,39 +167,40 @@ pub(super) struct Returned {
 pub(super) async fn finish_oidc(state: web::Data<State>, request: HttpRequest, returned: web::Query<Returned>) -> PageResult {
     let Some(provider) = &state.oidc else { return Err(Failure::not_found("Single sign-on is not set up.").into()) };
     let returned = returned.into_inner();
-    let kept = begun_of(&request, state.is_secure).and_then(|text| data_encoding::BASE64URL_NOPAD.decode(text.as_bytes()).ok());
-    let begun: Option<Begun> = kept.and_then(|text| serde_json::from_slice(&text).ok());
-    let Some(begun) = begun else { return Ok(not_by_oidc(&state, "", &OidcError::Foreign.to_string())) };
+    let cookie = pending_of(&request, state.is_secure).and_then(|text| data_encoding::BASE64URL_NOPAD.decode(text.as_bytes()).ok());
+    let pending: Option<PendingSignIn> = cookie.and_then(|text| serde_json::from_slice(&text).ok());
+    let Some(pending) = pending else { return Ok(not_by_oidc(&state, "", &OidcError::Foreign.to_string())) };
     if !returned.error.is_empty() {
-        let why = format!("the provider of single sign-on says {}: {}", returned.error, returned.error_description);
-        return Ok(not_by_oidc(&state, &begun.next, &why));
+        let reason = format!("The provider of single sign-on returned an error: {}: {}", returned.error, returned.error_description);
+        return Ok(not_by_oidc(&state, &pending.next, &reason));
     }
-    let named = match provider.finish(&begun, &returned.state, &returned.code.into()).await {
-        Ok(named) => named,
+    let identity = match provider.finish(&pending, &returned.state, &returned.code.into()).await {
+        Ok(identity) => identity,
         Err(error) => {
             tracing::warn!(%error, "a sign-in by OpenID Connect failed");
-            return Ok(not_by_oidc(&state, &begun.next, &error.to_string()));
+            return Ok(not_by_oidc(&state, &pending.next, &error.to_string()));
         }
     };
-    match state.operations.sign_in_as_subject(&named.subject, named.email.as_deref(), client_of(&request, &state).address).await? {
+    match state.operations.sign_in_as_subject(&identity.subject, identity.email.as_deref(), client_of(&request, &state).address).await? {
         Some(signed) => {
-            let answer = signed_in(&signed, &state, local(&begun.next));
-            Ok(with_cookie(answer, begun_cookie(String::new(), Duration::ZERO, state.is_secure)))
+            let response = signed_in(&signed, &state, local(&pending.next));
+            Ok(with_cookie(response, pending_cookie(String::new(), Duration::ZERO, state.is_secure)))
         }
         None => {
-            let who = named.email.unwrap_or_else(|| "you (the provider vouches for no address of yours)".to_owned());
-            let why =
-                format!("{} knows {who}, but no administrator has invited you here: the name of a user is the address.", provider.name());
-            Ok(not_by_oidc(&state, &begun.next, &why))
+            let reason = match &identity.email {
+                Some(email) => format!("{email} cannot sign in. Ask an administrator to add a user with this name, or to enable the user."),
+                None => format!("{} has not verified your mail address. Verify it there, then sign in again.", provider.name()),
+            };
+            Ok(not_by_oidc(&state, &pending.next, &reason))
         }
     }
 }
 
-fn not_by_oidc(state: &State, next: &str, why: &str) -> HttpResponse {
-    html_of(&mut HttpResponse::build(StatusCode::FORBIDDEN), view::sign_in::sign_in("", why, next, other(state)))
+fn not_by_oidc(state: &State, next: &str, reason: &str) -> HttpResponse {
+    html_of(&mut HttpResponse::build(StatusCode::FORBIDDEN), view::sign_in::sign_in("", reason, next, other(state)))
 }
 
-/// `GET /signed-in`: an empty response for a signed-in person. Scripts request it before they send a text that would be lost otherwise.
+/// `GET /signed-in`: an empty response for a signed-in user. Scripts request it before they send a text that would be lost otherwise.
 pub(super) async fn is_signed_in(_: Caller) -> HttpResponse {
     HttpResponse::NoContent().finish()
 }
@@ -213,15 +214,15 @@ pub(super) async fn sign_out(state: web::Data<State>, request: HttpRequest) -> P
 }
 
 /// `GET /account`.
-pub(super) async fn account(caller: Caller, query: web::Query<AccountAsked>) -> PageResult {
-    let said = if query.changed == "password" { "The password is changed, and every other session has ended." } else { "" };
-    own_account(&caller, StatusCode::OK, said, "").await
+pub(super) async fn account(caller: Caller, query: web::Query<AccountQuery>) -> PageResult {
+    let success = if query.changed == "password" { "All other sessions have ended." } else { "" };
+    own_account(&caller, StatusCode::OK, success, "").await
 }
 
-/// The last change of the account. It is in the address, since the change begins another session.
+/// The last change of the account. The address has it, because the change starts another session.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub(super) struct AccountAsked {
+pub(super) struct AccountQuery {
     changed: String,
 }
 
@@ -231,29 +232,29 @@ pub(super) async fn change_password(caller: Caller, body: web::Bytes) -> PageRes
     let (old, new) = (Secret::new(sent.text("old")), Secret::new(sent.text("password")));
     match caller.state.operations.change_own_password(&caller.actor, old, new).await {
         Ok(signed) => Ok(with_cookie(see_other("/account?changed=password"), session_cookie(&signed, caller.state.is_secure))),
-        Err(OperationError::Invalid(why)) => own_account(&caller, StatusCode::UNPROCESSABLE_ENTITY, "", &why).await,
+        Err(OperationError::Invalid(reason)) => own_account(&caller, StatusCode::UNPROCESSABLE_ENTITY, "", &reason).await,
         Err(error) => Err(error.into()),
     }
 }
 
-async fn own_account(caller: &Caller, status: StatusCode, said: &str, wrong: &str) -> PageResult {
-    let Some(id) = caller.actor.user_id() else { return Err(Failure::not_found("The person at the host has no account.").into()) };
+async fn own_account(caller: &Caller, status: StatusCode, success: &str, wrong: &str) -> PageResult {
+    let Some(id) = caller.actor.user_id() else { return Err(Failure::not_found("Only users have an account.").into()) };
     let user = caller.state.operations.user(&caller.actor, id).await?;
     let grants: Vec<(String, String)> = user.grants.iter().map(|(scope, role)| (scope.to_string(), role.to_string())).collect();
-    let content = view::people::account(&user, &grants, said, wrong);
+    let content = view::people::account(&user, &grants, success, wrong);
     Ok(Framed::new(caller, Section::Other, "Your account").show_as(status, &html! {}, &content))
 }
 
 fn signed_in(signed: &Signed, state: &State, next: &str) -> HttpResponse {
     let device = state.devices.cookie(&signed.user.name, seconds_now());
-    let answer = with_cookie(see_other(next), session_cookie(signed, state.is_secure));
-    with_cookie(answer, device_cookie(device, state.is_secure))
+    let response = with_cookie(see_other(next), session_cookie(signed, state.is_secure));
+    with_cookie(response, device_cookie(device, state.is_secure))
 }
 
-fn with_cookie(mut answer: HttpResponse, cookie: actix_web::cookie::Cookie<'_>) -> HttpResponse {
+fn with_cookie(mut response: HttpResponse, cookie: actix_web::cookie::Cookie<'_>) -> HttpResponse {
     // The cookie consists of characters that a header may have.
-    let _ = answer.add_cookie(&cookie);
-    answer
+    let _ = response.add_cookie(&cookie);
+    response
 }
 
 /// Returns the address if it is one of the console, so that no other site redirects through it.
@@ -262,11 +263,11 @@ fn local(next: &str) -> &str {
     if is_local && next != "/" { next } else { HOME }
 }
 
-fn later(mut answer: HttpResponse, wait: Duration) -> HttpResponse {
-    answer
+fn later(mut response: HttpResponse, wait: Duration) -> HttpResponse {
+    response
         .headers_mut()
         .insert(RETRY_AFTER, wait.as_secs_f64().ceil().max(1.0).to_string().parse().unwrap_or(HeaderValue::from_static("1")));
-    answer
+    response
 }
 
 fn seconds_now() -> u64 {

@@ -1,4 +1,4 @@
-//! Tries an integration: a call through the real ingress, and its response.
+//! Sends a test call through the real ingress, and shows its response.
 
 use super::error::{PageError, PageResult};
 use super::flash::{Flash, Shown};
@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::view;
 use crate::view::integrations::{address, integration_tabs};
 use crate::view::page::Section;
-use crate::view::try_it::{Answer, Call};
+use crate::view::try_it::{Call, Response};
 use actix_web::http::StatusCode;
 use actix_web::web;
 use forebay_contract::authentication::{Authentication, CallToProve, KeyUse};
@@ -21,23 +21,23 @@ use maud::{Markup, html};
 use std::time::{Duration, Instant};
 
 /// Lifetime of a key that is created for one call: it expires if it could not be deleted.
-const KEY_LASTS: Duration = Duration::from_secs(10 * 60);
-/// Time for which steps are recorded, if the person wants to see them.
-const RECORDED_FOR: Duration = Duration::from_secs(600);
+const KEY_LIFETIME: Duration = Duration::from_secs(10 * 60);
+/// Duration of diagnostics, if the user enables them.
+const DIAGNOSTICS_DURATION: Duration = Duration::from_secs(600);
 /// Maximum wait until the ingress accepts a new key; every ingress has it within a second.
 const KEY_TIMEOUT: Duration = Duration::from_secs(3);
 /// Maximum bytes of a response that is shown.
-const LARGEST_SHOWN: usize = 1 << 20;
+const MAX_SHOWN_BYTES: usize = 1 << 20;
 
 /// `GET /integrations/{tenant}/{name}/try`.
 pub(super) async fn form(caller: Caller, at: At, shown: web::Query<Shown>) -> PageResult {
     let path = path(at)?;
     let webhook = webhook(&caller, &path).await?;
-    if let Some(Flash::Tried(call, answered)) = caller.flash(&shown).await? {
+    if let Some(Flash::TestCall(call, result)) = caller.flash(&shown).await? {
         let url = format!("{}/{path}", caller.state.ingress_url);
-        let result = match &answered {
-            Ok(answer) => view::try_it::answered(answer, &view::try_it::curl(&url, &call, &webhook.authentication)),
-            Err(why) => view::try_it::not_sent(why),
+        let result = match &result {
+            Ok(response) => view::try_it::response(response, &view::try_it::curl(&url, &call, &webhook.authentication)),
+            Err(reason) => view::try_it::no_response(reason),
         };
         return Ok(page(&caller, &path, &webhook, &call, &result));
     }
@@ -49,7 +49,7 @@ pub(super) async fn form(caller: Caller, at: At, shown: web::Query<Shown>) -> Pa
         query: view::try_it::required(&webhook),
         content_type: if has_body { content_type.unwrap_or("application/json").to_owned() } else { String::new() },
         body: if has_body && content_type.is_none() { "{}".to_owned() } else { String::new() },
-        makes_key: caller.actor.has(&path.tenant, Role::Developer),
+        creates_key: caller.actor.has(&path.tenant, Role::Developer),
         ..Call::default()
     };
     Ok(page(&caller, &path, &webhook, &call, &html! {}))
@@ -59,16 +59,16 @@ async fn webhook(caller: &Caller, path: &IntegrationPath) -> Result<Webhook, Pag
     caller.state.operations.integration(&caller.actor, path).await?;
     let integration = caller.state.operations.store().integration(path).await?;
     let webhook = integration.definition.trigger.webhook().cloned();
-    webhook.ok_or_else(|| Failure::not_found(format!("{path} is started by a schedule: run it from its page.")).into())
+    webhook.ok_or_else(|| Failure::not_found(format!("{path} has no webhook. To run its schedule now, open its page.")).into())
 }
 
 fn page(caller: &Caller, path: &IntegrationPath, webhook: &Webhook, call: &Call, result: &Markup) -> actix_web::HttpResponse {
     let base = address(path.tenant.as_str(), path.name.as_str());
-    let may_make_key = caller.actor.has(&path.tenant, Role::Developer);
+    let may_create_key = caller.actor.has(&path.tenant, Role::Developer);
     let content = html! {
         (integration_tabs(path.tenant.as_str(), path.name.as_str(), "Try it", true))
         div.halves {
-            (view::try_it::form(&base, webhook, call, may_make_key))
+            (view::try_it::form(&base, webhook, call, may_create_key))
             div.stack id="result" { (result) }
         }
     };
@@ -89,56 +89,56 @@ pub(super) async fn send(caller: Caller, at: At, body: web::Bytes) -> PageResult
         content_type: sent.text("content_type").trim().to_owned(),
         body: sent.text("body").to_owned(),
         headers: sent.text("headers").to_owned(),
-        makes_key: sent.text("key_from") == "made",
+        creates_key: sent.text("key_from") == "made",
     };
     if sent.has("shows_steps") {
-        caller.state.operations.diagnose(&caller.actor, &path, RECORDED_FOR).await?;
+        caller.state.operations.diagnose(&caller.actor, &path, DIAGNOSTICS_DURATION).await?;
     }
     let url = format!("{}/{path}", caller.state.ingress_internal_url);
-    let answered = match authentication.key_use() {
-        Some(key_use) if call.makes_key => with_own_key(&caller, &path, &url, &call, authentication, key_use).await?,
+    let result = match authentication.key_use() {
+        Some(key_use) if call.creates_key => with_temporary_key(&caller, &path, &url, &call, authentication, key_use).await?,
         Some(_) | None => once(&caller, &url, &call, authentication, sent.text("key").trim()).await,
     };
     let place = format!("{}/try", address(path.tenant.as_str(), path.name.as_str()));
-    caller.lead_to(&place, &Flash::Tried(call, answered)).await
+    caller.redirect_with(&place, &Flash::TestCall(call, result)).await
 }
 
 /// Creates a key, calls with it, and deletes it.
-async fn with_own_key(
+async fn with_temporary_key(
     caller: &Caller,
     path: &IntegrationPath,
     url: &str,
     call: &Call,
     authentication: &Authentication,
     key_use: KeyUse,
-) -> Result<Result<Answer, String>, PageError> {
+) -> Result<Result<Response, String>, PageError> {
     let operations = &caller.state.operations;
     let new = NewKey {
         tenant: path.tenant.clone(),
         label: format!("tried by {}", caller.actor.name()).chars().take(100).collect(),
         integrations: vec![path.name.clone()],
         value: None,
-        expires_at: Some(UnixMicros::now() + KEY_LASTS),
+        expires_at: Some(UnixMicros::now() + KEY_LIFETIME),
         signs: key_use == KeyUse::Signs,
         reads_all_outcomes: false,
     };
     let key = operations.create_key(&caller.actor, new).await?;
     let until = Instant::now() + KEY_TIMEOUT;
-    let answered = loop {
-        let answered = once(caller, url, call, authentication, key.key.expose()).await;
-        // The call was refused before anything was done: the ingress does not have the key yet.
-        if !matches!(&answered, Ok(answer) if answer.status == StatusCode::UNAUTHORIZED.as_u16()) || Instant::now() > until {
-            break answered;
+    let result = loop {
+        let result = once(caller, url, call, authentication, key.key.expose()).await;
+        // A 401 means that the ingress does not have the key yet; it has refused the call without an effect.
+        if !matches!(&result, Ok(response) if response.status == StatusCode::UNAUTHORIZED.as_u16()) || Instant::now() > until {
+            break result;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
     operations.delete_key(&caller.actor, key.id, None).await?;
-    Ok(answered)
+    Ok(result)
 }
 
 /// Sends the call once. `key` is that of the caller, if the endpoint needs one.
-async fn once(caller: &Caller, url: &str, call: &Call, authentication: &Authentication, key: &str) -> Result<Answer, String> {
-    let method = reqwest::Method::from_bytes(call.method.as_bytes()).map_err(|_| format!("'{}' is not a method", call.method))?;
+async fn once(caller: &Caller, url: &str, call: &Call, authentication: &Authentication, key: &str) -> Result<Response, String> {
+    let method = reqwest::Method::from_bytes(call.method.as_bytes()).map_err(|_| format!("'{}' is not an HTTP method", call.method))?;
     let url = if call.query.is_empty() { url.to_owned() } else { format!("{url}?{}", call.query) };
     let mut request = caller.state.client.request(method, url);
     let id = uuid::Uuid::new_v4().simple().to_string();
@@ -155,15 +155,15 @@ async fn once(caller: &Caller, url: &str, call: &Call, authentication: &Authenti
     if !call.body.is_empty() {
         request = request.body(call.body.clone());
     }
-    let began = Instant::now();
+    let started = Instant::now();
     let response = request.send().await.map_err(|error| reason(&error))?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let mut body = response.bytes().await.map_err(|error| reason(&error))?.to_vec();
-    let duration = i64::try_from(began.elapsed().as_micros()).unwrap_or(i64::MAX);
-    body.truncate(LARGEST_SHOWN);
+    let duration = i64::try_from(started.elapsed().as_micros()).unwrap_or(i64::MAX);
+    body.truncate(MAX_SHOWN_BYTES);
     let text = |value: &reqwest::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let headers: Vec<(String, String)> = headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
-    Ok(Answer { execution: execution(&headers, &body), status, headers, body, duration })
+    Ok(Response { execution: execution(&headers, &body), status, headers, body, duration })
 }
 
 /// Returns the execution of the call: from a header, or from the body of an accepted call.
@@ -178,5 +178,5 @@ fn execution(headers: &[(String, String)], body: &[u8]) -> String {
 
 fn reason(error: &reqwest::Error) -> String {
     let causes = forebay_contract::with_causes(error);
-    format!("{causes}. Does the ingress run, and is FOREBAY_INGRESS_INTERNAL_URL (or FOREBAY_INGRESS_URL) its address?")
+    format!("{causes}. Check that the ingress runs, and that FOREBAY_INGRESS_INTERNAL_URL (or FOREBAY_INGRESS_URL) is its address.")
 }

@@ -16,14 +16,14 @@ pub(super) struct WrittenText {
     /// `tenant/name`; empty: a new one.
     pub(super) path: String,
     pub(super) source: String,
-    /// The text with which the person began.
+    /// The text that the user opened.
     pub(super) base: String,
     /// The revision of `base`; 0: a new one.
     pub(super) revision: i32,
     /// The reason for which it was not saved.
     pub(super) refused: Option<Markup>,
     /// A message about the last action.
-    pub(super) said: String,
+    pub(super) notice: String,
 }
 
 impl WrittenText {
@@ -47,8 +47,8 @@ impl WrittenText {
         Ok(IntegrationPath { tenant: named("tenant")?, name: named(field)? })
     }
 
-    pub(super) fn refuse(mut self, why: &str) -> Self {
-        self.refused = Some(refused(why));
+    pub(super) fn refuse(mut self, reason: &str) -> Self {
+        self.refused = Some(refused(reason));
         self
     }
 
@@ -56,15 +56,15 @@ impl WrittenText {
         Conflict::new(self.base.clone(), theirs, self.source.clone(), revision, "revision")
     }
 
-    /// Refuses to save: another text was saved meanwhile.
+    /// Refuses to save, because another user has saved a change.
     pub(super) fn refuse_changed(mut self, theirs: String, revision: i32) -> Self {
         self.refused = Some(conflict(&self.against(theirs, revision)));
         self
     }
 
-    /// Continues with one of the texts, over the stored one.
+    /// Continues with one of the texts, based on the stored one.
     pub(super) fn choose(self, choice: Choice, path: String, theirs: String, revision: i32) -> Self {
-        let (source, said) = choice.text(&self.against(theirs.clone(), revision));
-        Self { path, source, base: theirs, revision, refused: None, said }
+        let (source, notice) = choice.text(&self.against(theirs.clone(), revision));
+        Self { path, source, base: theirs, revision, refused: None, notice }
     }
 }

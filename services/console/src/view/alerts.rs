@@ -15,12 +15,12 @@ pub(crate) fn list(rows: &[AlertRow], tested: Option<&Tested>, may_test: bool, m
     let new = html! { @if may_change { a.button.main href="/alerts/new" { "New alert" } } };
     html! {
         @if let Some(tested) = tested {
-            @let (tone, title) = if tested.is_good { (Tone::Good, "test sent") } else { (Tone::Bad, "test not sent") };
+            @let (tone, title) = if tested.is_good { (Tone::Good, "test notification sent") } else { (Tone::Bad, "test notification not sent") };
             (notice(tone, &format!("{}: {title}", tested.path), html! { @for line in tested.text.lines() { div { (line) } } }))
         }
         section.card id="list" data-live {
             @if rows.is_empty() {
-                (empty("No alerts yet", "An alert notifies people, by a webhook or by mail, when too many executions fail, one is queued too long, a trigger halts, or no call is received.", &new))
+                (empty("No alerts yet", "An alert sends a notification, by webhook or mail, when too many executions fail, an execution is queued too long, a trigger halts, or no call is received.", &new))
             } @else {
                 div.table.folds {
                     table {
@@ -61,7 +61,7 @@ fn line(row: &AlertRow, may_test: bool, may_change: bool) -> Markup {
                     }
                     @if may_change {
                         form method="post" action={ "/alerts/" (path) "/delete" } {
-                            (asking("small danger", "Delete", &format!("Delete the alert {path}? It sends no notification any more.")))
+                            (asking("small danger", "Delete", &format!("Delete the alert {path}? It will send no more notifications.")))
                         }
                     }
                 }

@@ -1,4 +1,4 @@
-//! A text that was not saved, since somebody else saved another one meanwhile: both texts, and the merged one.
+//! A text that was not saved, because another user has saved a change of the same text: both texts, and the merged one.
 
 use super::badge::Tone;
 use super::diff::texts;
@@ -8,8 +8,8 @@ use maud::{Markup, html};
 /// Two changes of one text.
 #[derive(Debug, Clone)]
 pub(crate) struct Conflict {
-    /// The person and time, such as `ada saved version 4 at 12:03`.
-    pub(crate) who: String,
+    /// The change of the other user, such as `ada saved version 4 of t1/Orders`.
+    pub(crate) other_change: String,
     /// The name of the other text, such as `version 4`.
     pub(crate) theirs_name: String,
     /// The common version; empty: there is none.
@@ -18,7 +18,7 @@ pub(crate) struct Conflict {
     pub(crate) theirs: String,
     /// The text that was not saved.
     pub(crate) mine: String,
-    /// The number of the stored text, over which the reader saves next.
+    /// The number of the stored text, which the next save replaces.
     pub(crate) over: i32,
     /// The merged text.
     pub(crate) merge: Merge,
@@ -47,46 +47,46 @@ pub(crate) fn conflict(conflict: &Conflict) -> Markup {
     html! {
         input type="hidden" name="over" value=(conflict.over);
         (notice(Tone::Bad, "Could not save", html! {
-            (conflict.who) " while you were writing. Your text is unchanged below, and nothing of it is stored yet."
+            (conflict.other_change) " after you opened this page. Your text is below. It is not stored."
         }))
         section.card id="conflict" {
-            header { h2 { "Two changes of one text" } }
+            header { h2 { "Resolve the conflict" } }
             div.body.stack {
                 @match &conflict.merge {
                     Merge::Done { text, conflicts } => {
                         div.stack.tight {
                             h3 { "Merge: both changes" }
                             @match conflicts {
-                                0 => p.muted { "You changed different lines. This is what your text adds to " (name) "." },
-                                1 => p.muted { "Both changed the same lines in one place, which is marked: you choose there before you save." },
-                                many => p.muted { "Both changed the same lines in " (many) " places, which are marked: you choose there before you save." },
+                                0 => p.muted { "The changes are in different lines. These are your changes to " (name) "." },
+                                1 => p.muted { "Both texts changed the same lines in one place. Resolve the marked conflict before you save." },
+                                many => p.muted { "Both texts changed the same lines in " (many) " places. Resolve the marked conflicts before you save." },
                             }
                             (texts(&conflict.theirs, text))
                             div.actions { button.button.main type="submit" name="action" value="use-merge" { "Use the merge" } }
                         }
                     }
-                    Merge::TooLong => p.muted { "The texts are too long to be merged here." },
+                    Merge::TooLong => p.muted { "The texts are too long to merge." },
                     Merge::NoBase => {}
                 }
                 div.halves {
                     div.stack.tight {
                         h3 { "Mine" }
-                        (texts(start(conflict), &conflict.mine))
-                        div.actions { button.button type="submit" name="action" value="use-mine" { "Use mine, undo theirs" } }
+                        (texts(base_or_theirs(conflict), &conflict.mine))
+                        div.actions { button.button type="submit" name="action" value="use-mine" { "Use mine, discard theirs" } }
                     }
                     div.stack.tight {
                         h3 { "Theirs: " (name) }
                         (texts(&conflict.base, &conflict.theirs))
-                        div.actions { button.button type="submit" name="action" value="use-theirs" { "Use theirs, drop mine" } }
+                        div.actions { button.button type="submit" name="action" value="use-theirs" { "Use theirs, discard mine" } }
                     }
                 }
-                p.muted.small { "Each puts its text into the editor. It is stored once you press Save." }
+                p.muted.small { "Each button puts its text into the editor. Save stores it." }
             }
         }
     }
 }
 
 /// Returns the common version; without one, the change is shown from the stored text.
-fn start(conflict: &Conflict) -> &str {
+fn base_or_theirs(conflict: &Conflict) -> &str {
     if conflict.base.is_empty() { &conflict.theirs } else { &conflict.base }
 }

@@ -30,7 +30,7 @@ pub(crate) fn list(rows: &[ConnectionRow], tested: Option<&Tested>, may_test: bo
         }
         section.card {
             @if rows.is_empty() {
-                (empty("No connections yet", "A connection holds the address and the credentials of another system, so that definitions need none. Secrets are stored encrypted and are never shown again.", &new))
+                (empty("No connections yet", "A connection has the address and the credentials of another system, so that definitions contain no credentials. Forebay encrypts the secrets and does not show them again.", &new))
             } @else {
                 div.table.folds {
                     table {
@@ -66,7 +66,7 @@ fn line(row: &ConnectionRow, may_test: bool, may_change: bool) -> Markup {
                         @let turn = if row.enabled { "disable" } else { "enable" };
                         form method="post" action={ "/connections/" (path) "/" (turn) } { button.button.small.quiet type="submit" { (if row.enabled { "Disable" } else { "Enable" }) span.unseen { " " (path) } } }
                         form method="post" action={ "/connections/" (path) "/delete" } {
-                            (asking("small danger", "Delete", &format!("Delete the connection {path}? Steps that use it fail from then on.")))
+                            (asking("small danger", "Delete", &format!("Delete the connection {path}? Steps that use it will fail.")))
                         }
                     }
                 }

@@ -16,7 +16,7 @@ pub(crate) fn texts(before: &str, after: &str) -> Markup {
         return html! { p.muted { "No changes." } };
     }
     if before.len() + after.len() > MAX_BYTES {
-        return html! { p.muted { "They differ, and are too long to compare here." } };
+        return html! { p.muted { "The texts differ. They are too long to compare." } };
     }
     let compared = TextDiff::from_lines(before, after);
     let groups = compared.grouped_ops(AROUND);
@@ -57,7 +57,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn what_changed_is_marked_and_what_is_far_from_it_left_out() {
+    fn changed_lines_are_marked_and_distant_lines_are_left_out() {
         let before: String = (0..20).map(|line| format!("line {line}\n")).collect();
         let after = before.replace("line 10\n", "line ten\n");
         let html = texts(&before, &after).into_string();

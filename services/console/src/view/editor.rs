@@ -50,14 +50,14 @@ pub(crate) struct Editor<'a> {
     pub(crate) source: &'a str,
     /// The version that the text was made from; 0: a new one.
     pub(crate) version: i32,
-    /// The reason for which the text was not saved, which stays until it is saved again; absent: nobody has tried.
+    /// The reason for which the last save failed, which stays until the text is saved; absent: no save failed.
     pub(crate) refused: Option<Markup>,
     /// The person and the object that a draft belongs to.
     pub(crate) draft: String,
     /// The problems of the text.
     pub(crate) problems: &'a [Located],
     /// A message about the last action; empty: none.
-    pub(crate) said: &'a str,
+    pub(crate) notice: &'a str,
     /// The form; absent if the text has problems.
     pub(crate) form: Option<Markup>,
     /// The diagram; absent if the text has problems.
@@ -79,14 +79,14 @@ pub(crate) fn editor(editor: &Editor<'_>) -> Markup {
         form.stack method="post" action="/editor" data-check="/editor/check" data-saved=[(!editor.is_saved).then_some("no")] data-draft=(editor.draft) {
             input type="hidden" name="path" value=(editor.path.unwrap_or_default());
             input type="hidden" name="version" value=(editor.version);
-            div.stack id="said" { @if !editor.said.is_empty() { (notice(Tone::Warn, "The text was changed", editor.said)) } }
+            div.stack id="said" { @if !editor.notice.is_empty() { (notice(Tone::Warn, "The text was changed", editor.notice)) } }
             div.stack id="refused" { @if let Some(refused) = &editor.refused { (refused) } }
             div.stack id="drafts" {}
             div id="problems" { (problems(editor.problems)) }
             div.halves {
                 (card("Form", &html! {}, &html! {
-                    div.stack id="trigger-form" { (form_or_why(editor.form.as_ref())) }
-                    noscript { div.actions { button.button type="submit" name="action" value="write" { "Write the form into the text" } } }
+                    div.stack id="trigger-form" { (form_or_reason(editor.form.as_ref())) }
+                    noscript { div.actions { button.button type="submit" name="action" value="write" { "Apply the form to the text" } } }
                 }))
                 div.stack {
                     (card("Definition", &html! { span.muted.small id="editor-state" role="status" {} }, &html! {
@@ -96,10 +96,10 @@ pub(crate) fn editor(editor: &Editor<'_>) -> Markup {
                                 data-schema=(crate::pages::assets::address("definition.json")) { "\n" (editor.source) }
                         }
                     }))
-                    (card("Diagram", &html! {}, &html! { div id="drawing" { (drawing_or_why(editor.diagram.as_ref())) } }))
+                    (card("Diagram", &html! {}, &html! { div id="drawing" { (diagram_or_reason(editor.diagram.as_ref())) } }))
                 }
             }
-            (card("Example", &html! { span.muted.small { "Nothing is sent. Steps that call other systems show what they would send." } }, &html! {
+            (card("Example", &html! { span.muted.small { "Nothing is sent. Steps that call other systems show their requests." } }, &html! {
                 div.halves {
                     div.stack id="example" {
                         (Field { name: "example_body", label: "Body", value: &editor.example.body, example: "{ \"workOrder\": { \"id\": \"WO-1\" } }", ..Field::default() }.text(10))
@@ -107,8 +107,8 @@ pub(crate) fn editor(editor: &Editor<'_>) -> Markup {
                             (Field { name: "example_query", label: "Query", value: &editor.example.query, example: "customerid=42", ..Field::default() }.line("text"))
                             (Field { name: "example_type", label: "Content type", value: &editor.example.content_type, example: "application/json", ..Field::default() }.line("text"))
                         }
-                        (Field { name: "example_steps", label: "Outputs of other systems", value: &editor.example.steps, hint: "JSON: the id of each step with its output.", example: "{ \"price\": { \"status\": 200, \"body\": { \"price\": 12 } } }", ..Field::default() }.text(3))
-                        noscript { div.actions { button.button type="submit" name="action" value="try" { "Try the example" } } }
+                        (Field { name: "example_steps", label: "Outputs of other systems", value: &editor.example.steps, hint: "A JSON object with step ids as fields and outputs as values.", example: "{ \"price\": { \"status\": 200, \"body\": { \"price\": 12 } } }", ..Field::default() }.text(3))
+                        noscript { div.actions { button.button type="submit" name="action" value="try" { "Run the example" } } }
                     }
                     div.stack id="trial" aria-live="polite" { (editor.trial) }
                 }
@@ -117,7 +117,7 @@ pub(crate) fn editor(editor: &Editor<'_>) -> Markup {
                 span.row { @if editor.version > 0 { (badge(Tone::Idle, &format!("from version {}", editor.version))) } @else { (badge(Tone::Accent, "new")) } }
                 div.actions {
                     @if editor.may_save { button.button.main type="submit" name="action" value="save" { "Save" } }
-                    @else { span.muted { "Your role may not change definitions." } }
+                    @else { span.muted { "Your role does not allow changes of definitions." } }
                 }
             }
         }
@@ -150,19 +150,19 @@ pub(crate) fn problems(problems: &[Located]) -> Markup {
 
 /// Draws the form, or the reason for which there is none.
 #[must_use]
-pub(crate) fn form_or_why(form: Option<&Markup>) -> Markup {
+pub(crate) fn form_or_reason(form: Option<&Markup>) -> Markup {
     match form {
         Some(form) => form.clone(),
-        None => html! { p.muted { "The form is here as soon as the text has no problem." } },
+        None => html! { p.muted { "The text has problems. Fix them to see the form." } },
     }
 }
 
 /// Draws the diagram, or the reason for which there is none.
 #[must_use]
-pub(crate) fn drawing_or_why(diagram: Option<&Markup>) -> Markup {
+pub(crate) fn diagram_or_reason(diagram: Option<&Markup>) -> Markup {
     match diagram {
         Some(diagram) => diagram.clone(),
-        None => html! { p.muted { "The diagram is drawn as soon as the text has no problem." } },
+        None => html! { p.muted { "The text has problems. Fix them to see the diagram." } },
     }
 }
 
@@ -171,7 +171,7 @@ pub(crate) fn drawing_or_why(diagram: Option<&Markup>) -> Markup {
 pub(crate) fn switch(path: &str, enabled: bool) -> Markup {
     html! {
         form method="post" action={ "/integrations/" (path) "/" (if enabled { "disable" } else { "enable" }) } {
-            @if enabled { (asking("", "Disable", &format!("Disable {path}? Its callers get 404 until it is enabled again."))) }
+            @if enabled { (asking("", "Disable", &format!("Disable {path}? Callers will get 404 until you enable it again."))) }
             @else { button.button type="submit" { "Enable" } }
         }
     }

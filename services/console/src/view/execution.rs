@@ -26,7 +26,7 @@ pub(crate) struct Around {
 
 /// Additional data for the page of an execution.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Seen<'a> {
+pub(crate) struct Context<'a> {
     /// The version that ran; absent if it is deleted or not readable.
     pub(crate) definition: Option<&'a Definition>,
     /// The variables before and after each step, in the order of the steps; empty: none were recorded.
@@ -41,7 +41,7 @@ pub(crate) struct Seen<'a> {
 
 /// Draws the content of the page, which follows the execution.
 #[must_use]
-pub(crate) fn execution(detail: &ExecutionDetail, seen: &Seen<'_>) -> Markup {
+pub(crate) fn execution(detail: &ExecutionDetail, context: &Context<'_>) -> Markup {
     let row = &detail.row;
     html! {
         div.stack id="execution" data-live {
@@ -51,16 +51,16 @@ pub(crate) fn execution(detail: &ExecutionDetail, seen: &Seen<'_>) -> Markup {
                     (error.message)
                 }))
             }
-            (summary(row, seen))
-            @if seen.may_retry { (retry(row, seen)) }
+            (summary(row, context))
+            @if context.may_retry { (retry(row, context)) }
             div.halves {
                 (card("Timeline", &html! {}, &times(detail)))
-                @if let Some(definition) = seen.definition {
+                @if let Some(definition) = context.definition {
                     (card("Workflow", &html! {}, &diagram(definition, Beside { states: Some(&states(&detail.steps)), places: None })))
                 }
             }
-            (card("Steps", &html! {}, &steps(detail, seen)))
-            div.halves { (call(detail)) (answer(detail)) }
+            (card("Steps", &html! {}, &steps(detail, context)))
+            div.halves { (call(detail)) (response(detail)) }
         }
     }
 }
@@ -70,17 +70,17 @@ fn bare(step: &str) -> &str {
     step.rsplit('/').next().unwrap_or(step)
 }
 
-fn summary(row: &ExecutionRow, seen: &Seen<'_>) -> Markup {
+fn summary(row: &ExecutionRow, context: &Context<'_>) -> Markup {
     let integration = format!("/integrations/{}/{}", row.tenant, row.integration);
     let version = html! {
         a href={ (integration) "/versions" } { (row.version) }
-        @if seen.latest.is_some_and(|latest| latest != row.version) { span.muted { " (now " (seen.latest.unwrap_or_default()) ")" } }
+        @if context.latest.is_some_and(|latest| latest != row.version) { span.muted { " (now " (context.latest.unwrap_or_default()) ")" } }
     };
     let attempts = html! {
         (row.attempts)
-        @if row.redeliveries > 0 { span.muted { ", delivered again " (row.redeliveries) "×" } }
+        @if row.redeliveries > 0 { span.muted { ", redelivered " (row.redeliveries) "×" } }
     };
-    let mut known = vec![
+    let mut entries = vec![
         ("State", state(row)),
         ("Integration", html! { a href=(integration) { (row.tenant) "/" (row.integration) } }),
         ("Version", version),
@@ -92,28 +92,28 @@ fn summary(row: &ExecutionRow, seen: &Seen<'_>) -> Markup {
         ("Worker", html! { @if row.worker.is_empty() { "-" } @else { (row.worker) } }),
     ];
     if let Some(status) = row.response_status {
-        known.push(("Response", html! { code { (status) } }));
+        entries.push(("Response", html! { code { (status) } }));
     }
-    if !seen.trace.is_empty() {
-        known.push(("Trace", html! { a href=(seen.trace) rel="noreferrer" { "Open the trace" } }));
+    if !context.trace.is_empty() {
+        entries.push(("Trace", html! { a href=(context.trace) rel="noreferrer" { "Open the trace" } }));
     }
-    html! { section.card { div.body { (facts(&known)) } } }
+    html! { section.card { div.body { (facts(&entries)) } } }
 }
 
-fn retry(row: &ExecutionRow, seen: &Seen<'_>) -> Markup {
+fn retry(row: &ExecutionRow, context: &Context<'_>) -> Markup {
     if row.halted && !row.skipped {
         return notice(
             badge::Tone::Warn,
             "This execution halts its trigger",
             html! {
-                "The executions behind it are queued. " a href="/monitor#halted" { "Resume or skip it on the monitor." }
+                "The following executions are queued. " a href="/monitor#halted" { "Resume the trigger or skip this execution on the monitor." }
             },
         );
     }
     if !can_be_retried(row) {
         return html! {};
     }
-    let is_old = seen.latest.is_some_and(|latest| latest != row.version);
+    let is_old = context.latest.is_some_and(|latest| latest != row.version);
     card(
         "Retry",
         &html! {},
@@ -121,11 +121,11 @@ fn retry(row: &ExecutionRow, seen: &Seen<'_>) -> Markup {
             form.stack method="post" action={ "/executions/" (row.id) "/retry" } {
                 div.choices {
                     (super::field::option("from", "failed", true, "From the failed step", "Steps that succeeded do not run again."))
-                    (super::field::option("from", "start", false, "From the start", "Every step runs again."))
+                    (super::field::option("from", "start", false, "From the start", "All steps run again."))
                 }
                 div.choices {
-                    (super::field::option("version", "same", !is_old, &format!("With version {}", row.version), "As it ran."))
-                    (super::field::option("version", "latest", is_old, &format!("With the latest version{}", seen.latest.map(|latest| format!(" ({latest})")).unwrap_or_default()), "Includes later fixes."))
+                    (super::field::option("version", "same", !is_old, &format!("With version {}", row.version), "The version of the last attempt."))
+                    (super::field::option("version", "latest", is_old, &format!("With the latest version{}", context.latest.map(|latest| format!(" ({latest})")).unwrap_or_default()), "Includes later fixes."))
                 }
                 div.actions { button.button.main type="submit" { "Retry" } }
             }
@@ -138,8 +138,8 @@ fn times(detail: &ExecutionDetail) -> Markup {
     let mut lanes = Vec::with_capacity(detail.steps.len() + 1);
     let first = detail.steps.first().map(|step| step.started_at).or(row.started_at);
     if let Some(first) = first {
-        let waited = i64::try_from(first.since(row.accepted_at).as_micros()).unwrap_or(i64::MAX);
-        lanes.push(Lane { name: "queued".to_owned(), href: String::new(), state: "queued", began: row.accepted_at, duration: waited });
+        let queue_time = i64::try_from(first.since(row.accepted_at).as_micros()).unwrap_or(i64::MAX);
+        lanes.push(Lane { name: "queued".to_owned(), href: String::new(), state: "queued", began: row.accepted_at, duration: queue_time });
     }
     for step in &detail.steps {
         let state = match step.status {
@@ -157,17 +157,17 @@ fn times(detail: &ExecutionDetail) -> Markup {
         });
     }
     if lanes.is_empty() {
-        return html! { p.muted { "It has not started." } };
+        return html! { p.muted { "The execution has not started." } };
     }
     timeline(&lanes)
 }
 
-fn steps(detail: &ExecutionDetail, seen: &Seen<'_>) -> Markup {
+fn steps(detail: &ExecutionDetail, context: &Context<'_>) -> Markup {
     if detail.steps.is_empty() {
-        let text = "It failed before its first step, it has not started, or its history was deleted.";
+        let text = "The execution has not started, it failed before its first step, or its history was deleted.";
         return empty("No step has run", text, &html! {});
     }
-    let known = seen.definition.map(|definition| Step::all(&definition.steps)).unwrap_or_default();
+    let defined = context.definition.map(|definition| Step::all(&definition.steps)).unwrap_or_default();
     let mut anchored: Vec<&str> = Vec::new();
     html! {
         @for (index, record) in detail.steps.iter().enumerate() {
@@ -175,8 +175,8 @@ fn steps(detail: &ExecutionDetail, seen: &Seen<'_>) -> Markup {
             @let id = bare(&record.id);
             @let is_first = !anchored.contains(&id);
             @if is_first { ({ anchored.push(id); "" }) }
-            @let kind = known.iter().find(|step| step.id == id).map(|step| step.action.kind());
-            (step(record, kind, is_first.then_some(id), seen.around.get(index).and_then(Option::as_ref)))
+            @let kind = defined.iter().find(|step| step.id == id).map(|step| step.action.kind());
+            (step(record, kind, is_first.then_some(id), context.around.get(index).and_then(Option::as_ref)))
         }
     }
 }
@@ -196,7 +196,7 @@ fn step(record: &StepRecord, kind: Option<&str>, anchor: Option<&str>, around: O
                 @if let Some(note) = &record.note { p.hint { (note) } }
                 @match &record.output {
                     Some(output) => { h3 { "Output" } (json(output)) }
-                    None if around.is_none() => p.hint { "Its output is not stored. Enable diagnostics to record outputs and variables of executions from now on." },
+                    None if around.is_none() => p.hint { "The output is not stored. Enable diagnostics to record the outputs and variables of new executions." },
                     None => {}
                 }
                 @if let Some(around) = around { h3 { "Variables" } (diff::values(Some(&around.before), Some(&around.after))) }
@@ -211,7 +211,7 @@ fn call(detail: &ExecutionDetail) -> Markup {
         &html! {},
         &html! {
             @match &detail.input {
-                None => p.muted { "The call is not stored." },
+                None => p.muted { "The input is not stored." },
                 Some(input) => {
                     p { code { (input.request.method) " " (input.request.path) @if !input.request.query_string.is_empty() { "?" (input.request.query_string) } } }
                     (headers(&input.request.headers))
@@ -222,13 +222,13 @@ fn call(detail: &ExecutionDetail) -> Markup {
     )
 }
 
-fn answer(detail: &ExecutionDetail) -> Markup {
+fn response(detail: &ExecutionDetail) -> Markup {
     card(
         "Output",
         &html! {},
         &html! {
             @match &detail.output {
-                None => p.muted { "The response is not stored, or there was none." },
+                None => p.muted { "No response is stored." },
                 Some(output) => {
                     p { "Status " code { (output.status) } }
                     (headers(&output.headers))

@@ -97,8 +97,8 @@ pub(crate) fn filter(query: &SearchQuery, tenants: &[String], integrations: &[St
         section.card {
             div.body {
                 form.filters method="get" action="/executions" data-send-on-change role="search" {
-                    @if tenants.len() > 1 { (choice("tenant", "Tenant", &query.tenant, &named(tenants, "Every tenant"))) }
-                    (choice("integration", "Integration", &query.integration, &named(integrations, "Every integration")))
+                    @if tenants.len() > 1 { (choice("tenant", "Tenant", &query.tenant, &named(tenants, "All tenants"))) }
+                    (choice("integration", "Integration", &query.integration, &named(integrations, "All integrations")))
                     (Field { name: "status", label: "State", value: &query.status, ..Field::default() }.choice(&STATES))
                     (Field { name: "since", label: "Received", value: &query.since, ..Field::default() }.choice(&PERIODS))
                     div.wide.field {
@@ -119,9 +119,12 @@ pub(crate) fn filter(query: &SearchQuery, tenants: &[String], integrations: &[St
 pub(crate) fn list(rows: &[ExecutionRow], query: &SearchQuery, has_more: bool) -> Markup {
     if rows.is_empty() {
         let (title, text) = if query.is_narrowed() {
-            ("Nothing was found", "No execution fits this search. Remove a filter or widen the time range.")
+            ("No results", "No execution matches the filters. Remove a filter or widen the time range.")
         } else {
-            ("No executions yet", "Each call and each run of a schedule becomes an execution. Send one from an integration's Try it page.")
+            (
+                "No executions yet",
+                "Each call and each run of a schedule is an execution. To send a call, open Try it on the page of an integration.",
+            )
         };
         return empty(title, text, &html! { a.button href="/integrations" { "Back to integrations" } });
     }
@@ -200,9 +203,9 @@ pub(crate) fn bulk(query: &SearchQuery, found: Option<u32>, choices: &Choices, l
     let executions = if found == Some(1) { "execution" } else { "executions" };
     html! {
         details.fold id="bulk" open[found.is_some()] {
-            summary { "Retry all executions of this search" }
+            summary { "Retry all matching executions" }
             div.body {
-                p.hint { "Only failed and expired executions are retried. Those of ordered triggers keep their order, and at most 50 start each second." }
+                p.hint { "Forebay retries only failed and expired executions. Executions of ordered triggers keep their order. At most 50 start per second." }
                 form.stack method="post" action="/executions/retry" {
                     (hidden)
                     div.choices {
@@ -212,7 +215,7 @@ pub(crate) fn bulk(query: &SearchQuery, found: Option<u32>, choices: &Choices, l
                     }
                     @match found {
                         None => div.actions { button.button type="submit" name="action" value="count" { "Count first" } },
-                        Some(0) => p role="status" { "There is nothing to retry: no failed or expired execution fits this search." },
+                        Some(0) => p role="status" { "No failed or expired execution matches the filters." },
                         Some(found) => {
                             p role="status" { strong { (found) @if found >= limit { " or more" } } " " (executions) " would be retried." }
                             div.actions {
@@ -238,7 +241,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_search_goes_on_over_its_pages_without_what_is_empty() {
+    fn the_pages_of_a_search_have_its_query_without_empty_fields() {
         let query = SearchQuery { search: "workOrder=A&B".to_owned(), status: "failed".to_owned(), ..SearchQuery::default() };
         assert_eq!(query.query_string(), "status=failed&search=workOrder%3DA%26B");
         assert!(!SearchQuery { before: "x".to_owned(), ..SearchQuery::default() }.is_narrowed());
@@ -248,11 +251,11 @@ mod tests {
     fn an_empty_list_says_what_to_do() {
         assert!(list(&[], &SearchQuery::default(), false).into_string().contains("Try it"));
         let narrowed = SearchQuery { status: "failed".to_owned(), ..SearchQuery::default() };
-        assert!(list(&[], &narrowed, false).into_string().contains("No execution fits"));
+        assert!(list(&[], &narrowed, false).into_string().contains("No execution matches"));
     }
 
     #[test]
-    fn a_bulk_retry_says_how_many_before_it_begins() {
+    fn a_bulk_retry_shows_the_count_before_it_starts() {
         let html = bulk(&SearchQuery::default(), Some(12), &Choices::default(), 10_000).into_string();
         assert!(html.contains("Retry 12 executions") && html.contains("data-confirm"), "{html}");
         assert!(!bulk(&SearchQuery::default(), None, &Choices::default(), 10_000).into_string().contains("data-confirm"));

@@ -66,9 +66,9 @@ impl Field<'_> {
 
     /// Draws a line of text that the browser completes from stored names and passwords: `username`, `current-password`, `new-password`.
     #[must_use]
-    pub(crate) fn credential(&self, kind: &str, remembered_as: &str) -> Markup {
+    pub(crate) fn credential(&self, kind: &str, autocomplete: &str) -> Markup {
         self.around(&html! {
-            input id=(self.id()) name=(self.name) type=(kind) value=(self.value) required[self.required] autocomplete=(remembered_as)
+            input id=(self.id()) name=(self.name) type=(kind) value=(self.value) required[self.required] autocomplete=(autocomplete)
                 aria-invalid=[self.is_wrong()] aria-describedby=[self.described_by()] spellcheck="false" autocapitalize="none";
         })
     }
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_stands_beside_its_field_and_is_told_to_a_screen_reader() {
+    fn a_problem_is_beside_its_field_and_announced_to_a_screen_reader() {
         let field = Field { name: "label", label: "Label", value: "\"><script>", wrong: "is taken", ..Field::default() };
         let html = field.line("text").into_string();
         assert!(html.contains(r#"aria-invalid="true" aria-describedby="label-wrong""#), "{html}");

@@ -59,7 +59,7 @@ impl ListedIntegration {
 #[must_use]
 pub(crate) fn list(lines: &[ListedIntegration], may_create: bool) -> Markup {
     if lines.is_empty() {
-        let text = "An integration is a webhook or a schedule, and the workflow that it starts. Write one here, or apply files with `forebay apply`.";
+        let text = "An integration is a webhook or a schedule with the workflow that it starts. Create one here, or run `forebay apply` with files.";
         return empty(
             "No integrations yet",
             text,
@@ -109,7 +109,7 @@ fn row(line: &ListedIntegration) -> Markup {
 /// Draws the filter of the list.
 #[must_use]
 pub(crate) fn filter(tenant: &str, search: &str, tenants: &[String]) -> Markup {
-    let mut names = vec![("", "Every tenant")];
+    let mut names = vec![("", "All tenants")];
     names.extend(tenants.iter().map(|name| (name.as_str(), name.as_str())));
     html! {
         form.filters method="get" action="/integrations" data-send-on-change role="search" {
@@ -146,29 +146,28 @@ pub(crate) fn pager(tenant: &str, search: &str, page: usize, all: usize, lines: 
 #[must_use]
 pub(crate) fn rules(definition: &Definition) -> Markup {
     let policy = match definition.trigger.policy() {
-        DispatchPolicy::Parallel => "Parallel: on any worker".to_owned(),
+        DispatchPolicy::Parallel => "Parallel".to_owned(),
         DispatchPolicy::Ordered => "Ordered: one after the other".to_owned(),
         DispatchPolicy::OrderedByKey { by, concurrency } => format!("Ordered by key: {by}, {concurrency} keys in parallel"),
-        DispatchPolicy::ConcurrencyLimit(most) => format!("Concurrency limit: {most} in the cluster"),
+        DispatchPolicy::ConcurrencyLimit(limit) => format!("Concurrency limit: {limit} in the cluster"),
     };
-    let mut rules = vec![("Delivery", html! { (policy) })];
+    let mut rules = vec![("Dispatch policy", html! { (policy) })];
     if definition.trigger.policy().is_ordered() {
-        let after =
-            if definition.on_failure == OnFailure::Halt { "The trigger halts until a person decides" } else { "The next one starts" };
+        let after = if definition.on_failure == OnFailure::Halt { "The trigger halts" } else { "The next execution starts" };
         rules.push(("After a final failure", html! { (after) }));
     }
     if let Trigger::Webhook(webhook) = &definition.trigger {
         rules.push(("Authentication", html! { (webhook.authentication.details()) }));
         if let Some(rate) = webhook.rate {
-            rules.push(("Lets in", html! { (rate.to_string()) }));
+            rules.push(("Rate limit", html! { (rate.to_string()) }));
         }
         let methods: Vec<&str> = webhook.methods.iter().map(|method| method.as_str()).collect();
         rules.push(("Methods", html! { (methods.join(", ")) }));
-        let answer = webhook.response.map_or_else(
-            || "202 as soon as it is received".to_owned(),
-            |response| format!("Waits up to {}", format_duration(response.wait)),
+        let response = webhook.response.map_or_else(
+            || "202 when the call is stored".to_owned(),
+            |response| format!("The workflow's response, timeout {}", format_duration(response.wait)),
         );
-        rules.push(("Response", html! { (answer) }));
+        rules.push(("Response", html! { (response) }));
         if !webhook.query.is_empty() {
             rules.push(("Query parameters", html! { div.row { @for parameter in &webhook.query { (tag(&format!("{}: {}{}", parameter.name, parameter.kind.as_str(), if parameter.required { ", required" } else { "" }))) } } }));
         }
@@ -184,8 +183,8 @@ pub(crate) fn diagnostics(base: &str, until: Option<UnixMicros>, may_switch: boo
         "Diagnostics",
         &html! { @if until.is_some() { (badge(Tone::Busy, "on")) } @else { (badge(Tone::Idle, "off")) } },
         &html! {
-            p.hint { "While they are on, input, output, and every variable before and after each step are recorded. Fields that the definition hides stay hidden." }
-            @if let Some(until) = until { p { "Everything is recorded until " (at(until)) "." } }
+            p.hint { "Diagnostics record the input, the output, and all variables before and after each step. Hidden fields of the definition stay hidden." }
+            @if let Some(until) = until { p { "Diagnostics are on until " (at(until)) "." } }
             @if may_switch {
                 form.row method="post" action={ (base) "/diagnostics" } {
                     @if until.is_some() { button.button type="submit" { "Disable" } }
@@ -227,7 +226,8 @@ pub(crate) fn reached(definition: &Definition, ingress: &str) -> Markup {
             let url = format!("{}/{}", ingress.trim_end_matches('/'), definition.path());
             let method = webhook.methods.iter().find(|method| method.as_str() == "POST").or(webhook.methods.first());
             let method = method.map_or("GET", |method| method.as_str());
-            let query: Vec<String> = webhook.query.iter().filter(|known| known.required).map(|known| format!("{}=", known.name)).collect();
+            let required = webhook.query.iter().filter(|parameter| parameter.required);
+            let query: Vec<String> = required.map(|parameter| format!("{}=", parameter.name)).collect();
             let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
             let key = webhook.authentication.example().map(|header| format!(" \\\n     -H '{header}'")).unwrap_or_default();
             let data = if method == "GET" || method == "DELETE" { "" } else { " \\\n     -H 'Content-Type: application/json' -d '{}'" };
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn health_is_what_needs_somebody_most() {
+    fn health_is_the_most_urgent_state() {
         let cases = [
             (line(true, true, 5, 0), "halted"),
             (line(false, false, 5, 5), "disabled"),
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_shows_each_and_an_empty_one_how_to_begin() {
+    fn a_list_shows_each_integration_and_an_empty_list_how_to_begin() {
         let html = list(&[line(true, false, 5, 0)], true).into_string();
         assert!(html.contains("/integrations/t1/Orders") && html.contains("&lt;b&gt;"), "{html}");
         assert!(list(&[], true).into_string().contains("/integrations/new"));

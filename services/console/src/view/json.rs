@@ -40,7 +40,7 @@ pub(crate) fn text(whole: &str) -> Markup {
     let cut = whole.char_indices().nth(MAX_SHOWN_LENGTH).map(|(end, _)| end);
     html! {
         pre tabindex="0" { "\n" (&whole[..cut.unwrap_or(whole.len())]) }
-        @if let Some(end) = cut { p.hint { (whole.len() - end) " more bytes are not shown; `forebay executions show` has all of it." } }
+        @if let Some(end) = cut { p.hint { (whole.len() - end) " more bytes are not shown. `forebay executions show` prints all of them." } }
     }
 }
 
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_reads_back_as_the_same_value() {
+    fn the_shown_text_is_the_same_value_as_json() {
         let value = json!({"a": {"b": [1, 2.5, null, true], "<script>": "</pre>&\n\""}, "c": [], "d": {}, "e": [{"f": {"g": 1}}]});
         let html = super::json(&value).into_string();
         assert!(!html.contains("<script>"));
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_no_text_is_told_by_its_size() {
+    fn a_body_that_is_not_text_is_shown_by_its_size() {
         assert!(body(&[0xff, 0xfe]).into_string().contains("2 bytes"));
         assert!(body(b"").into_string().contains("No body"));
     }

@@ -57,28 +57,28 @@ impl From<KeyRow> for ListedKey {
 /// Draws a key that was just created: the only time that it is shown.
 #[must_use]
 pub(crate) fn created(label: &str, key: &str, signs: bool) -> Markup {
-    let kept = if signs { "encrypted" } else { "as a digest only" };
+    let storage = if signs { "encrypts it" } else { "stores only its digest" };
     notice(
         Tone::Good,
         "Key created",
         html! {
             div.stack.tight {
-                p { "This is the key '" (label) "'. Copy it now: it is stored " (kept) ", and cannot be shown again." }
+                p { "This is the key '" (label) "'. Copy it now: Forebay " (storage) " and cannot show it again." }
                 (copied("new-key", key))
             }
         },
     )
 }
 
-/// Draws the notice that an existing key has the same value, with a form that lets this one call more integrations.
+/// Draws the notice that an existing key has the same value, with a form that grants it the requested integrations.
 #[must_use]
-pub(crate) fn known(key: &ListedKey, wanted: &[String], now: UnixMicros, back: &str) -> Markup {
-    let missing: Vec<&String> = wanted.iter().filter(|name| !key.integrations.contains(name)).collect();
+pub(crate) fn existing(key: &ListedKey, requested: &[String], now: UnixMicros, back: &str) -> Markup {
+    let missing: Vec<&String> = requested.iter().filter(|name| !key.integrations.contains(name)).collect();
     let is_expired = key.expires_at.is_some_and(|at| at <= now);
     let question = match missing.as_slice() {
-        [] => format!("This key is already '{}', and may call this already.", key.label),
-        [_] => format!("This key is already '{}'. Grant it this integration too?", key.label),
-        _ => format!("This key is already '{}'. Grant it these integrations too?", key.label),
+        [] => format!("The key '{}' has this value. It may already call this integration.", key.label),
+        [_] => format!("The key '{}' has this value. Grant it this integration too?", key.label),
+        _ => format!("The key '{}' has this value. Grant it these integrations too?", key.label),
     };
     notice(
         Tone::Warn,
@@ -86,7 +86,7 @@ pub(crate) fn known(key: &ListedKey, wanted: &[String], now: UnixMicros, back: &
         html! {
             div.stack.tight {
                 p { (question) }
-                @if is_expired { p { "It has expired, so calls with it get 401 until it is extended: forebay keys update " (key.id) " --expires never." } }
+                @if is_expired { p { "The key has expired, so calls with it get 401. To extend it, run: forebay keys update " (key.id) " --expires never" } }
                 @if !missing.is_empty() {
                     form.stack.tight method="post" action="/keys/grant" {
                         input type="hidden" name="key" value=(key.id);
@@ -107,7 +107,7 @@ pub(crate) fn list(lines: &[ListedKey], now: UnixMicros, may_change: bool, of: &
     if lines.is_empty() {
         return empty(
             "No keys yet",
-            "A caller sends its key as X-API-Key. Create one for each system that calls, so that each can be deleted alone.",
+            "A caller sends its key as X-API-Key. Create a key for each calling system, so that you can delete each key separately.",
             &html! {},
         );
     }
@@ -153,7 +153,7 @@ fn row(line: &ListedKey, now: UnixMicros, may_change: bool, of: &str, back: &str
                         (revoking(line, of, back))
                         form method="post" action={ "/keys/" (line.id) "/delete" } {
                             input type="hidden" name="back" value=(back);
-                            (asking("small danger", "Delete", &format!("Delete the key '{}'? Calls with it get 401 from then on, at every integration.", line.label)))
+                            (asking("small danger", "Delete", &format!("Delete the key '{}'? Calls with it will get 401 from all integrations.", line.label)))
                         }
                     }
                 }
@@ -165,7 +165,7 @@ fn row(line: &ListedKey, now: UnixMicros, may_change: bool, of: &str, back: &str
 /// Draws the form that revokes integrations from a key: the one of the page, or a chosen one.
 fn revoking(line: &ListedKey, of: &str, back: &str) -> Markup {
     let action = format!("/keys/{}/revoke", line.id);
-    let question = |name: &str| format!("Revoke {name} from the key '{}'? Calls with it get 403 there from then on.", line.label);
+    let question = |name: &str| format!("Revoke {name} from the key '{}'? Calls with it will get 403.", line.label);
     html! {
         @if !of.is_empty() {
             form method="post" action=(action) {
@@ -196,11 +196,11 @@ pub(crate) fn picker(tenant: &str, keys: &[&ListedKey], integrations: &[String],
         form.stack method="post" action="/keys/grant" {
             input type="hidden" name="back" value=(back);
             div.fields {
-                (Field { name: "key", id: &id("known-key"), label: "Existing key", hint: "Its owner keeps sending the same key.", ..Field::default() }.choice(&options))
+                (Field { name: "key", id: &id("existing-key"), label: "Existing key", hint: "The caller sends the same key as before.", ..Field::default() }.choice(&options))
                 @if let [only] = integrations { input type="hidden" name="integrations" value=(only); }
                 @else {
                     @let choices: Vec<(&str, &str)> = integrations.iter().map(|name| (name.as_str(), name.as_str())).collect();
-                    (Field { name: "integrations", id: &id("known-integration"), label: "Integration", ..Field::default() }.choice(&choices))
+                    (Field { name: "integrations", id: &id("granted-integration"), label: "Integration", ..Field::default() }.choice(&choices))
                 }
             }
             div.actions { button.button type="submit" { "Grant" } }
@@ -256,7 +256,7 @@ pub(crate) fn form(form: &Form<'_>) -> Markup {
             input type="hidden" name="back" value=(form.back);
             @if !form.wrong.is_empty() { (notice(Tone::Bad, "Key not created", form.wrong)) }
             div.fields {
-                (Field { name: "label", id: &id("key-label"), label: "Label", value: form.label, hint: "Who sends it.", example: "ACME production", required: true, ..Field::default() }.line("text"))
+                (Field { name: "label", id: &id("key-label"), label: "Label", value: form.label, hint: "The caller.", example: "ACME production", required: true, ..Field::default() }.line("text"))
                 (Field { name: "expires", id: &id("key-expires"), label: "Expires in", value: form.expires, hint: "Such as 90d; empty: never.", ..Field::default() }.line("text"))
             }
             div.field {
@@ -265,15 +265,15 @@ pub(crate) fn form(form: &Form<'_>) -> Markup {
                     input id=(value) name="value" type="text" value=(form.value) autocomplete="off" spellcheck="false" aria-describedby={ (value) "-hint" };
                     button.button.needs-script type="button" data-generate=(value) { "Generate" }
                 }
-                span.hint id={ (value) "-hint" } { "Paste one that the caller has already, or leave it empty and one is generated. It is shown once." }
+                span.hint id={ (value) "-hint" } { "Paste the caller's existing key, or leave the field empty to generate one. The key is shown once." }
             }
             div.field {
                 span.label { "Use" }
-                (tick("signs", "true", form.signs, "Signs calls", "For senders that sign what they send, such as GitHub: a secret that both sides know."))
+                (tick("signs", "true", form.signs, "Signs calls", "For senders that sign their calls with a shared secret, such as GitHub."))
             }
             div.field {
                 span.label { "Outcomes" }
-                (tick("allOutcomes", "true", form.reads_all_outcomes, ALL_OUTCOMES, "For a system that follows the calls of others. Not for a key that signs."))
+                (tick("allOutcomes", "true", form.reads_all_outcomes, ALL_OUTCOMES, "For a system that reads the outcomes of other callers' calls. Not for a signing key."))
             }
             @if let [only] = form.integrations { input type="hidden" name="integrations" value=(only); }
             @else {

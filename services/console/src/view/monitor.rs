@@ -33,7 +33,7 @@ pub(crate) struct Statistics {
 pub(crate) fn choice(over: &str, spans: &[&str], tenant: &str, tenants: &[String]) -> Markup {
     let spans: Vec<(&str, String)> = spans.iter().map(|word| (*word, format!("Last {word}"))).collect();
     let spans: Vec<(&str, &str)> = spans.iter().map(|(word, words)| (*word, words.as_str())).collect();
-    let mut names = vec![("", "Every tenant")];
+    let mut names = vec![("", "All tenants")];
     names.extend(tenants.iter().map(|name| (name.as_str(), name.as_str())));
     html! {
         form.filters method="get" action="/monitor" data-send-on-change {
@@ -89,7 +89,7 @@ pub(crate) struct Queue {
     pub(crate) name: String,
     /// The page of the integration; empty: a shared queue.
     pub(crate) href: String,
-    /// Queued messages; absent: the broker did not say.
+    /// Queued messages; absent: unknown.
     pub(crate) depth: Option<u64>,
     /// The time of receipt of the oldest message that a worker holds; absent: none is held.
     pub(crate) oldest: Option<UnixMicros>,
@@ -105,7 +105,7 @@ pub(crate) fn queues(queues: &[Queue], now: UnixMicros) -> Markup {
         "Queues",
         &html! {},
         &html! {
-            @if queues.is_empty() { (empty("No queues", "An ordered trigger, and one with a concurrency limit, has a queue of its own. All others use the shared queues.", &html! {})) }
+            @if queues.is_empty() { (empty("No queues", "Ordered triggers, and triggers with a concurrency limit, have separate queues. All other triggers use the shared queues.", &html! {})) }
             @else {
                 div.table.folds {
                     table {
@@ -162,17 +162,17 @@ fn halt(trigger: &TriggerRow, may_decide: bool) -> Markup {
         &path,
         html! {
             div.stack.tight {
-                p { (trigger.error.as_deref().unwrap_or("It failed for good.")) }
+                p { (trigger.error.as_deref().unwrap_or("The execution failed after its last attempt.")) }
                 p.small {
                     @if let Some(since) = trigger.since { "Halted " (ago(since)) ". " }
-                    @if let Some(id) = &trigger.execution_id { a href={ "/executions/" (id) } { "The execution that blocks" } ". " }
-                    "The executions behind it are queued in order."
+                    @if let Some(id) = &trigger.execution_id { a href={ "/executions/" (id) } { "The failed execution" } ". " }
+                    "The following executions are queued in order."
                 }
                 @if may_decide {
                     div.actions {
                         form method="post" action={ "/triggers/" (path) "/resume" } { button.button.small.main type="submit" { "Retry and resume" } }
                         form method="post" action={ "/triggers/" (path) "/skip" } {
-                            (asking("small", "Skip", &format!("Skip the failed execution of {path}? It stays failed, and the ones behind it run.")))
+                            (asking("small", "Skip", &format!("Skip the failed execution of {path}? It stays failed, and the following executions run.")))
                         }
                     }
                 }
@@ -193,16 +193,16 @@ pub(crate) fn workers(workers: &[WorkerRow]) -> Markup {
             } @else {
                 div.table.folds {
                     table {
-                        (head(&["Worker", "Version", "Load", "Queues held", "Started", "Last seen"], None))
+                        (head(&["Worker", "Version", "Running", "Own queues", "Started", "Last heartbeat"], None))
                         tbody {
                             @for worker in workers {
                                 tr {
                                     th scope="row" { (worker.name) }
                                     td data-label="Version" { code { (worker.version) } }
-                                    td data-label="Load" { (worker.running) " of " (worker.concurrency) }
-                                    td data-label="Queues held" { (worker.queues.len()) }
+                                    td data-label="Running" { (worker.running) " of " (worker.concurrency) }
+                                    td data-label="Own queues" { (worker.queues.len()) }
                                     td data-label="Started" { (at(worker.started_at)) }
-                                    td data-label="Last seen" { (ago(worker.last_seen)) }
+                                    td data-label="Last heartbeat" { (ago(worker.last_seen)) }
                                 }
                             }
                         }
@@ -235,16 +235,16 @@ pub(crate) fn unreadable(messages: &[UnreadableMessage], may_decide: bool) -> Ma
         "Unreadable messages",
         &html! {},
         &html! {
-            @if messages.is_empty() { (empty("No unreadable messages", "Messages that no worker can read appear here. A person returns them to their queue or discards them.", &html! {})) }
+            @if messages.is_empty() { (empty("No unreadable messages", "This list shows messages that no worker can read. You can return them to their queue or discard them.", &html! {})) }
             @else {
                 div.table.folds {
                     table {
-                        (head(&["Message", "Why", "Queue", "Since", "Size"], Some("Decide")))
+                        (head(&["Message", "Reason", "Queue", "Since", "Size"], Some("Actions")))
                         tbody {
                             @for message in messages {
                                 tr {
                                     th.break scope="row" { code { (message.id) } }
-                                    td data-label="Why" { (message.reason) }
+                                    td data-label="Reason" { (message.reason) }
                                     td data-label="Queue" { code { (message.queue) } }
                                     td data-label="Since" { @if let Some(time) = message.at { (at(time)) } }
                                     td.nowrap data-label="Size" { (message.size) " bytes" }
@@ -252,7 +252,7 @@ pub(crate) fn unreadable(messages: &[UnreadableMessage], may_decide: bool) -> Ma
                                         @if may_decide {
                                             div.actions {
                                                 form method="post" action={ "/unreadable/" (message.id) "/return" } { button.button.small type="submit" { "Return to queue" } }
-                                                form method="post" action={ "/unreadable/" (message.id) "/discard" } { (asking("small danger", "Discard", "Discard this message? Its execution never runs.")) }
+                                                form method="post" action={ "/unreadable/" (message.id) "/discard" } { (asking("small danger", "Discard", "Discard this message? Its execution will not run.")) }
                                             }
                                         }
                                     }
@@ -271,7 +271,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_charts_say_what_counts_now() {
+    fn the_charts_show_totals_and_the_latest_percentile() {
         let shown = Statistics {
             times: vec![UnixMicros::default(), UnixMicros::new(60_000_000)],
             minutes: 1,

@@ -14,11 +14,11 @@ pub(crate) struct Frame<'a> {
     pub(crate) lead: &'a str,
     /// The pages above this one: address and title.
     pub(crate) above: &'a [(String, String)],
-    /// The name of the person who is signed in.
-    pub(crate) who: &'a str,
-    /// True if the person may see users.
+    /// The name of the signed-in user.
+    pub(crate) user: &'a str,
+    /// True if the user may see users.
     pub(crate) administers: bool,
-    /// True if the person may read the audit log.
+    /// True if the user may read the audit log.
     pub(crate) reads_audit: bool,
     /// Number of halted triggers that wait for a decision.
     pub(crate) halted: usize,
@@ -84,7 +84,7 @@ pub(crate) fn page(frame: &Frame<'_>, head: &Markup, content: &Markup) -> Markup
                         (entries(frame, "People", &people(frame)))
                     }
                     div.side-foot {
-                        a.who href="/account" { span.muted { "Signed in as" } br; (frame.who) }
+                        a.who href="/account" { span.muted { "Signed in as" } br; (frame.user) }
                         div.row {
                             button.button.small.quiet.needs-script type="button" data-theme-switch { (Icon::Moon.draw()) "Theme" }
                             form method="post" action="/sign-out" { button.button.small.quiet type="submit" { "Sign out" } }
@@ -106,7 +106,7 @@ pub(crate) fn page(frame: &Frame<'_>, head: &Markup, content: &Markup) -> Markup
                 form.stack method="dialog" {
                     p id="confirm-text" data-confirm-text {}
                     div.actions {
-                        button.button.main type="submit" value="go" data-confirm-go { "Do it" }
+                        button.button.main type="submit" value="go" data-confirm-go { "Confirm" }
                         button.button type="submit" value="" { "Cancel" }
                     }
                 }
@@ -154,10 +154,10 @@ pub(crate) fn table_card(title: &str, beside: &Markup, table: &Markup) -> Markup
     html! { section.card { header { h2 { (title) } div.actions { (beside) } } (table) } }
 }
 
-/// Returns the entries of the navigation that this person may see.
+/// Returns the entries of the navigation that this user may see.
 fn people(frame: &Frame<'_>) -> Vec<(Section, Icon, &'static str, &'static str)> {
-    let known = [(USERS, frame.administers), (TOKENS, true), (AUDIT, frame.reads_audit)];
-    known.into_iter().filter(|(_, is_theirs)| *is_theirs).map(|(entry, _)| entry).collect()
+    let all = [(USERS, frame.administers), (TOKENS, true), (AUDIT, frame.reads_audit)];
+    all.into_iter().filter(|(_, is_allowed)| *is_allowed).map(|(entry, _)| entry).collect()
 }
 
 fn live_mark() -> Markup {
@@ -211,13 +211,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_frame_marks_where_the_reader_is_and_hides_what_is_not_for_them() {
+    fn the_frame_marks_the_current_page_and_hides_entries_that_are_not_allowed() {
         let frame = Frame {
             title: "<Orders>",
             section: Section::Monitor,
             lead: "",
             above: &[],
-            who: "ada",
+            user: "ada",
             administers: false,
             reads_audit: false,
             halted: 2,

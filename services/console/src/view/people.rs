@@ -12,12 +12,12 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 const ROLES: [(&str, &str); 4] = [
-    ("viewer", "Viewer: sees everything but secrets"),
-    ("operator", "Operator: retries, resumes, tries out"),
+    ("viewer", "Viewer: sees everything except secrets"),
+    ("operator", "Operator: retries, resumes, sends test calls"),
     ("developer", "Developer: changes definitions, connections, keys"),
-    ("administrator", "Administrator: changes people and tenants"),
+    ("administrator", "Administrator: changes users and tenants"),
 ];
-const ROLES_OR_NONE: [(&str, &str); 5] = [ROLES[0], ROLES[1], ROLES[2], ROLES[3], ("", "None: remove the role")];
+const ROLES_OR_NONE: [(&str, &str); 5] = [ROLES[0], ROLES[1], ROLES[2], ROLES[3], ("", "None: removes the role")];
 
 /// One user of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,10 +65,10 @@ pub(crate) fn users(users: &[User], wrong: &str, new: &NewUser<'_>) -> Markup {
             @if !wrong.is_empty() { (notice(Tone::Bad, "Could not save", wrong)) }
             form.stack method="post" action="/users" {
                 div.fields {
-                    (Field { name: "name", label: "Name", value: new.name, hint: "The name to sign in with.", required: true, ..Field::default() }.credential("text", "off"))
+                    (Field { name: "name", label: "Name", value: new.name, hint: "The name for signing in.", required: true, ..Field::default() }.credential("text", "off"))
                     (Field { name: "full_name", label: "Full name", value: new.full_name, ..Field::default() }.credential("text", "off"))
-                    (Field { name: "password", label: "Password", hint: "At least 12 characters; they change it themselves.", ..Field::default() }.credential("password", "new-password"))
-                    (Field { name: "tenant", label: "Tenant", value: or(new.tenant, "*"), hint: "* is every tenant.", required: true, ..Field::default() }.line("text"))
+                    (Field { name: "password", label: "Password", hint: "At least 12 characters. The user can change it.", ..Field::default() }.credential("password", "new-password"))
+                    (Field { name: "tenant", label: "Tenant", value: or(new.tenant, "*"), hint: "* means all tenants.", required: true, ..Field::default() }.line("text"))
                     (Field { name: "role", label: "Role", value: or(new.role, "viewer"), ..Field::default() }.choice(&ROLES))
                 }
                 div.actions { button.button.main type="submit" { "Add user" } }
@@ -86,11 +86,11 @@ fn change(user: &User) -> Markup {
         div.stack.tight {
             form method="post" action={ "/users/" (user.id) "/" (turn) } {
                 (revision)
-                @if user.enabled { (asking("small danger", "Disable", &format!("Disable {}? Every session and token of theirs ends.", user.name))) }
+                @if user.enabled { (asking("small danger", "Disable", &format!("Disable {}? All sessions and tokens of the user end.", user.name))) }
                 @else { button.button.small type="submit" { "Enable" span.unseen { " " (user.name) } } }
             }
             details {
-                summary { "Change" span.unseen { " what " (user.name) " may do, or the password" } }
+                summary { "Change" span.unseen { " the roles or the password of " (user.name) } }
                 div.stack.tight {
                     form.stack.tight method="post" action={ "/users/" (user.id) "/grants" } {
                         (revision)
@@ -100,12 +100,12 @@ fn change(user: &User) -> Markup {
                     }
                     form.stack.tight method="post" action={ "/users/" (user.id) "/password" } {
                         (revision)
-                        (Field { name: "password", id: &id("password"), label: "New password", hint: "Every session and token of theirs ends.", required: true, ..Field::default() }.credential("password", "new-password"))
+                        (Field { name: "password", id: &id("password"), label: "New password", hint: "All sessions and tokens of the user end.", required: true, ..Field::default() }.credential("password", "new-password"))
                         div.actions { button.button.small type="submit" { "Set password" } }
                     }
                     form method="post" action={ "/users/" (user.id) "/delete" } {
                         (revision)
-                        (asking("small danger", "Delete", &format!("Delete {} with every token of theirs? The audit log keeps the name.", user.name)))
+                        (asking("small danger", "Delete", &format!("Delete {} with all tokens? The audit log keeps the name.", user.name)))
                     }
                 }
             }
@@ -114,7 +114,7 @@ fn change(user: &User) -> Markup {
 }
 
 fn place(tenant: &str) -> &str {
-    if tenant == "*" { "every tenant" } else { tenant }
+    if tenant == "*" { "all tenants" } else { tenant }
 }
 
 /// One API token of the list.
@@ -138,18 +138,18 @@ pub(crate) struct Token {
     pub(crate) expires_at: UnixMicros,
 }
 
-/// Draws the list of tokens, and the form of a new one. `made` is a token that was just created.
+/// Draws the list of tokens, and the form of a new one. `created` is a token that was just created.
 #[must_use]
-pub(crate) fn tokens(tokens: &[Token], made: Option<&str>, new: &NewToken<'_>, now: UnixMicros) -> Markup {
+pub(crate) fn tokens(tokens: &[Token], created: Option<&str>, new: &NewToken<'_>, now: UnixMicros) -> Markup {
     html! {
-        @if let Some(made) = made {
+        @if let Some(created) = created {
             (notice(Tone::Good, "Token created", html! {
-                div.stack.tight { p { "Copy it now: it cannot be shown again." } (copied("new-token", made)) }
+                div.stack.tight { p { "Copy the token now: Forebay cannot show it again." } (copied("new-token", created)) }
             }))
         }
         section.card {
             @if tokens.is_empty() {
-                (empty("No tokens yet", "A program sends a token as Authorization: Bearer to the API at /api/v1. It never has a stronger role than its owner.", &html! {}))
+                (empty("No tokens yet", "A program sends a token as Authorization: Bearer to the API at /api/v1. Its role never exceeds the role of its owner.", &html! {}))
             } @else {
                 div.table.folds {
                     table {
@@ -165,7 +165,7 @@ pub(crate) fn tokens(tokens: &[Token], made: Option<&str>, new: &NewToken<'_>, n
                                     td data-label="Expires" { @if token.expires_at <= now { (badge(Tone::Bad, "expired")) } @else { (at(token.expires_at)) } }
                                     td {
                                         form method="post" action={ "/tokens/" (token.id) "/delete" } {
-                                            (asking("small danger", "Delete", &format!("Delete the token '{}'? Calls with it get 401 from then on.", token.label)))
+                                            (asking("small danger", "Delete", &format!("Delete the token '{}'? Requests with it will get 401.", token.label)))
                                         }
                                     }
                                 }
@@ -179,10 +179,10 @@ pub(crate) fn tokens(tokens: &[Token], made: Option<&str>, new: &NewToken<'_>, n
             @if !new.wrong.is_empty() { (notice(Tone::Bad, "Token not created", new.wrong)) }
             form.stack method="post" action="/tokens" {
                 div.fields {
-                    (Field { name: "label", label: "Label", value: new.label, hint: "What sends it.", example: "CI", required: true, ..Field::default() }.line("text"))
+                    (Field { name: "label", label: "Label", value: new.label, hint: "The program that sends it.", example: "CI", required: true, ..Field::default() }.line("text"))
                     (Field { name: "role", label: "Maximum role", value: or(new.role, "viewer"), ..Field::default() }.choice(&ROLES))
-                    (Field { name: "tenant", label: "Tenant", value: or(new.tenant, "*"), hint: "* is every tenant that you may see.", required: true, ..Field::default() }.line("text"))
-                    (Field { name: "lasts", label: "Expires in", value: or(new.lasts, "90d"), required: true, ..Field::default() }.line("text"))
+                    (Field { name: "tenant", label: "Tenant", value: or(new.tenant, "*"), hint: "* means all tenants that you may see.", required: true, ..Field::default() }.line("text"))
+                    (Field { name: "lasts", label: "Expires in", value: or(new.expires_in, "90d"), required: true, ..Field::default() }.line("text"))
                 }
                 div.actions { button.button.main type="submit" { "Create token" } }
             }
@@ -213,13 +213,13 @@ pub(crate) struct NewToken<'a> {
     /// The tenant in which it is valid.
     pub(crate) tenant: &'a str,
     /// The time until it expires.
-    pub(crate) lasts: &'a str,
+    pub(crate) expires_in: &'a str,
     /// Its maximum role.
     pub(crate) role: &'a str,
 }
 
-fn or<'a>(text: &'a str, usual: &'a str) -> &'a str {
-    if text.is_empty() { usual } else { text }
+fn or<'a>(text: &'a str, default: &'a str) -> &'a str {
+    if text.is_empty() { default } else { text }
 }
 
 /// An entry of the audit log.
@@ -266,27 +266,27 @@ pub(crate) fn audit(entries: &[Entry], query: &AuditQuery, has_more: bool) -> Ma
         section.card {
             div.body {
                 form.filters method="get" action="/audit" role="search" {
-                    (Field { name: "by", label: "Who", value: &query.by, ..Field::default() }.line("search"))
-                    (Field { name: "action", label: "What was done", value: &query.action, example: "key.create", ..Field::default() }.line("search"))
-                    (Field { name: "target", label: "To what", value: &query.target, example: "t37ed/Orders", ..Field::default() }.line("search"))
+                    (Field { name: "by", label: "Principal", value: &query.by, ..Field::default() }.line("search"))
+                    (Field { name: "action", label: "Action", value: &query.action, example: "key.create", ..Field::default() }.line("search"))
+                    (Field { name: "target", label: "Target", value: &query.target, example: "t37ed/Orders", ..Field::default() }.line("search"))
                     div.actions { button.button.main type="submit" { "Search" } }
                 }
             }
         }
         section.card {
-            @if entries.is_empty() { (empty("Nothing was found", "Every change is listed here: who, what, before and after.", &html! {})) }
+            @if entries.is_empty() { (empty("No results", "The audit log lists each change with its principal, and its values before and after.", &html! {})) }
             @else {
                 div.table.folds {
                     table {
                         caption.unseen { "Changes, newest first" }
-                        (head(&["When", "Who", "What", "To what", "Change"], None))
+                        (head(&["Time", "Principal", "Action", "Target", "Change"], None))
                         tbody {
                             @for entry in entries {
                                 tr {
-                                    td data-label="When" { (at(entry.at)) }
-                                    td data-label="Who" { div.row { (entry.who) (tag(&entry.through)) @if !entry.address.is_empty() { (tag(&entry.address)) } } }
-                                    td data-label="What" { code { (entry.action) } }
-                                    td.break data-label="To what" { (entry.target) }
+                                    td data-label="Time" { (at(entry.at)) }
+                                    td data-label="Principal" { div.row { (entry.who) (tag(&entry.through)) @if !entry.address.is_empty() { (tag(&entry.address)) } } }
+                                    td data-label="Action" { code { (entry.action) } }
+                                    td.break data-label="Target" { (entry.target) }
                                     td data-label="Change" {
                                         @if entry.before.is_some() || entry.after.is_some() {
                                             details { summary { "Show" span.unseen { " what changed in " (entry.target) } } (diff::values(entry.before.as_ref(), entry.after.as_ref())) }
@@ -308,19 +308,19 @@ pub(crate) fn audit(entries: &[Entry], query: &AuditQuery, has_more: bool) -> Ma
     }
 }
 
-/// Draws the page of one's account. `said` is a message about the last change, `wrong` the reason for which it was refused.
+/// Draws the page of one's account. `success` is a message about the last change, `wrong` the reason for which it was refused.
 #[must_use]
-pub(crate) fn account(user: &forebay_store::UserRow, grants: &[(String, String)], said: &str, wrong: &str) -> Markup {
+pub(crate) fn account(user: &forebay_store::UserRow, grants: &[(String, String)], success: &str, wrong: &str) -> Markup {
     html! {
-        @if !said.is_empty() { (notice(Tone::Good, "Done", said)) }
-        (card("You", &html! {}, &facts(&[
+        @if !success.is_empty() { (notice(Tone::Good, "Password changed", success)) }
+        (card("Profile", &html! {}, &facts(&[
             ("Name", html! { (user.name) }),
             ("Full name", html! { @if user.full_name.is_empty() { "-" } @else { (user.full_name) } }),
             ("Roles", html! { div.row { @for (tenant, role) in grants { (tag(&format!("{role} in {}", place(tenant)))) } } }),
         ])))
         @if user.has_password {
             (card("Password", &html! {}, &html! {
-                @if !wrong.is_empty() { (notice(Tone::Bad, "Not changed", wrong)) }
+                @if !wrong.is_empty() { (notice(Tone::Bad, "Password not changed", wrong)) }
                 form.stack method="post" action="/account/password" {
                     div.fields {
                         (Field { name: "old", label: "Current password", required: true, ..Field::default() }.credential("password", "current-password"))

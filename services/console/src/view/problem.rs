@@ -7,14 +7,17 @@ use maud::{Markup, html};
 #[must_use]
 pub(crate) fn problem(status: u16, detail: &str) -> Markup {
     let (title, advice) = match status {
-        401 => ("Not signed in", "Your session has ended. Sign in again, and continue where you were."),
-        403 => ("Not allowed", "Your role does not allow this. An administrator of the tenant can change that."),
-        404 => ("Not found", "It does not exist, it was deleted, or it belongs to a tenant that you cannot see."),
-        409 | 412 => ("Changed by somebody else", "What you changed was changed meanwhile. Load it again, and make your change there."),
+        401 => ("Not signed in", "Your session has ended. Sign in again to continue."),
+        403 => ("Not allowed", "Your role does not allow this. An administrator of the tenant can change your role."),
+        404 => ("Not found", "The object does not exist, it was deleted, or it belongs to a tenant that you cannot see."),
+        409 | 412 => ("Conflict", "Another change conflicts with this request. Load the page again, and repeat your change."),
         429 => ("Too many attempts", "Wait a moment, then try again."),
-        503 => ("Not available", "The database or the broker does not answer. Received calls are safe; try again in a moment."),
-        400..500 => ("Bad request", "The request is not well-formed."),
-        _ => ("Something went wrong", "It is in the console's log. Try again; if it happens again, tell an administrator the time."),
+        503 => ("Not available", "The database or the broker does not respond. Received calls are safe. Try again in a moment."),
+        400..500 => ("Bad request", "The request is not valid."),
+        _ => (
+            "Internal error",
+            "The console's log has the cause. Try again. If the error occurs again, report the time to an administrator.",
+        ),
     };
     alone(
         title,

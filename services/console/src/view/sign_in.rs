@@ -31,11 +31,11 @@ pub(crate) fn setup(name: &str, code: &str, wrong: &str) -> Markup {
     alone(
         "Welcome to Forebay",
         &html! {
-            p { "Nobody can sign in yet. Create the first administrator, who can then invite others." }
+            p { "No user exists yet. Create the first administrator, who can add other users." }
             @if !wrong.is_empty() { (notice(Tone::Bad, "Could not save", wrong)) }
             form.stack method="post" action="/setup" {
                 (Field {
-                    name: "code", label: "Setup code", value: code, hint: "The console has written it to its log.", required: true, ..Field::default()
+                    name: "code", label: "Setup code", value: code, hint: "The code is in the console's log.", required: true, ..Field::default()
                 }.line("text"))
                 (Field { name: "name", label: "Name", value: name, required: true, ..Field::default() }.credential("text", "username"))
                 (Field { name: "full_name", label: "Full name", ..Field::default() }.credential("text", "name"))

@@ -11,20 +11,20 @@ pub(crate) struct TextEditor<'a> {
     pub(crate) address: &'a str,
     /// The kind of the document, such as `Connection`.
     pub(crate) label: &'a str,
-    /// Help for the person.
+    /// Help for the user.
     pub(crate) hint: &'a str,
     /// `tenant/name`; empty: a new one.
     pub(crate) path: &'a str,
     /// The text.
     pub(crate) source: &'a str,
-    /// The text with which the person began; empty: a new one.
+    /// The text that the user opened; empty: a new one.
     pub(crate) base: &'a str,
     /// The revision of `base`; 0: a new one.
     pub(crate) revision: i32,
     /// The reason for which it was not saved.
     pub(crate) refused: Option<Markup>,
     /// A message about the last action; empty: none.
-    pub(crate) said: &'a str,
+    pub(crate) notice: &'a str,
     /// True if the reader may save.
     pub(crate) may_save: bool,
 }
@@ -36,7 +36,7 @@ impl TextEditor<'_> {
         html! {
             form.stack method="post" action=(self.address) data-check-session {
                 div.stack id="refused" { @if let Some(refused) = &self.refused { (refused) } }
-                @if !self.said.is_empty() { (notice(Tone::Warn, "The text was changed", self.said)) }
+                @if !self.notice.is_empty() { (notice(Tone::Warn, "The text was changed", self.notice)) }
                 section.card {
                     div.body.stack {
                         input type="hidden" name="revision" value=(self.revision);
@@ -61,8 +61,8 @@ impl TextEditor<'_> {
 
 /// Draws the reasons for which a text was not saved, line by line.
 #[must_use]
-pub(crate) fn refused(why: &str) -> Markup {
-    notice(Tone::Bad, "Could not save", html! { @for one in why.lines() { div { (one) } } })
+pub(crate) fn refused(reasons: &str) -> Markup {
+    notice(Tone::Bad, "Could not save", html! { @for reason in reasons.lines() { div { (reason) } } })
 }
 
 #[cfg(test)]
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_is_escaped_and_stands_above_a_text_that_is_as_it_was_typed() {
+    fn a_problem_is_escaped_and_the_text_is_unchanged() {
         let editor = TextEditor { source: "a: <x>\n", refused: Some(refused("<b>")), ..TextEditor::default() };
         let html = editor.draw().into_string();
         assert!(html.contains("&lt;b&gt;") && html.contains("a: &lt;x&gt;\n</textarea>"), "{html}");

@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn bars_stand_where_their_time_was() {
+    fn bars_are_at_the_position_of_their_time() {
         let html = timeline(&[lane("queued", 1000, 500), lane("a", 1500, 1500)]).into_string();
         assert!(html.contains(r#"x="0" y="2" width="250""#), "{html}");
         assert!(html.contains(r#"x="250" y="2" width="750""#), "{html}");
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_took_no_time_is_seen_inside_of_the_drawing() {
+    fn a_step_without_duration_is_visible_inside_of_the_drawing() {
         let html = timeline(&[lane("a", 0, 100), lane("b", 100, 0)]).into_string();
         assert!(html.contains(r#"x="996" y="2" width="4""#), "{html}");
     }

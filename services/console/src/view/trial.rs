@@ -11,14 +11,14 @@ use maud::{Markup, html};
 #[must_use]
 pub(crate) fn trial(tried: &Tried, places: Option<&Places>) -> Markup {
     html! {
-        @if let Some(fault) = &tried.fault { (found(fault, places)) }
+        @if let Some(fault) = &tried.fault { (error(fault, places)) }
         @if let Some(input) = &tried.input { h3 { ".input" } (json(input)) }
-        @for step in &tried.steps { (one(step)) }
-        @if let Some(answer) = &tried.answer { h3 { "Response" } (json(answer)) }
+        @for one in &tried.steps { (step(one)) }
+        @if let Some(response) = &tried.answer { h3 { "Response" } (json(response)) }
     }
 }
 
-fn one(step: &TriedStep) -> Markup {
+fn step(step: &TriedStep) -> Markup {
     let tone = match step.outcome {
         StepOutcome::Ran => Tone::Good,
         StepOutcome::Skipped => Tone::Idle,
@@ -28,7 +28,7 @@ fn one(step: &TriedStep) -> Markup {
         details.fold id={ "tried-" (step.path) } {
             summary { span.row { (badge(tone, step.outcome.as_str())) strong { (step.path) } (tag(step.kind)) } }
             div.body {
-                @if let Some(request) = &step.request { h3 { "It would send" } (json(request)) }
+                @if let Some(request) = &step.request { h3 { "Request, not sent" } (json(request)) }
                 h3 { "Output" } (json(&step.output))
             }
         }
@@ -36,9 +36,9 @@ fn one(step: &TriedStep) -> Markup {
 }
 
 /// Draws a fault, with the part of the program that is wrong and the value that did not fit.
-fn found(fault: &Fault, places: Option<&Places>) -> Markup {
+fn error(fault: &Fault, places: Option<&Places>) -> Markup {
     let line = places.and_then(|places| places.find(&fault.part)).map(|place| place.line);
-    let title = if fault.part.is_empty() { "Wrong".to_owned() } else { format!("Wrong in {}", fault.part) };
+    let title = if fault.part.is_empty() { "Error".to_owned() } else { format!("Error in {}", fault.part) };
     notice(
         Tone::Bad,
         &title,
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_caret_stands_below_the_piece() {
+    fn the_caret_is_below_the_snippet() {
         assert_eq!(caret("{ n: .a }", 6, ".a"), "     ^^");
         assert_eq!(caret("\t.a", 2, ""), "\t^");
     }

@@ -1,4 +1,4 @@
-//! Trying an integration: a call through the real ingress, and its response.
+//! Test calls: a call of an integration through the real ingress, and its response.
 
 use super::badge::{Tone, badge};
 use super::field::{Field, option, tick};
@@ -10,7 +10,7 @@ use forebay_contract::authentication::{Authentication, KeyUse};
 use forebay_contract::definition::{QueryKind, QueryParameter, Webhook};
 use maud::{Markup, html};
 
-/// A call that a person has composed.
+/// A test call that a user has entered.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Call {
     /// Such as `POST`.
@@ -24,12 +24,13 @@ pub(crate) struct Call {
     /// Further headers, one per line.
     pub(crate) headers: String,
     /// True if a key is created for this call alone, and deleted after it.
-    pub(crate) makes_key: bool,
+    #[serde(rename = "makes_key")]
+    pub(crate) creates_key: bool,
 }
 
 /// The response to the call.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     /// The status.
     pub(crate) status: u16,
     /// Its headers.
@@ -44,7 +45,7 @@ pub(crate) struct Answer {
 
 /// Draws the form of a call.
 #[must_use]
-pub(crate) fn form(address: &str, webhook: &Webhook, call: &Call, may_make_key: bool) -> Markup {
+pub(crate) fn form(address: &str, webhook: &Webhook, call: &Call, may_create_key: bool) -> Markup {
     let key = webhook.authentication.key_use().map(|key_use| match key_use {
         KeyUse::Sends => "API key",
         KeyUse::Signs => "Signing key",
@@ -61,18 +62,18 @@ pub(crate) fn form(address: &str, webhook: &Webhook, call: &Call, may_make_key: 
                     (Field { name: "content_type", label: "Content type", value: &call.content_type, example: "application/json", ..Field::default() }.line("text"))
                 }
                 (Field { name: "body", label: "Body", value: &call.body, ..Field::default() }.text(10))
-                (Field { name: "headers", label: "More headers", value: &call.headers, hint: "One a line, such as Idempotency-Key: 42", ..Field::default() }.text(2))
+                (Field { name: "headers", label: "More headers", value: &call.headers, hint: "One per line, such as Idempotency-Key: 42", ..Field::default() }.text(2))
                 @if let Some(key) = key {
                     fieldset.field {
                         legend { (key) }
-                        @if may_make_key {
-                            (option("key_from", "made", call.makes_key, "A key for this call alone", "It is created, used and deleted; the audit log has entries of it."))
-                            (option("key_from", "pasted", !call.makes_key, "This key", "It is used and not stored."))
+                        @if may_create_key {
+                            (option("key_from", "made", call.creates_key, "A temporary key", "Forebay creates the key, uses it for this call and deletes it. The audit log has the entries."))
+                            (option("key_from", "pasted", !call.creates_key, "This key", "Forebay does not store it."))
                         } @else { input type="hidden" name="key_from" value="pasted"; }
                         (Field { name: "key", label: "Key", ..Field::default() }.line("password"))
                     }
                 }
-                (tick("shows_steps", "true", true, "Record the steps of this integration for ten minutes", "Diagnostics: input, output, and the variables around each step."))
+                (tick("shows_steps", "true", true, "Enable diagnostics for ten minutes", "Records the input, the output, and the variables before and after each step of this integration."))
                 div.actions { button.button.main type="submit" { "Send" } }
             }
         },
@@ -101,26 +102,26 @@ fn of<'a>(parameters: impl Iterator<Item = &'a QueryParameter>) -> String {
 
 /// Draws the response to a call.
 #[must_use]
-pub(crate) fn answered(answer: &Answer, curl: &str) -> Markup {
-    let tone = match answer.status {
+pub(crate) fn response(response: &Response, curl: &str) -> Markup {
+    let tone = match response.status {
         200..300 => Tone::Good,
         300..500 => Tone::Warn,
         _ => Tone::Bad,
     };
     html! {
-        (card("Response", &html! { (badge(tone, &answer.status.to_string())) span.muted { (span(answer.duration)) } }, &html! {
-            details.fold { summary { "Headers (" (answer.headers.len()) ")" } div.body { pre tabindex="0" { @for (name, value) in &answer.headers { (name) ": " (value) "\n" } } } }
-            (body(&answer.body))
-            @if !answer.execution.is_empty() { div.actions { a.button href={ "/executions/" (answer.execution) } { "Open the execution" } } }
+        (card("Response", &html! { (badge(tone, &response.status.to_string())) span.muted { (span(response.duration)) } }, &html! {
+            details.fold { summary { "Headers (" (response.headers.len()) ")" } div.body { pre tabindex="0" { @for (name, value) in &response.headers { (name) ": " (value) "\n" } } } }
+            (body(&response.body))
+            @if !response.execution.is_empty() { div.actions { a.button href={ "/executions/" (response.execution) } { "Open the execution" } } }
         }))
-        (card("The same call in a shell", &html! {}, &copied("curl", curl)))
+        (card("The call as a curl command", &html! {}, &copied("curl", curl)))
     }
 }
 
-/// Draws the reason for which a call did not reach the ingress.
+/// Draws the reason for which a call got no response.
 #[must_use]
-pub(crate) fn not_sent(why: &str) -> Markup {
-    notice(Tone::Bad, "The call was not sent", text(why))
+pub(crate) fn no_response(reason: &str) -> Markup {
+    notice(Tone::Bad, "No response", text(reason))
 }
 
 /// Returns the call as a command for the shell, with a placeholder for the key or signature.
@@ -150,7 +151,7 @@ mod tests {
     use forebay_contract::authentication::ApiKey;
 
     #[test]
-    fn a_line_for_the_shell_keeps_what_is_typed_inside_of_its_quotes() {
+    fn the_curl_command_quotes_the_text_of_the_user() {
         let call = Call {
             method: "POST".to_owned(),
             query: "a=1".to_owned(),

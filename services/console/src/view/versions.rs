@@ -29,14 +29,14 @@ pub(crate) fn versions(all: &[StoredVersion], compared: Option<(&StoredVersion, 
                                 td {
                                     div.actions {
                                         @if let Some(before) = all.get(index + 1) {
-                                            a.button.small href={ (base) "/versions?from=" (before.version) "&to=" (version.version) "#difference" } { "What changed" span.unseen { " in version " (version.version) } }
+                                            a.button.small href={ (base) "/versions?from=" (before.version) "&to=" (version.version) "#difference" } { "Show changes" span.unseen { " of version " (version.version) } }
                                         }
                                         @if index > 0 && may_change {
-                                            a.button.small.quiet href={ (base) "/versions?from=" (current.version) "&to=" (version.version) "#difference" } { "Against current" span.unseen { ", version " (version.version) } }
+                                            a.button.small.quiet href={ (base) "/versions?from=" (current.version) "&to=" (version.version) "#difference" } { "Compare with current" span.unseen { ": version " (version.version) } }
                                             form method="post" action={ (base) "/rollback" } {
                                                 input type="hidden" name="to" value=(version.version);
                                                 input type="hidden" name="current" value=(current.version);
-                                                (asking("small", "Roll back", &format!("Roll back to version {}? It becomes a new version; executions under way end as they began.", version.version)))
+                                                (asking("small", "Roll back", &format!("Roll back to version {}? Forebay creates a new version with its definition. Running executions keep their version.", version.version)))
                                             }
                                         }
                                     }

@@ -14,7 +14,7 @@ impl Store {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn put_flash(&self, credential: &Secret, text: Vec<u8>, lasts: Duration) -> Result<Uuid, StoreError> {
+    pub async fn put_flash(&self, credential: &Secret, text: Vec<u8>, lifetime: Duration) -> Result<Uuid, StoreError> {
         let operation = "store what is shown once";
         let failed = StoreError::during(operation);
         let id = Uuid::new_v4();
@@ -22,7 +22,7 @@ impl Store {
         let client = self.client(operation).await?;
         client.execute("delete from flashes where expires_at < now()", &[]).await.map_err(failed)?;
         let sql = "insert into flashes (id, content, sealed_by, expires_at) values ($1, $2, $3, now() + $4 * interval '1 second')";
-        client.execute(sql, &[&id, &sealed.content, &sealed.by.as_slice(), &lasts.as_secs_f64()]).await.map_err(failed)?;
+        client.execute(sql, &[&id, &sealed.content, &sealed.by.as_slice(), &lifetime.as_secs_f64()]).await.map_err(failed)?;
         Ok(id)
     }
 

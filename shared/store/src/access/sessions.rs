@@ -9,15 +9,15 @@ use std::time::Duration;
 use uuid::Uuid;
 
 /// The interval between two writes of the last use, so that most pages cost no write.
-const SEEN_INTERVAL: &str = "1 minute";
+const LAST_USE_INTERVAL: &str = "1 minute";
 
-/// The kinds of look-ups of a session.
+/// The use of a session by a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Seen {
-    /// The person uses it.
-    Now,
-    /// A program reads it without the person.
-    No,
+pub enum SessionUse {
+    /// The user acts: the request extends the session.
+    Active,
+    /// An open page reads it: the request does not extend the session.
+    Passive,
 }
 
 impl Store {
@@ -29,7 +29,7 @@ impl Store {
         &self,
         user: Uuid,
         digest: &[u8; 32],
-        lasts: Duration,
+        lifetime: Duration,
         idle: Duration,
         principal: &Principal,
         event: &AuditEvent,
@@ -41,7 +41,7 @@ impl Store {
         let sql = "delete from sessions where expires_at < now() or last_seen_at < now() - $1 * interval '1 second'";
         transaction.execute(sql, &[&idle.as_secs_f64()]).await.map_err(failed)?;
         let sql = "insert into sessions (digest, user_id, expires_at) values ($1, $2, now() + $3 * interval '1 second')";
-        transaction.execute(sql, &[&digest.as_slice(), &user, &lasts.as_secs_f64()]).await.map_err(failed)?;
+        transaction.execute(sql, &[&digest.as_slice(), &user, &lifetime.as_secs_f64()]).await.map_err(failed)?;
         transaction.execute("update users set last_sign_in_at = now() where id = $1", &[&user]).await.map_err(failed)?;
         transaction.commit(principal, std::slice::from_ref(event)).await
     }
@@ -50,12 +50,12 @@ impl Store {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn session_user(&self, digest: &[u8; 32], idle: Duration, seen: Seen) -> Result<Option<UserRow>, StoreError> {
+    pub async fn session_user(&self, digest: &[u8; 32], idle: Duration, session_use: SessionUse) -> Result<Option<UserRow>, StoreError> {
         let operation = "read a session";
         let failed = StoreError::during(operation);
         let client = self.client(operation).await?;
         let sql = format!(
-            "select {USER_COLUMNS}, s.last_seen_at < now() - interval '{SEEN_INTERVAL}' as is_seen_due
+            "select {USER_COLUMNS}, s.last_seen_at < now() - interval '{LAST_USE_INTERVAL}' as is_due
              from sessions s join users u on u.id = s.user_id
              where s.digest = $1 and s.expires_at > now() and s.last_seen_at > now() - $2 * interval '1 second' and u.enabled"
         );
@@ -63,7 +63,7 @@ impl Store {
         let Some(row) = client.query_opt(&statement, &[&digest.as_slice(), &idle.as_secs_f64()]).await.map_err(failed)? else {
             return Ok(None);
         };
-        if seen == Seen::Now && row.get("is_seen_due") {
+        if session_use == SessionUse::Active && row.get("is_due") {
             client.execute("update sessions set last_seen_at = now() where digest = $1", &[&digest.as_slice()]).await.map_err(failed)?;
         }
         Ok(Some(user_row(&row)?))

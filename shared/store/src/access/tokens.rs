@@ -33,7 +33,7 @@ pub struct NewToken {
     /// Its scopes.
     pub scopes: Vec<Scope>,
     /// Its lifetime.
-    pub lasts: Duration,
+    pub lifetime: Duration,
 }
 
 /// A token that was created: the only time that its text is seen.
@@ -94,12 +94,12 @@ impl Store {
         let sql = "insert into api_tokens (id, user_id, label, digest, hint, role, tenants, expires_at)
                    values ($1, $2, $3, $4, $5, $6, $7, now() + $8 * interval '1 second')";
         let digest = key_digest(&token);
-        let lasts = new.lasts.as_secs_f64();
+        let lifetime = new.lifetime.as_secs_f64();
         transaction
-            .execute(sql, &[&id, &new.user, &label, &digest.as_slice(), &hint, &Stored(new.role), &scopes, &lasts])
+            .execute(sql, &[&id, &new.user, &label, &digest.as_slice(), &hint, &Stored(new.role), &scopes, &lifetime])
             .await
             .map_err(failed)?;
-        let after = json!({ "id": id, "owner": owner, "label": label, "role": new.role.as_str(), "tenants": scopes, "seconds": lasts });
+        let after = json!({ "id": id, "owner": owner, "label": label, "role": new.role.as_str(), "tenants": scopes, "seconds": lifetime });
         let event = AuditEvent {
             tenant: None,
             action: AuditAction::TokenCreate,

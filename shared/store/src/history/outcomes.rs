@@ -109,7 +109,7 @@ pub enum RetryInput {
     /// Fields of it were hidden, and it was not stored as it came: there was no key to encrypt it, or the execution did not fail.
     Redacted,
     /// It is not stored.
-    Gone,
+    NotStored,
 }
 
 /// The recorded end of an execution, for a worker to which a message is delivered again.
@@ -224,10 +224,10 @@ impl Store {
     /// # Errors
     /// Those of the database; [`StoreError::Invalid`]: it is encrypted under a key that this process does not have.
     pub async fn retry_input(&self, id: &ExecutionId) -> Result<RetryInput, StoreError> {
-        let mut kept = RetryInput::Gone;
+        let mut stored = RetryInput::NotStored;
         for (kind, packed) in self.payloads(id, &[PayloadKind::Input, PayloadKind::Retry]).await? {
             let input = payload::read_input(packed)?;
-            kept = match input.redacted {
+            stored = match input.redacted {
                 true => RetryInput::Redacted,
                 false => RetryInput::Whole(Box::new(input)),
             };
@@ -235,7 +235,7 @@ impl Store {
                 break;
             }
         }
-        Ok(kept)
+        Ok(stored)
     }
 
     async fn execution_row(&self, id: &ExecutionId) -> Result<Option<ExecutionRow>, StoreError> {

@@ -76,7 +76,7 @@ async fn no_change_is_made_when_its_audit_entry_cannot_be_written() {
         store.create_user(NewUser { grants: Grants::everywhere(Role::Administrator), ..user("root") }, &by).await.unwrap();
         let api_key = store.create_key(key("0123456789abcdef", false), &by).await.unwrap().id;
         store.create_key(key("a-signing-key", true), &by).await.unwrap();
-        let token = NewToken { user: person, label: "CI".to_owned(), role: Role::Viewer, scopes: vec![Scope::Everywhere], lasts: HOUR };
+        let token = NewToken { user: person, label: "CI".to_owned(), role: Role::Viewer, scopes: vec![Scope::Everywhere], lifetime: HOUR };
         let token_id = store.create_token(token.clone(), &by).await.unwrap().id;
         let (bus, document) = connection("bus", "one");
         store.put_connection(&bus, &document, &keys(OLD), None, &by).await.unwrap();

@@ -78,7 +78,7 @@ async fn without_a_key_what_is_hidden_is_not_kept() {
         store.record(&[hidden(sample.failed_record(id)), shown]).await.unwrap();
         assert_eq!(store.retry_input(&id).await.unwrap(), RetryInput::Redacted);
         assert_eq!(store.retry_input(&succeeded).await.unwrap(), RetryInput::Redacted);
-        assert_eq!(store.retry_input(&sample.id()).await.unwrap(), RetryInput::Gone);
+        assert_eq!(store.retry_input(&sample.id()).await.unwrap(), RetryInput::NotStored);
         assert_eq!(database.count("execution_payloads").await, 2);
     })
     .await;

@@ -3,7 +3,7 @@ use crate::samples::{apply, name};
 use forebay_contract::{Secret, UnixMicros};
 use forebay_store::{
     AuditAction, AuditEvent, AuditFilter, Grants, KeyChange, NewKey, NewPassword, NewToken, NewUser, Principal, PrincipalKind, Role, Scope,
-    Seen, Store, StoreError, UserChange, UserRow, key_digest,
+    SessionUse, Store, StoreError, UserChange, UserRow, key_digest,
 };
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ async fn a_session_ends_by_time_by_idleness_by_sign_out_and_by_a_new_password() 
     with_store(|store, _| async move {
         let user = first(&store).await;
         let digest = key_digest("cookie");
-        let is_open = async |idle: Duration| store.session_user(&digest, idle, Seen::Now).await.unwrap().is_some();
+        let is_open = async |idle: Duration| store.session_user(&digest, idle, SessionUse::Active).await.unwrap().is_some();
         store.open_session(user.id, &digest, HOUR, HOUR, &principal(), &opened()).await.unwrap();
         assert!(is_open(HOUR).await);
         assert!(!is_open(Duration::ZERO).await, "idle for longer than it may be");
@@ -90,7 +90,7 @@ async fn a_token_is_stored_as_a_digest_and_works_until_it_ends() {
     with_store(|store, database| async move {
         let user = first(&store).await;
         let scopes = vec![Scope::Tenant(name("t"))];
-        let new = NewToken { user: user.id, label: "CI".to_owned(), role: Role::Operator, scopes, lasts: HOUR };
+        let new = NewToken { user: user.id, label: "CI".to_owned(), role: Role::Operator, scopes, lifetime: HOUR };
         let created = store.create_token(new.clone(), &principal()).await.unwrap();
         let stored: String = database.client().await.query_one("select t::text from api_tokens t", &[]).await.unwrap().get(0);
         assert!(!stored.contains(created.token.expose()), "{stored}");
@@ -99,7 +99,7 @@ async fn a_token_is_stored_as_a_digest_and_works_until_it_ends() {
         assert_eq!(token.scopes, new.scopes);
         assert!(store.list_tokens(Some(user.id)).await.unwrap()[0].last_used_at.is_some());
 
-        let ended = store.create_token(NewToken { lasts: Duration::ZERO, ..new }, &principal()).await.unwrap();
+        let ended = store.create_token(NewToken { lifetime: Duration::ZERO, ..new }, &principal()).await.unwrap();
         assert!(store.token(&key_digest(ended.token.expose())).await.unwrap().is_none());
         store.delete_token(created.id, &principal()).await.unwrap();
         assert!(store.token(&key_digest(created.token.expose())).await.unwrap().is_none());

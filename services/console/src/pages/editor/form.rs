@@ -18,7 +18,7 @@ pub(crate) fn changes(document: &Value, sent: &Sent) -> Vec<(&'static str, Optio
         ("diagnostics", diagnostics(document, sent)),
         ("retry", retry(document, sent)),
     ];
-    // The default of a schedule is not known, so an empty description of a new one is left out as well.
+    // An empty field that the document does not have stays out of it.
     changes.retain(|(name, value)| value.is_some() || document.get(*name).is_some());
     changes
 }
@@ -29,9 +29,9 @@ fn optional(text: &str) -> Option<Value> {
 }
 
 /// Returns a choice. Its default is not written, but stays if it is written already.
-fn either(before: Option<Value>, chosen: &str, usual: &str) -> Option<Value> {
-    let chosen = if chosen.is_empty() { usual } else { chosen };
-    if chosen == usual && before.as_ref().is_none_or(|before| before != usual) { None } else { Some(json!(chosen)) }
+fn either(before: Option<Value>, chosen: &str, default: &str) -> Option<Value> {
+    let chosen = if chosen.is_empty() { default } else { chosen };
+    if chosen == default && before.as_ref().is_none_or(|before| before != default) { None } else { Some(json!(chosen)) }
 }
 
 /// Returns a mapping; it stays unchanged if the new text differs only in space at its end.
@@ -41,7 +41,7 @@ fn program(before: Option<Value>, text: &str) -> Option<Value> {
         return None;
     }
     match before {
-        Some(Value::String(known)) if known.trim_end() == text => Some(Value::String(known)),
+        Some(Value::String(before)) if before.trim_end() == text => Some(Value::String(before)),
         _ if text.contains('\n') => Some(json!(format!("{text}\n"))),
         _ => Some(json!(text)),
     }
@@ -71,9 +71,9 @@ fn set(fields: &mut Map<String, Value>, name: &str, value: Option<Value>) {
 
 fn webhook(mut webhook: Map<String, Value>, sent: &Sent) -> Map<String, Value> {
     let methods = sent.all("methods");
-    let is_usual =
-        webhook.get("methods").is_none() && methods.len() == 2 && ["GET", "POST"].iter().all(|usual| methods.iter().any(|m| m == usual));
-    if !is_usual && !same_set(webhook.get("methods"), methods) {
+    let is_default =
+        webhook.get("methods").is_none() && methods.len() == 2 && ["GET", "POST"].iter().all(|one| methods.iter().any(|m| m == one));
+    if !is_default && !same_set(webhook.get("methods"), methods) {
         set(&mut webhook, "methods", Some(json!(methods)));
     }
     let authentication = authentication(webhook.get("authentication").cloned(), sent);
@@ -105,7 +105,7 @@ fn authentication(before: Option<Value>, sent: &Sent) -> Option<Value> {
     }
 }
 
-/// Returns the rate; an empty number removes it. Text that is not a number is kept, and is reported as a problem of the definition.
+/// Returns the rate; an empty number removes it. Text that is not a number is written too, and is a problem of the definition.
 fn rate(before: Option<&Value>, sent: &Sent) -> Option<Value> {
     let (calls, per) = (sent.text("rate_calls").trim(), optional(sent.text("rate_per")));
     if calls.is_empty() && (per.is_none() || per.as_ref() == before.and_then(|before| before.get("per"))) {
@@ -122,7 +122,7 @@ fn rate(before: Option<&Value>, sent: &Sent) -> Option<Value> {
 
 fn same_set(before: Option<&Value>, methods: &[String]) -> bool {
     let Some(before) = before.and_then(Value::as_array) else { return false };
-    before.len() == methods.len() && methods.iter().all(|method| before.iter().any(|known| known == method.as_str()))
+    before.len() == methods.len() && methods.iter().all(|method| before.iter().any(|one| one == method.as_str()))
 }
 
 fn query(before: Option<&Value>, sent: &Sent) -> Option<Value> {
@@ -140,8 +140,8 @@ fn query(before: Option<&Value>, sent: &Sent) -> Option<Value> {
             let (old, parameter) = before.filter(|_| same_count)?.iter().nth(place)?;
             (!rows.iter().any(|row| name_of(*row) == old)).then_some(parameter)
         };
-        let known = before.and_then(|before| before.get(name)).or_else(renamed).and_then(Value::as_object).cloned();
-        let mut parameter = known.unwrap_or_default();
+        let existing = before.and_then(|before| before.get(name)).or_else(renamed).and_then(Value::as_object).cloned();
+        let mut parameter = existing.unwrap_or_default();
         let kind = either(parameter.get("type").cloned(), field("type"), "string");
         set(&mut parameter, "type", kind);
         let is_required = sent.has(&format!("parameter_required_{row}"));
@@ -156,7 +156,7 @@ fn query(before: Option<&Value>, sent: &Sent) -> Option<Value> {
 /// Maximum rows that are read from a form.
 pub(crate) const MAX_PARAMETERS: usize = 100;
 
-/// Returns a default in the type of its parameter. A text of another type is kept, and is reported as a problem of the definition.
+/// Returns a default in the type of its parameter. A text of another type is written too, and is a problem of the definition.
 fn default(text: &str, kind: &str) -> Option<Value> {
     if text.is_empty() {
         return None;
@@ -194,11 +194,11 @@ fn response(before: Option<&Value>, sent: &Sent) -> Option<Value> {
 
 fn schedule(mut schedule: Map<String, Value>, sent: &Sent) -> Map<String, Value> {
     let is_cron = sent.text("timing") == "cron";
-    let of = |wanted: bool, name: &str| if wanted { optional(sent.text(name)) } else { None };
-    set(&mut schedule, "cron", of(is_cron, "cron"));
-    set(&mut schedule, "timezone", of(is_cron, "timezone"));
-    set(&mut schedule, "every", of(!is_cron, "every"));
-    set(&mut schedule, "starting", of(!is_cron, "starting"));
+    let field_if = |is_used: bool, name: &str| if is_used { optional(sent.text(name)) } else { None };
+    set(&mut schedule, "cron", field_if(is_cron, "cron"));
+    set(&mut schedule, "timezone", field_if(is_cron, "timezone"));
+    set(&mut schedule, "every", field_if(!is_cron, "every"));
+    set(&mut schedule, "starting", field_if(!is_cron, "starting"));
     let ordered = sent.has("run_ordered").then(|| json!(true));
     set(&mut schedule, "ordered", ordered);
     let input = sent.text("schedule_input").trim();

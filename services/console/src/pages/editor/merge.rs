@@ -1,5 +1,5 @@
-//! Merges the form into the text. Both are views of one definition, and a person may have changed both since the form was drawn: the
-//! changes of the form are applied to the present text, field by field, so that neither undoes the other.
+//! Merges the form into the text. Both are views of one definition, and the user may have changed both since the form was drawn. The
+//! changes of the form are applied to the current text, field by field, so that neither undoes the other.
 
 use super::form;
 use super::text::{document, with_fields};
@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 /// A text with the changes of the form.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Written {
+pub(crate) struct Merged {
     /// The text.
     pub(crate) source: String,
     /// A text of which the form shows exactly the fields.
@@ -17,42 +17,42 @@ pub(crate) struct Written {
     pub(crate) is_written: bool,
     /// A text with the fields of the form, if they are not in `source`.
     pub(crate) pending: Option<String>,
-    /// A message for the person; empty: none.
-    pub(crate) said: String,
+    /// A message for the user; empty: none.
+    pub(crate) notice: String,
 }
 
-/// Applies the changes that a person has made in the form to the text. A text that cannot be read stays unchanged, and so does the form:
-/// its changes are applied once the text can be read.
-pub(crate) fn written(sent: &Sent) -> Written {
+/// Applies the user's changes of the form to the text. If the text cannot be read, both stay unchanged: the changes of the form are applied
+/// once the text can be read.
+pub(crate) fn merge_form(sent: &Sent) -> Merged {
     let (source, drawn) = (sent.text("source"), sent.text("drawn"));
-    let as_it_is =
-        |is_written: bool, said: String| Written { source: source.to_owned(), drawn: drawn.to_owned(), is_written, pending: None, said };
+    let unchanged =
+        |is_written: bool, notice: String| Merged { source: source.to_owned(), drawn: drawn.to_owned(), is_written, pending: None, notice };
     if !sent.has("drawn") {
-        return as_it_is(false, String::new());
+        return unchanged(false, String::new());
     }
-    let Some(base) = document(drawn) else { return as_it_is(false, String::new()) };
+    let Some(base) = document(drawn) else { return unchanged(false, String::new()) };
     let mut changes = form::changes(&base, sent);
     changes.retain(|(name, value)| base.get(*name) != value.as_ref());
     if changes.is_empty() {
-        return as_it_is(true, String::new());
+        return unchanged(true, String::new());
     }
-    let formed = match with_fields(drawn, &changes) {
-        Ok(formed) => formed.source,
-        Err(why) => return as_it_is(false, why),
+    let form_text = match with_fields(drawn, &changes) {
+        Ok(edited) => edited.source,
+        Err(reason) => return unchanged(false, reason),
     };
     let Some(current) = document(source) else {
-        return Written { pending: Some(formed), ..as_it_is(false, String::new()) };
+        return Merged { pending: Some(form_text), ..unchanged(false, String::new()) };
     };
-    let over: Vec<_> = changes.iter().map(|(name, mine)| (*name, merged(base.get(*name), mine.as_ref(), current.get(*name)))).collect();
-    match with_fields(source, &over) {
+    let changes: Vec<_> = changes.iter().map(|(name, mine)| (*name, merged(base.get(*name), mine.as_ref(), current.get(*name)))).collect();
+    match with_fields(source, &changes) {
         Ok(edited) => {
-            let said = match edited.lost.as_slice() {
+            let notice = match edited.lost.as_slice() {
                 [] => String::new(),
-                lost => format!("Written anew, so that comments inside are gone: {}.", lost.join(", ")),
+                lost => format!("The form has replaced these fields, and comments in them are lost: {}.", lost.join(", ")),
             };
-            Written { source: edited.source, drawn: formed, is_written: true, pending: None, said }
+            Merged { source: edited.source, drawn: form_text, is_written: true, pending: None, notice }
         }
-        Err(why) => Written { pending: Some(formed), ..as_it_is(false, why) },
+        Err(reason) => Merged { pending: Some(form_text), ..unchanged(false, reason) },
     }
 }
 
@@ -79,23 +79,23 @@ mod tests {
     const FORM: [(&str, &str); 6] =
         [("enabled", "true"), ("kind", "webhook"), ("methods", "POST"), ("authentication", "api_key"), ("delivery", "lane"), ("input", "")];
 
-    fn write(source: &str, drawn: &str, changed: &[(&str, &str)]) -> Written {
+    fn write(source: &str, drawn: &str, changed: &[(&str, &str)]) -> Merged {
         let mut fields = vec![("source", source), ("drawn", drawn)];
         fields.extend(FORM.iter().filter(|(name, _)| !changed.iter().any(|(other, _)| other == name)));
         fields.extend(changed);
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-        written(&Sent::read(body.as_bytes()))
+        merge_form(&Sent::read(body.as_bytes()))
     }
 
     #[test]
-    fn what_the_form_changed_is_put_over_a_text_that_was_changed_too() {
+    fn changes_of_the_form_are_applied_to_a_changed_text() {
         let text = format!("# mine\n{DRAWN}    rate: {{ calls: 5, per: 1m }}\ninput: .body\n");
         let done = write(&text, DRAWN, &[("description", "Work orders"), ("delivery", "serial")]);
         let read = document(&done.source).unwrap();
         assert_eq!((&read["description"], &read["input"]), (&json!("Work orders"), &json!(".body")), "{}", done.source);
         let webhook = json!({"methods": ["POST"], "rate": {"calls": 5, "per": "1m"}, "ordered": true});
         assert_eq!(read["trigger"]["webhook"], webhook);
-        assert!(done.source.starts_with("# mine\n") && done.is_written && done.said.is_empty());
+        assert!(done.source.starts_with("# mine\n") && done.is_written && done.notice.is_empty());
         // The form then shows its own text, and does not undo the changes in the other text.
         assert_eq!(document(&done.drawn).unwrap()["trigger"]["webhook"], json!({"methods": ["POST"], "ordered": true}));
         let again = write(&done.source, &done.drawn, &[("description", "Work orders"), ("delivery", "serial")]);
@@ -106,18 +106,18 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_cannot_be_read_leaves_both_as_they_are() {
+    fn an_unreadable_text_and_the_form_stay_unchanged() {
         let done = write("tenant: [", DRAWN, &[("description", "Work orders")]);
         assert_eq!((done.source.as_str(), done.drawn.as_str(), done.is_written), ("tenant: [", DRAWN, false));
         assert!(done.pending.is_some_and(|text| text.contains("description: Work orders")));
     }
 
     #[test]
-    fn a_value_of_the_form_that_is_not_valid_is_in_the_text_and_can_be_mended_in_the_form() {
+    fn an_invalid_value_of_the_form_is_written_and_can_be_fixed_in_the_form() {
         let wrong = write(DRAWN, DRAWN, &[("waits", "true"), ("wait", "soon"), ("on_timeout", "error")]);
         assert!(wrong.source.contains("wait: soon"), "{}", wrong.source);
-        let mended = write(&wrong.source, &wrong.drawn, &[("waits", "true"), ("wait", "10s"), ("on_timeout", "error")]);
-        assert!(mended.source.contains("wait: 10s"), "{}", mended.source);
+        let fixed = write(&wrong.source, &wrong.drawn, &[("waits", "true"), ("wait", "10s"), ("on_timeout", "error")]);
+        assert!(fixed.source.contains("wait: 10s"), "{}", fixed.source);
     }
 
     const TEXT: &str = "# Orders\ntenant: t1\nname: Orders\ntrigger:\n  webhook:\n    methods: [POST]\ninput: '{ id: .body.id }'\n";
@@ -139,13 +139,13 @@ mod tests {
     ];
 
     #[test]
-    fn a_form_that_was_not_touched_leaves_the_text_as_it_is() {
-        let done = written(&sent(&UNCHANGED));
+    fn an_unchanged_form_does_not_change_the_text() {
+        let done = merge_form(&sent(&UNCHANGED));
         assert_eq!((done.source.as_str(), done.drawn.as_str(), done.is_written), (TEXT, TEXT, true));
     }
 
     #[test]
-    fn the_form_writes_what_a_person_would() {
+    fn the_form_writes_only_fields_that_differ_from_their_defaults() {
         let mut fields = UNCHANGED.to_vec();
         fields[6] = ("delivery", "serial");
         fields.extend([
@@ -162,8 +162,8 @@ mod tests {
             ("parameter_default_1", "TheCompany"),
             ("parameter_name_2", ""),
         ]);
-        let Written { source, said, .. } = written(&sent(&fields));
-        assert_eq!(said, "");
+        let Merged { source, notice, .. } = merge_form(&sent(&fields));
+        assert_eq!(notice, "");
         assert!(source.starts_with("# Orders\n") && source.contains("input: '{ id: .body.id }'\n"), "{source}");
         let read = document(&source).unwrap();
         let expected = json!({ "webhook": {
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_that_is_renamed_keeps_what_the_form_does_not_know_of_it() {
+    fn a_renamed_parameter_keeps_fields_that_the_form_does_not_have() {
         let text = format!("{DRAWN}    query:\n      sit: {{ type: integer, description: Of the meter }}\n");
         let done = write(&text, &text, &[("parameter_name_0", "site"), ("parameter_type_0", "integer")]);
         assert_eq!(

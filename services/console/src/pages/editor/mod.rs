@@ -1,22 +1,21 @@
 //! The editor of definitions. The parts of the page, and how they stay consistent:
 //!
-//! - The text is the definition. The form is another view of it; the fields that a person changed in the form are applied to the present
-//!   text ([`merge`]) when the page is checked and when it is saved.
-//! - A check ([`check`]) answers about one state of both, and draws nothing by itself: the script of the page (`editor-form.js`) drops the
-//!   answer if something was typed meanwhile, and never replaces a field that has focus.
-//! - The reasons for which a text was not saved are in a part of their own, until it is saved again. If somebody else has saved another
-//!   text meanwhile, both are shown, with the merged text ([`super::conflict`]).
+//! - The text is the definition. The form is another view of it. A check and a save apply the changes of the form to the text ([`merge`]).
+//! - The response of a check ([`check`]) is for one state of the text and the form. The script of the page (`editor-form.js`) ignores the
+//!   response if the user has changed the text since then, and never replaces a field that has the focus.
+//! - The reasons of a failed save are in a separate part of the page, until the text is saved. If another user has saved a change, the page
+//!   shows both texts and the merged text ([`super::conflict`]).
 //! - Drafts are stored in the browser (`drafts.js`).
 
 pub(crate) mod form;
-pub(crate) mod made;
 pub(crate) mod merge;
+pub(crate) mod parts;
 pub(crate) mod text;
 mod trigger_form;
 
-use self::made::{checked, form_of, make};
-use self::merge::written;
-use super::conflict::{Choice, unchosen};
+use self::merge::merge_form;
+use self::parts::{checked, draw_parts, form_of};
+use super::conflict::{Choice, unresolved};
 use super::error::{PageError, PageResult, see_other};
 use super::frame::{Framed, did_nothing};
 use super::saved::saved_address;
@@ -25,7 +24,7 @@ use crate::failure::Failure;
 use crate::pages::sent::{Sent, name};
 use crate::view::badge::Tone;
 use crate::view::conflict::{Conflict, conflict};
-use crate::view::editor::{Editor, Example, drawing_or_why, editor, form_or_why, problems};
+use crate::view::editor::{Editor, Example, diagram_or_reason, editor, form_or_reason, problems};
 use crate::view::integrations;
 use crate::view::notice::notice;
 use crate::view::page::Section;
@@ -55,21 +54,21 @@ fn example(sent: &Sent) -> Example {
 /// `POST /editor/check`: the parts of the page for the present text and form, as JSON. Nothing is stored.
 pub(crate) async fn check(_: Caller, body: web::Bytes) -> HttpResponse {
     let sent = Sent::read(&body);
-    let written = written(&sent);
-    let made = make(&written.source, &example(&sent)).await;
+    let merged = merge_form(&sent);
+    let page_parts = draw_parts(&merged.source, &example(&sent)).await;
     let mut parts = Map::new();
     let mut part = |id: &str, html: Markup| parts.insert(id.to_owned(), json!(html.into_string()));
-    part("problems", problems(&made.problems));
-    part("trial", made.trial);
+    part("problems", problems(&page_parts.problems));
+    part("trial", page_parts.trial);
     // The last form and diagram stay while the text has a problem.
-    if made.form.is_some() {
-        part("trigger-form", form_or_why(made.form.as_ref()));
-        part("drawing", drawing_or_why(made.diagram.as_ref()));
+    if page_parts.form.is_some() {
+        part("trigger-form", form_or_reason(page_parts.form.as_ref()));
+        part("drawing", diagram_or_reason(page_parts.diagram.as_ref()));
     }
     did_nothing(HttpResponse::Ok().json(json!({
-        "source": written.source, "drawn": written.drawn, "written": written.is_written,
-        "said": (!written.said.is_empty()).then(|| notice(Tone::Warn, "The text was changed", written.said.as_str()).into_string()),
-        "problems": made.problems, "parts": parts,
+        "source": merged.source, "drawn": merged.drawn, "written": merged.is_written,
+        "said": (!merged.notice.is_empty()).then(|| notice(Tone::Warn, "The text was changed", merged.notice.as_str()).into_string()),
+        "problems": page_parts.problems, "parts": parts,
     })))
 }
 
@@ -97,7 +96,7 @@ pub(crate) async fn edit(caller: Caller, at: web::Path<(String, String)>, query:
     let path = IntegrationPath { tenant: name(&tenant)?, name: name(&integration)? };
     let current = caller.state.operations.integration(&caller.actor, &path).await?;
     let example = match query.like.parse() {
-        Ok(id) => like(&caller, &id).await?,
+        Ok(id) => example_like(&caller, &id).await?,
         Err(_) => Example::default(),
     };
     let page = Page { path: Some(path.to_string()), source: current.text(), version: current.version, example, ..Page::default() };
@@ -105,7 +104,7 @@ pub(crate) async fn edit(caller: Caller, at: web::Path<(String, String)>, query:
 }
 
 /// Returns the call of an execution as an example, with the outputs of its steps.
-async fn like(caller: &Caller, id: &ExecutionId) -> Result<Example, PageError> {
+async fn example_like(caller: &Caller, id: &ExecutionId) -> Result<Example, PageError> {
     let detail = caller.state.operations.execution(&caller.actor, id).await?;
     let Some(input) = detail.input else { return Ok(Example::default()) };
     let steps: Map<String, Value> = detail.steps.into_iter().filter_map(|step| Some((step.id, step.output?))).collect();
@@ -130,7 +129,7 @@ struct Page {
     /// The version that the text was made from; 0: a new one.
     version: i32,
     /// A message about the last action; empty: none.
-    said: String,
+    notice: String,
     example: Example,
     /// The reason for which it was not saved.
     refused: Option<Markup>,
@@ -138,17 +137,17 @@ struct Page {
     is_unsaved: bool,
 }
 
-/// `POST /editor`: saves; without a script it also does what the script does, which stores nothing.
+/// `POST /editor`: saves the text. Its other actions store nothing and are for browsers without scripts.
 pub(crate) async fn submit(caller: Caller, body: web::Bytes) -> PageResult {
     let sent = Sent::read(&body);
-    let written = written(&sent);
+    let merged = merge_form(&sent);
     let mut page = Page {
         path: sent.given("path").map(str::to_owned),
-        source: written.source,
-        drawn: written.drawn,
-        pending: written.pending,
+        source: merged.source,
+        drawn: merged.drawn,
+        pending: merged.pending,
         version: sent.number("version"),
-        said: written.said,
+        notice: merged.notice,
         example: example(&sent),
         is_unsaved: true,
         ..Page::default()
@@ -164,25 +163,28 @@ pub(crate) async fn submit(caller: Caller, body: web::Bytes) -> PageResult {
 }
 
 async fn save(caller: &Caller, mut page: Page) -> PageResult {
-    let refuse = |why: &str| Some(notice(Tone::Bad, "Could not save", why));
-    if let Some(line) = unchosen(&page.source) {
-        page.refused =
-            refuse(&format!("Line {line} is a mark of the merge: choose between the two texts around it, and remove the marks."));
+    let refuse = |reason: &str| Some(notice(Tone::Bad, "Could not save", reason));
+    if let Some(line) = unresolved(&page.source) {
+        page.refused = refuse(&format!("Line {line} marks a conflict of the merge: keep one of the two texts, and remove the marks."));
         return show(caller, StatusCode::UNPROCESSABLE_ENTITY, &page).await;
     }
     let new = match checked(&page.source).await {
         Ok(new) => new,
-        Err(found) => {
-            let why =
-                if found.len() == 1 { "The text has a problem.".to_owned() } else { format!("The text has {} problems.", found.len()) };
-            page.refused = refuse(&why);
+        Err(problems) => {
+            let reason = match problems.len() {
+                1 => "The text has a problem.".to_owned(),
+                count => format!("The text has {count} problems."),
+            };
+            page.refused = refuse(&reason);
             return show(caller, StatusCode::UNPROCESSABLE_ENTITY, &page).await;
         }
     };
     let path = new.definition.path();
-    if page.path.as_ref().is_some_and(|known| *known != path.to_string()) {
-        let why = format!("Tenant and name cannot be changed here: {path} would be another integration, with executions of its own.");
-        page.refused = refuse(&why);
+    if page.path.as_ref().is_some_and(|opened| *opened != path.to_string()) {
+        let reason = format!(
+            "This page cannot change the tenant or the name. To create the integration {path}, open the page of a new integration."
+        );
+        page.refused = refuse(&reason);
         return show(caller, StatusCode::UNPROCESSABLE_ENTITY, &page).await;
     }
     match caller.state.operations.save(&caller.actor, &new, page.version).await {
@@ -200,21 +202,21 @@ async fn save(caller: &Caller, mut page: Page) -> PageResult {
     }
 }
 
-/// Compares the text of a page with another version: the current one, or the one that the person has seen.
+/// Compares the text of a page with another version: the current one, or the one that the page has shown.
 async fn against(caller: &Caller, path: &IntegrationPath, page: &Page, over: Option<i32>) -> Result<Conflict, PageError> {
     let mut all = caller.state.operations.versions(&caller.actor, path).await?;
     let base = all.iter().find(|version| version.version == page.version).map(StoredVersion::text).unwrap_or_default();
     let place = over.map_or(Some(0), |over| all.iter().position(|version| version.version == over)).filter(|place| *place < all.len());
-    let place = place.ok_or_else(|| Failure::not_found(format!("{path} has no such version as it was to be merged with.")))?;
+    let place = place.ok_or_else(|| Failure::not_found(format!("{path} has no version {}.", over.unwrap_or_default())))?;
     let theirs = all.swap_remove(place);
-    let who = match page.version {
+    let change = match page.version {
         0 => format!("{} saved an integration {path}", theirs.created_by),
         _ => format!("{} saved version {} of {path}", theirs.created_by, theirs.version),
     };
-    Ok(Conflict::new(base, theirs.text(), page.source.clone(), theirs.version, "version").by(who))
+    Ok(Conflict::new(base, theirs.text(), page.source.clone(), theirs.version, "version").with_other_change(change))
 }
 
-/// Continues with one of the texts, over the version with which it was compared.
+/// Continues with one of the texts, based on the version with which it was compared.
 async fn choose(caller: &Caller, page: &mut Page, choice: Choice, over: i32) -> Result<(), PageError> {
     let path: Option<IntegrationPath> = match &page.path {
         Some(path) => path.parse().ok(),
@@ -223,19 +225,19 @@ async fn choose(caller: &Caller, page: &mut Page, choice: Choice, over: i32) -> 
             Some(IntegrationPath { tenant: field("tenant")?, name: field("name")? })
         }),
     };
-    let path = path.ok_or_else(|| Failure::bad_request("The text names no tenant and integration."))?;
+    let path = path.ok_or_else(|| Failure::bad_request("The text must have a tenant and a name."))?;
     let conflict = against(caller, &path, page, Some(over)).await?;
-    let (source, said) = choice.text(&conflict);
+    let (source, notice) = choice.text(&conflict);
     page.drawn.clone_from(&source);
-    (page.source, page.said, page.version, page.path) = (source, said, over, Some(path.to_string()));
+    (page.source, page.notice, page.version, page.path) = (source, notice, over, Some(path.to_string()));
     Ok(())
 }
 
 async fn show(caller: &Caller, status: StatusCode, page: &Page) -> PageResult {
-    let mut made = make(&page.source, &page.example).await;
-    if made.form.is_none() && !page.drawn.is_empty() {
+    let mut parts = draw_parts(&page.source, &page.example).await;
+    if parts.form.is_none() && !page.drawn.is_empty() {
         // Changes of the form that could not be applied to the text yet stay in the form.
-        made.form = form_of(page.pending.as_deref().unwrap_or(&page.drawn), &page.drawn);
+        parts.form = form_of(page.pending.as_deref().unwrap_or(&page.drawn), &page.drawn);
     }
     let may_save = match page.path.as_deref().and_then(|path| path.parse::<IntegrationPath>().ok()) {
         Some(path) => caller.actor.has(&path.tenant, Role::Developer),
@@ -247,12 +249,12 @@ async fn show(caller: &Caller, status: StatusCode, page: &Page) -> PageResult {
         version: page.version,
         refused: page.refused.clone(),
         draft: format!("{} {}", caller.actor.name().replace(' ', "_"), page.path.as_deref().unwrap_or("new")),
-        problems: &made.problems,
-        said: &page.said,
-        form: made.form,
-        diagram: made.diagram,
+        problems: &parts.problems,
+        notice: &page.notice,
+        form: parts.form,
+        diagram: parts.diagram,
         example: &page.example,
-        trial: made.trial,
+        trial: parts.trial,
         is_saved: !page.is_unsaved,
         may_save,
     });
@@ -262,7 +264,7 @@ async fn show(caller: &Caller, status: StatusCode, page: &Page) -> PageResult {
         Some((tenant, name)) => {
             above.push((integrations::address(tenant, name), title.to_owned()));
             let is_webhook =
-                caller.state.snapshot.current().integration(tenant, name).is_none_or(|known| known.definition.trigger.webhook().is_some());
+                caller.state.snapshot.current().integration(tenant, name).is_none_or(|one| one.definition.trigger.webhook().is_some());
             integrations::integration_tabs(tenant, name, "Edit", is_webhook)
         }
         None => html! {},

@@ -27,7 +27,7 @@ const ORDER: [&str; 13] = [
 pub(crate) struct Edited {
     /// The whole new text.
     pub(crate) source: String,
-    /// The fields whose comments were lost, since their lines were replaced; empty: none.
+    /// The fields whose comments were lost, because their lines were replaced; empty: none.
     pub(crate) lost: Vec<String>,
 }
 
@@ -39,12 +39,12 @@ pub(crate) fn with_fields(source: &str, changes: &[(&str, Option<Value>)]) -> Re
     let mut edited = Edited { source: source.to_owned(), lost: Vec::new() };
     for (name, value) in changes {
         let before = fields(&edited.source)?;
-        let mut wanted = before.clone();
-        set(&mut wanted, std::slice::from_ref(&(*name).to_owned()), value.as_ref());
+        let mut after = before.clone();
+        set(&mut after, std::slice::from_ref(&(*name).to_owned()), value.as_ref());
         let mut paths = Vec::new();
         differing(&mut vec![(*name).to_owned()], before.get(*name), value.as_ref(), &mut paths);
         for path in paths {
-            edited = with_path(edited, &path, &wanted)?;
+            edited = with_path(edited, &path, &after)?;
         }
     }
     Ok(edited)
@@ -62,8 +62,8 @@ fn fields(source: &str) -> Result<Map<String, Value>, String> {
     match (read.len(), read.pop()) {
         (0, _) => Ok(Map::new()),
         (1, Some(Value::Object(fields))) => Ok(fields),
-        (1, _) => Err("the text is no mapping of fields".to_owned()),
-        _ => Err("the text holds more than one document; each integration has a page of its own".to_owned()),
+        (1, _) => Err("the text has no fields: begin with tenant, name and trigger".to_owned()),
+        _ => Err("the text contains several documents: write one integration, and use a separate page for each".to_owned()),
     }
 }
 
@@ -107,10 +107,10 @@ fn set(fields: &mut Map<String, Value>, path: &[String], value: Option<&Value>) 
 }
 
 /// Replaces the lines of the field, if it has lines of its own; otherwise those of a field around it; otherwise the whole text.
-fn with_path(before: Edited, path: &[String], wanted: &Map<String, Value>) -> Result<Edited, String> {
+fn with_path(before: Edited, path: &[String], after: &Map<String, Value>) -> Result<Edited, String> {
     let document = fields(&before.source)?;
     for depth in (1..=path.len()).rev() {
-        let (path, value) = (&path[..depth], at(wanted, &path[..depth]));
+        let (path, value) = (&path[..depth], at(after, &path[..depth]));
         if at(&document, path) == value {
             return Ok(before);
         }
@@ -118,15 +118,15 @@ fn with_path(before: Edited, path: &[String], wanted: &Map<String, Value>) -> Re
             return Ok(edited);
         }
     }
-    Ok(written_anew(&before, wanted))
+    Ok(rewritten(&before, after))
 }
 
 fn with_lines(before: &Edited, document: &Map<String, Value>, path: &[String], value: Option<&Value>) -> Option<Edited> {
     let (name, around) = path.split_last()?;
     let lines: Vec<&str> = before.source.lines().collect();
     let blocks = Blocks::find(&before.source, &lines, document, around)?;
-    let known = blocks.fields.iter().find(|block| block.name == *name);
-    let (from, to) = known.map_or_else(|| blocks.place_of(name, around.is_empty(), lines.len()), |block| (block.first, block.end));
+    let existing = blocks.fields.iter().find(|block| block.name == *name);
+    let (from, to) = existing.map_or_else(|| blocks.place_of(name, around.is_empty(), lines.len()), |block| (block.first, block.end));
     let mut written = value.map(|value| to_yaml(&Value::Object(Map::from_iter([(name.clone(), value.clone())])))).unwrap_or_default();
     let mut lost = before.lost.clone();
     match (&lines[from..to], written.trim_end().contains('\n')) {
@@ -149,18 +149,18 @@ fn with_lines(before: &Edited, document: &Map<String, Value>, path: &[String], v
         source.push_str(&line);
         source.push('\n');
     }
-    let mut meant = document.clone();
-    set(&mut meant, path, value);
-    (fields(&source).ok()? == meant).then_some(Edited { source, lost })
+    let mut expected = document.clone();
+    set(&mut expected, path, value);
+    (fields(&source).ok()? == expected).then_some(Edited { source, lost })
 }
 
 /// Replaces a text whose fields do not have lines of their own, such as JSON.
-fn written_anew(before: &Edited, wanted: &Map<String, Value>) -> Edited {
+fn rewritten(before: &Edited, after: &Map<String, Value>) -> Edited {
     let mut lost = before.lost.clone();
     if before.source.lines().any(has_comment) {
         lost.push("the whole text".to_owned());
     }
-    Edited { source: to_yaml(&Value::Object(wanted.clone())), lost }
+    Edited { source: to_yaml(&Value::Object(after.clone())), lost }
 }
 
 /// Returns true if a line may have a comment: a `#` within quotes counts too.
@@ -244,7 +244,7 @@ impl Blocks {
 
     /// Returns the lines between which a new field is inserted.
     fn place_of(&self, name: &str, is_top: bool, lines: usize) -> (usize, usize) {
-        let rank = |name: &str| ORDER.iter().position(|known| *known == name).unwrap_or(ORDER.len());
+        let rank = |name: &str| ORDER.iter().position(|field| *field == name).unwrap_or(ORDER.len());
         let next = self.fields.iter().position(|block| is_top && rank(&block.name) > rank(name));
         let place = match (next, self.fields.last()) {
             (Some(0), _) => self.fields[0].begin,
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_lines_of_what_changed_are_written_anew() {
+    fn only_the_lines_of_a_changed_field_are_replaced() {
         let edited = edit(TEXT, &[("trigger", Some(json!({"webhook": {"methods": ["POST"], "ordered": true}})))]);
         assert!(
             edited.source.starts_with("# Orders of ACME\ntenant: t1\nname: Orders  # as in the contract\n\n# What starts it\ntrigger:\n")
@@ -286,12 +286,12 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_touched_where_the_value_is_the_same() {
+    fn an_unchanged_value_does_not_change_the_text() {
         assert_eq!(edit(TEXT, &[("trigger", Some(json!({"webhook": {"methods": ["POST"]}}))), ("enabled", None)]).source, TEXT);
     }
 
     #[test]
-    fn a_new_field_finds_its_place_and_one_that_goes_leaves_the_rest() {
+    fn a_new_field_is_inserted_in_order_and_a_removed_field_leaves_the_rest() {
         let edited = edit(TEXT, &[("description", Some(json!("Orders"))), ("on_failure", Some(json!("halt"))), ("input", None)]);
         let lines: Vec<&str> = edited.source.lines().collect();
         assert_eq!(lines[3], "description: Orders", "{}", edited.source);
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_lost_is_said() {
+    fn fields_with_lost_comments_are_reported() {
         let text = "tenant: t\nname: n\ntrigger: { # for the portal\n  webhook: {} }\n";
         let edited = edit(text, &[("trigger", Some(json!({"schedule": {"every": "15m"}})))]);
         assert_eq!(edited.lost, ["trigger"]);

@@ -30,8 +30,8 @@ pub(super) fn form(definition: &Definition, document: &Value, drawn: &str) -> Ma
         fieldset.field {
             legend { "Trigger" }
             div.choice-cards {
-                (option("kind", "webhook", !is_schedule, "Webhook", "A call over HTTP."))
-                (option("kind", "schedule", is_schedule, "Schedule", "The clock."))
+                (option("kind", "webhook", !is_schedule, "Webhook", "An HTTP call starts the workflow."))
+                (option("kind", "schedule", is_schedule, "Schedule", "A time or an interval starts the workflow."))
             }
         }
         @match &definition.trigger {
@@ -41,9 +41,9 @@ pub(super) fn form(definition: &Definition, document: &Value, drawn: &str) -> Ma
         @if definition.trigger.webhook().is_none() { (after_failure(definition)) }
         (Field {
             name: "input", label: "Data processing", value: definition.input.as_deref().unwrap_or_default(), example: "{ id: .body.workOrder.id }",
-            hint: "A jq program that computes .input from the call; empty: .input is the body. Try it with the example below.", ..Field::default()
+            hint: "A jq program that computes .input from the call. Empty: .input is the body. The example below runs it.", ..Field::default()
         }.text(6))
-        (kept(definition))
+        (retention(definition))
     }
 }
 
@@ -52,7 +52,7 @@ fn of_webhook(webhook: &Webhook, on_failure: OnFailure) -> Markup {
     html! {
         fieldset.field {
             legend { "Methods" }
-            div.choices { @for method in METHODS { (tick("methods", method, webhook.methods.iter().any(|known| known.as_str() == method), method, "")) } }
+            div.choices { @for method in METHODS { (tick("methods", method, webhook.methods.iter().any(|one| one.as_str() == method), method, "")) } }
         }
         fieldset.field {
             legend { "Authentication" }
@@ -70,7 +70,7 @@ fn of_webhook(webhook: &Webhook, on_failure: OnFailure) -> Markup {
         (parameters(&webhook.query))
         (Field {
             name: "idempotency_key", label: "Idempotency key", value: webhook.idempotency.key.as_deref().unwrap_or_default(),
-            hint: "A mapping that gives the key of a repeated call, such as .body.workOrder.id; empty: the header Idempotency-Key.", example: ".body.workOrder.id",
+            hint: "A mapping that returns the key of a call, such as .body.workOrder.id. Empty: the header Idempotency-Key.", example: ".body.workOrder.id",
             ..Field::default()
         }.line("text"))
         (idempotency_match(webhook.idempotency.matched_by))
@@ -82,9 +82,9 @@ fn idempotency_match(matched_by: IdempotencyMatch) -> Markup {
         IdempotencyMatch::Request => "request",
         IdempotencyMatch::Key => "key",
     };
-    let hint = "The same key alone: for senders that put a new time or number into each attempt.";
-    Field { name: "idempotency_match", label: "A repeated call has", value, hint, ..Field::default() }
-        .choice(&[("request", "The same key and the same request (else 422)"), ("key", "The same key")])
+    let hint = "Use the key only, if the sender changes a time or a number in each attempt.";
+    Field { name: "idempotency_match", label: "Repeated calls match by", value, hint, ..Field::default() }
+        .choice(&[("request", "Key and request; the same key with another request gets 422"), ("key", "Key only")])
 }
 
 /// Returns the second choice, if the chosen type has one.
@@ -108,12 +108,12 @@ fn policy(policy: &DispatchPolicy) -> Markup {
     let is_parallel = matches!(policy, DispatchPolicy::ConcurrencyLimit(_));
     html! {
         fieldset.field {
-            legend { "Delivery" }
+            legend { "Dispatch policy" }
             div.choice-cards {
-                (option("delivery", "lane", *policy == DispatchPolicy::Parallel, "Parallel", "On any worker, any number in parallel."))
-                (option("delivery", "serial", *policy == DispatchPolicy::Ordered, "Ordered", "One after the other, in the order in which they were received."))
+                (option("delivery", "lane", *policy == DispatchPolicy::Parallel, "Parallel", "Any number in parallel, on any worker."))
+                (option("delivery", "serial", *policy == DispatchPolicy::Ordered, "Ordered", "One after the other, in the order of their receipt."))
                 (option("delivery", "by_key", is_by_key, "Ordered by key", "In order for each key, several keys in parallel."))
-                (option("delivery", "parallel", is_parallel, "Concurrency limit", "Not in order, at most so many in parallel in the whole cluster."))
+                (option("delivery", "parallel", is_parallel, "Concurrency limit", "Not in order, at most this number in parallel in the cluster."))
             }
         }
         @if is_by_key {
@@ -132,10 +132,10 @@ fn on_failure_choice(on_failure: OnFailure) -> Markup {
         name: "on_failure",
         label: "After a final failure",
         value,
-        hint: "Halted triggers are on the monitor; a person resumes or skips.",
+        hint: "The monitor shows halted triggers. An operator resumes them, or skips the failed execution.",
         ..Field::default()
     };
-    field.choice(&[("continue", "The next one starts"), ("halt", "The trigger halts until a person decides")])
+    field.choice(&[("continue", "The next execution starts"), ("halt", "The trigger halts")])
 }
 
 fn response(webhook: &Webhook) -> Markup {
@@ -147,13 +147,13 @@ fn response(webhook: &Webhook) -> Markup {
     html! {
         fieldset.field {
             legend { "Response" }
-            (tick("waits", "true", webhook.response.is_some(), "Request-response", "The caller waits for the response; else it gets 202 as soon as its call is received."))
+            (tick("waits", "true", webhook.response.is_some(), "Request-response", "The caller waits for the workflow's response. Off: it gets 202 when its call is stored."))
         }
         @if webhook.response.is_some() {
             div.fields {
                 (Field { name: "wait", label: "Timeout", value: &wait, example: "30s", ..Field::default() }.line("text"))
                 (Field { name: "on_timeout", label: "On timeout", value: on_timeout, ..Field::default() }
-                    .choice(&[("error", "504; queued calls are dropped"), ("accepted", "202, and it always runs")]))
+                    .choice(&[("error", "504; queued calls are dropped"), ("accepted", "202; the call always runs")]))
             }
         }
     }
@@ -162,7 +162,7 @@ fn response(webhook: &Webhook) -> Markup {
 fn rate(webhook: &Webhook) -> Markup {
     let (calls, per) = webhook.rate.map(|rate| (rate.calls.to_string(), format_duration(rate.per))).unwrap_or_default();
     let scope = webhook.rate.map_or(RateScope::Endpoint, |rate| rate.scope);
-    let word = RateScope::ALL.iter().find(|(_, known)| *known == scope).map_or("", |(word, _)| word);
+    let word = RateScope::ALL.iter().find(|(_, one)| *one == scope).map_or("", |(word, _)| word);
     let has_keys = webhook.authentication.needs_key();
     let scopes = RateScope::ALL.into_iter().filter(|(_, scope)| has_keys || *scope != RateScope::Key).map(|(word, scope)| {
         let label = match scope {
@@ -175,7 +175,7 @@ fn rate(webhook: &Webhook) -> Markup {
     let scopes: Vec<(&str, &str)> = scopes.collect();
     html! {
         div.fields {
-            (Field { name: "rate_calls", label: "Rate limit", value: &calls, hint: "Empty: all. More get 429.", example: "100", ..Field::default() }.line("number"))
+            (Field { name: "rate_calls", label: "Rate limit", value: &calls, hint: "Further calls get 429. Empty: no limit.", example: "100", ..Field::default() }.line("number"))
             (Field { name: "rate_per", label: "Period", value: &per, example: "1m", ..Field::default() }.line("text"))
             (Field { name: "rate_scope", label: "Scope", value: word, ..Field::default() }.choice(&scopes))
         }
@@ -187,7 +187,7 @@ fn parameters(parameters: &[QueryParameter]) -> Markup {
     html! {
         fieldset.field {
             legend { "Query parameters" }
-            span.hint { "Declared parameters reach mappings as .query, in their type. An empty name removes a row." }
+            span.hint { "Mappings read the parameters as .query, with their types. To remove a parameter, clear its name." }
             div.parameters id="parameters" {
                 @for (row, parameter) in shown.enumerate() { (parameter_row(row, parameter)) }
             }
@@ -253,7 +253,7 @@ fn next_runs(schedule: &Schedule) -> Markup {
     html! {
         div.field {
             span.label { "Next runs" }
-            @if due.is_empty() { p.muted { "It is never due again." } }
+            @if due.is_empty() { p.muted { "The schedule has no further due time." } }
             ul.small { @for due in &due { li { code { (schedule.timing.on_its_clock(*due)) } " · " (at(due.to_micros())) } } }
         }
     }
@@ -263,7 +263,7 @@ fn after_failure(definition: &Definition) -> Markup {
     html! { @if definition.trigger.policy().is_ordered() { (on_failure_choice(definition.on_failure)) } }
 }
 
-fn kept(definition: &Definition) -> Markup {
+fn retention(definition: &Definition) -> Markup {
     let diagnostics = &definition.diagnostics;
     let keep = diagnostics.retention.map(format_duration).unwrap_or_default();
     let attempts = definition.retry.attempts.to_string();
@@ -271,15 +271,15 @@ fn kept(definition: &Definition) -> Markup {
         fieldset.field {
             legend { "Stored for each execution" }
             div.choices {
-                (tick("keep_input", "true", diagnostics.input, "The call", ""))
-                (tick("keep_output", "true", diagnostics.output, "The response", ""))
-                (tick("keep_steps", "true", diagnostics.steps, "The output of each step", ""))
+                (tick("keep_input", "true", diagnostics.input, "Input", ""))
+                (tick("keep_output", "true", diagnostics.output, "Response", ""))
+                (tick("keep_steps", "true", diagnostics.steps, "Output of each step", ""))
             }
-            span.hint { "What a retry needs is always stored for a failed execution." }
+            span.hint { "For a failed execution, Forebay always stores the data for a retry." }
         }
         div.fields {
-            (Field { name: "keep", label: "Kept for", value: &keep, example: "14d", hint: "Empty: the retention of the history.", ..Field::default() }.line("text"))
-            (Field { name: "attempts", label: "Attempts", value: &attempts, hint: "1: a failure is final.", ..Field::default() }.line("number"))
+            (Field { name: "keep", label: "Retention", value: &keep, example: "14d", hint: "Empty: the retention of the history.", ..Field::default() }.line("text"))
+            (Field { name: "attempts", label: "Attempts", value: &attempts, hint: "1: no retry.", ..Field::default() }.line("number"))
         }
     }
 }

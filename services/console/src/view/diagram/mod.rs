@@ -29,9 +29,9 @@ pub(crate) fn states(steps: &[StepRecord]) -> States {
     for step in steps {
         // In a loop the item is before the id: `lines[3]/send`.
         let id = step.id.rsplit('/').next().unwrap_or(&step.id);
-        let known = states.entry(id.to_owned()).or_insert(step.status);
-        if weight(step.status) > weight(*known) {
-            *known = step.status;
+        let state = states.entry(id.to_owned()).or_insert(step.status);
+        if weight(step.status) > weight(*state) {
+            *state = step.status;
         }
     }
     states
@@ -64,8 +64,8 @@ pub(crate) fn diagram(definition: &Definition, beside: Beside<'_>) -> Markup {
         parts.push(pen.node("input", "input", &words::input(input), None));
     }
     parts.extend(definition.steps.iter().enumerate().map(|(index, step)| pen.step(&format!("steps[{index}]"), step)));
-    if let Some(answer) = words::answer(definition) {
-        parts.push(pen.node("respond", "respond", &answer, None));
+    if let Some(response) = words::response(definition) {
+        parts.push(pen.node("respond", "respond", &response, None));
     }
     let drawn = below(parts);
     let (width, height) = (drawn.width + 2.0 * MARGIN, drawn.height + 2.0 * MARGIN);

@@ -52,7 +52,7 @@ pub(super) fn input(source: &str) -> Words {
 }
 
 /// Describes the response; `None` for a schedule.
-pub(super) fn answer(definition: &Definition) -> Option<Words> {
+pub(super) fn response(definition: &Definition) -> Option<Words> {
     let about = match &definition.respond {
         None => "the last output".to_owned(),
         Some(respond) => respond.body.clone().unwrap_or_else(|| "the last output".to_owned()),

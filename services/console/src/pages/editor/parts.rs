@@ -1,5 +1,5 @@
-//! The parts of the page that are made from a text during editing: its problems with their places, its form, its diagram, and the result of
-//! an example.
+//! The parts of the page that are drawn from a text during editing: its problems with their places, its form, its diagram, and the result
+//! of an example.
 
 use super::trigger_form;
 use crate::view::badge::Tone;
@@ -24,8 +24,8 @@ pub(crate) struct Read {
     pub(crate) places: Places,
 }
 
-/// The parts of the page that are made from a text.
-pub(crate) struct Made {
+/// The parts of the page that are drawn from a text.
+pub(crate) struct Parts {
     pub(crate) problems: Vec<Located>,
     pub(crate) form: Option<Markup>,
     pub(crate) diagram: Option<Markup>,
@@ -54,10 +54,10 @@ fn read_by(source: &str, read_definition: impl Fn(&Value) -> Result<Definition, 
         .map_err(|error| vec![Located { line: error.line, column: error.column, path: String::new(), message: error.message }])?;
     let Some(document) = read.pop() else { return Err(whole("the text is empty: begin with tenant, name and trigger".to_owned())) };
     if !read.is_empty() {
-        return Err(whole("the text holds more than one document; each integration has a page of its own".to_owned()));
+        return Err(whole("the text contains several documents: write one integration, and use a separate page for each".to_owned()));
     }
     if Connection::is_document(&document) {
-        return Err(whole("this is a connection: it is written on the page of connections".to_owned()));
+        return Err(whole("this is a connection: save it on the page of connections".to_owned()));
     }
     let places = Places::of_documents(source).into_iter().next().unwrap_or_default();
     let definition = read_definition(&document).map_err(|error| located(error.problems, &places))?;
@@ -68,20 +68,20 @@ fn located(problems: Vec<Problem>, places: &Places) -> Vec<Located> {
     problems.iter().map(|problem| Located::new(problem, places.find(&problem.path))).collect()
 }
 
-/// Makes all parts of the page from a text.
-pub(crate) async fn make(source: &str, example: &Example) -> Made {
+/// Draws all parts of the page from a text.
+pub(crate) async fn draw_parts(source: &str, example: &Example) -> Parts {
     let read = match read(source) {
         Ok(read) => read,
         Err(problems) => {
-            let trial = html! { p.muted { "The example is run as soon as the text has no problem." } };
-            return Made { problems, form: None, diagram: None, trial };
+            let trial = html! { p.muted { "The text has problems. Fix them to run the example." } };
+            return Parts { problems, form: None, diagram: None, trial };
         }
     };
     let form = trigger_form::form(&read.definition, &read.document, source);
     let diagram = diagram(&read.definition, Beside { states: None, places: Some(&read.places) });
     let places = read.places.clone();
     let (compiled, trial) = run(read, example.clone()).await;
-    Made { problems: located(compiled, &places), form: Some(form), diagram: Some(diagram), trial }
+    Parts { problems: located(compiled, &places), form: Some(form), diagram: Some(diagram), trial }
 }
 
 /// Returns the form of a text; `drawn` is the text that the submitted form was drawn from. `None` if the text has problems.
@@ -94,16 +94,16 @@ async fn run(read: Read, example: Example) -> (Vec<Problem>, Markup) {
     let handle = Handle::current();
     let work = move || {
         let problems = Program::check(&read.definition).err().unwrap_or_default();
-        (problems, handle.block_on(tried(&read, example)))
+        (problems, handle.block_on(run_example(&read, example)))
     };
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| (Vec::new(), html! {}))
 }
 
-async fn tried(read: &Read, example: Example) -> Markup {
-    let given: Map<String, Value> = match read_json(example.steps.trim().as_bytes()) {
-        Ok(Value::Object(given)) => given,
+async fn run_example(read: &Read, example: Example) -> Markup {
+    let outputs: Map<String, Value> = match read_json(example.steps.trim().as_bytes()) {
+        Ok(Value::Object(outputs)) => outputs,
         _ if example.steps.trim().is_empty() => Map::new(),
-        _ => return notice(Tone::Bad, "Outputs of other systems", "must be a JSON object: the id of each step with its output"),
+        _ => return notice(Tone::Bad, "Outputs of other systems", "Write a JSON object with step ids as fields and outputs as values."),
     };
     let is_json = serde_json::from_str::<Value>(&example.body).is_ok();
     let content_type = match example.content_type.trim() {
@@ -115,8 +115,8 @@ async fn tried(read: &Read, example: Example) -> Markup {
     let body = (!example.body.is_empty()).then(|| example.body.into_bytes());
     let call = Call { query_string: example.query.trim().trim_start_matches('?').to_owned(), content_type, body, ..Call::default() };
     match call.envelope(read.definition.path(), Some(&read.definition.trigger)) {
-        Ok(envelope) => trial(&try_definition(&read.definition, &envelope, &given).await, Some(&read.places)),
-        Err(refused) => notice(Tone::Warn, "The example is refused", refused.to_string().as_str()),
+        Ok(envelope) => trial(&try_definition(&read.definition, &envelope, &outputs).await, Some(&read.places)),
+        Err(refused) => notice(Tone::Warn, "The ingress would refuse this call", refused.to_string().as_str()),
     }
 }
 
@@ -143,19 +143,19 @@ mod tests {
     async fn a_fault_of_the_example_is_shown_with_its_place() {
         let source = TEXT.replace(".body.id", ".body.id | tonumber");
         let example = Example { body: "{\"id\": \"x\"}".to_owned(), ..Example::default() };
-        let made = make(&source, &example).await;
-        let html = made.trial.into_string();
-        assert_eq!(made.problems, []);
-        assert!(html.contains("Wrong in input") && html.contains("data-line=\"7\"") && html.contains("^^^^^^^^"), "{html}");
+        let parts = draw_parts(&source, &example).await;
+        let html = parts.trial.into_string();
+        assert_eq!(parts.problems, []);
+        assert!(html.contains("Error in input") && html.contains("data-line=\"7\"") && html.contains("^^^^^^^^"), "{html}");
     }
 
     #[tokio::test]
     async fn every_problem_of_a_text_has_its_line() {
-        let made = make(&TEXT.replace("methods", "method"), &Example::default()).await;
-        assert_eq!((made.problems[0].line, made.form.is_none()), (6, true), "{:?}", made.problems);
-        let made = make(&TEXT.replace(".body.id", ".body.("), &Example::default()).await;
-        assert_eq!((made.problems[0].line, made.form.is_some()), (7, true), "{:?}", made.problems);
-        let made = make("a: [", &Example::default()).await;
-        assert!(made.problems[0].line > 0, "{:?}", made.problems);
+        let parts = draw_parts(&TEXT.replace("methods", "method"), &Example::default()).await;
+        assert_eq!((parts.problems[0].line, parts.form.is_none()), (6, true), "{:?}", parts.problems);
+        let parts = draw_parts(&TEXT.replace(".body.id", ".body.("), &Example::default()).await;
+        assert_eq!((parts.problems[0].line, parts.form.is_some()), (7, true), "{:?}", parts.problems);
+        let parts = draw_parts("a: [", &Example::default()).await;
+        assert!(parts.problems[0].line > 0, "{:?}", parts.problems);
     }
 }

@@ -10,7 +10,7 @@ use maud::{Markup, html};
 
 /// The messages of a page with a form of keys: about the last action, and a form that was refused.
 #[derive(Default)]
-pub(super) struct Said {
+pub(super) struct Messages {
     /// The notice at the top.
     pub(super) notice: Markup,
     /// The reason for which the form was refused; empty: it was not.
@@ -19,13 +19,13 @@ pub(super) struct Said {
     pub(super) sent: Sent,
 }
 
-impl Said {
+impl Messages {
     /// Makes the messages from a flash.
     pub(super) fn of(flash: Option<Flash>) -> Self {
         let notice = match flash {
             Some(Flash::KeyCreated { label, key, signs }) => view::keys::created(&label, key.expose(), signs),
-            Some(Flash::Said(title, text)) => notice(Tone::Good, &title, text.as_str()),
-            Some(Flash::TokenCreated(_) | Flash::Tested(_) | Flash::Tried(..)) | None => html! {},
+            Some(Flash::Notice(title, text)) => notice(Tone::Good, &title, text.as_str()),
+            Some(Flash::TokenCreated(_) | Flash::Tested(_) | Flash::TestCall(..)) | None => html! {},
         };
         Self { notice, ..Self::default() }
     }
