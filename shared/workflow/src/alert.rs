@@ -1,8 +1,10 @@
 //! Sends notifications of alerts, with the same steps and the same permitted addresses as workflows.
 
-use crate::engine::{Engine, ExecutionContext, RunEnd};
+use crate::engine::Engine;
+use crate::execution_context::ExecutionContext;
 use crate::host::{CallEnd, Host, HostFuture, NoHost, OutgoingCall};
 use crate::program::Program;
+use crate::run::RunEnd;
 use bytes::Bytes;
 use forebay_contract::alert::{Alert, AlertAddress, Notification};
 use forebay_contract::connection::Connection;

@@ -1,7 +1,7 @@
 //! Keys that mappings compute from a call: ordering keys and idempotency keys.
 
 use crate::context::{BodyOptions, Context, names_raw};
-use crate::engine::EngineOptions;
+use crate::engine_options::EngineOptions;
 use crate::in_step::InStep;
 use forebay_contract::body::Reading;
 use forebay_contract::envelope::Envelope;

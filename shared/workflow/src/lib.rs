@@ -5,8 +5,13 @@
 
 mod alert;
 mod compile;
+mod compiled;
+mod compiler;
 mod context;
 mod engine;
+mod engine_options;
+mod execution;
+mod execution_context;
 mod flow;
 mod host;
 mod in_step;
@@ -17,15 +22,21 @@ mod program;
 mod redaction;
 mod redaction_text;
 mod respond;
+mod run;
+mod run_steps;
 mod step_log;
 mod steps;
 pub mod trial;
 mod variables;
 
 pub use alert::{Channel, FindConnection, NOTIFICATION_TIMEOUT, check_alert};
-pub use engine::{Engine, EngineError, EngineOptions, ExecutionContext, InjectTrace, Run, RunEnd};
-pub use flow::asked_for;
+pub use engine::{Engine, EngineError};
+pub use engine_options::{EngineOptions, InjectTrace};
+pub use execution_context::ExecutionContext;
 pub use host::{CallEnd, Host, HostFuture, NoHost, OutgoingCall};
 pub use key::{KeyError, KeyMapping};
 pub use program::Program;
-pub use redaction::{HIDDEN, Redaction};
+pub use redaction::Redaction;
+pub use redaction_text::HIDDEN;
+pub use run::{Run, RunEnd};
+pub use run_steps::asked_for;

@@ -1,17 +1,16 @@
 //! Compiled definitions: the steps that run, and their properties.
 
-use crate::compile::{Parts, compile};
+use crate::compile::compile;
+use crate::compiled::{CompiledStep, Parts};
 use crate::key::key;
 use crate::respond::CompiledRespond;
-use crate::steps::CompiledKind;
 use forebay_contract::Name;
-use forebay_contract::definition::{Definition, Problem, RetryPolicy};
+use forebay_contract::definition::{Definition, Problem};
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::ExecutionError;
 use forebay_mapping::Mapping;
 use forebay_mapping::Paced;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// A compiled version of a definition, to be compiled once and shared.
 pub struct Program {
@@ -26,23 +25,6 @@ pub struct Program {
     /// True if mappings see `.request.raw`.
     pub(crate) wants_raw: bool,
     connections: Arc<[Name]>,
-}
-
-pub(crate) struct CompiledStep {
-    pub id: String,
-    /// The kind, see [`Action::kind`](forebay_contract::definition::Action::kind).
-    pub kind: &'static str,
-    pub when: Option<Paced<Mapping>>,
-    pub timeout: Option<Duration>,
-    pub retry: Option<RetryPolicy>,
-    pub on_error: CompiledOnError,
-    pub action: Box<dyn CompiledKind>,
-}
-
-pub(crate) enum CompiledOnError {
-    Fail,
-    Continue,
-    Steps(Vec<CompiledStep>),
 }
 
 impl Program {

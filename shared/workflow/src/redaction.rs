@@ -1,6 +1,6 @@
 //! Hides named fields before anything is stored: at any depth of values and bodies, and in headers and query parameters.
 
-use crate::redaction_text::without_fields;
+use crate::redaction_text::{HIDDEN, without_fields};
 use bytes::Bytes;
 use forebay_contract::body::{BodyKind, BodyRule, Reading};
 use forebay_contract::definition::MAX_BODY_BYTES;
@@ -11,8 +11,6 @@ use forebay_mapping::weight;
 use percent_encoding::percent_decode_str;
 use serde_json::Value as Json;
 
-/// Replaces a hidden value.
-pub const HIDDEN: &str = "[redacted]";
 /// Replaces a body that cannot be searched for the fields.
 const UNREADABLE: &str = "[redacted: the body cannot be read as what its Content-Type says]";
 /// Minimum characters of a hidden text that is searched for in messages: shorter ones would be found everywhere.

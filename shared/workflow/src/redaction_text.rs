@@ -1,6 +1,7 @@
 //! Hides named fields in texts that quote a body, such as the message of a remote system's refusal.
 
-use crate::redaction::HIDDEN;
+/// Replaces a hidden value.
+pub const HIDDEN: &str = "[redacted]";
 
 /// Returns the text without the values after one of the names (in lower case): `"name": "value"`, `name=value`, `<name>value</name>`.
 pub(crate) fn without_fields(text: &str, names: &[String]) -> String {

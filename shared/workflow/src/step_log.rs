@@ -1,14 +1,11 @@
 //! The records of the steps of one run. They outlive the run's future, so that an interrupted step is recorded too.
 
-use crate::variables::{Numbers, Variables};
+use crate::variables::{MAX_RECORDED_DEPTH, Numbers, Variables, is_deeper};
 use forebay_contract::outcome::{ExecutionError, StepRecord, StepStatus};
 use forebay_contract::{StepVariables, UnixMicros, VariableLog};
 use forebay_mapping::Value;
 use forebay_mapping::weight::spend;
 use std::time::Instant;
-
-/// Maximum depth of a stored output: readers of stored JSON accept 128 levels, of which the record takes a few.
-pub(crate) const MAX_RECORDED_DEPTH: usize = 100;
 
 /// Maximum memory of the stored outputs of one execution, since they are one record.
 const MAX_RECORDED_BYTES: usize = 16 * 1024 * 1024;
@@ -121,14 +118,5 @@ impl StepLog {
 
     pub(crate) fn into_parts(self) -> (Vec<StepRecord>, Option<VariableLog>) {
         (self.records, self.variables.map(Variables::into_log))
-    }
-}
-
-pub(crate) fn is_deeper(value: &Value, levels: usize) -> bool {
-    let Some(below) = levels.checked_sub(1) else { return value.as_array().is_some() || value.entries().is_some() };
-    match (value.as_array(), value.entries()) {
-        (Some(items), _) => items.iter().any(|item| is_deeper(item, below)),
-        (_, Some(mut members)) => members.any(|(_, member)| is_deeper(member, below)),
-        _ => false,
     }
 }

@@ -1,12 +1,14 @@
 //! The variables of a run as diagnostics record them: each value once, and for each name its number before and after each step.
 
-use crate::step_log::{MAX_RECORDED_DEPTH, is_deeper};
 use forebay_contract::{StepVariables, VariableLog};
 use forebay_mapping::Value;
 use forebay_mapping::weight::spend;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// Maximum depth of a recorded value: readers of stored JSON accept 128 levels, of which the record takes a few.
+pub(crate) const MAX_RECORDED_DEPTH: usize = 100;
 
 /// Maximum memory of the values that are recorded of one execution.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -78,6 +80,15 @@ impl Numbers {
 
     pub(crate) fn named(&self) -> BTreeMap<String, u32> {
         self.0.iter().map(|(name, number)| (name.to_string(), *number)).collect()
+    }
+}
+
+pub(crate) fn is_deeper(value: &Value, levels: usize) -> bool {
+    let Some(below) = levels.checked_sub(1) else { return value.as_array().is_some() || value.entries().is_some() };
+    match (value.as_array(), value.entries()) {
+        (Some(items), _) => items.iter().any(|item| is_deeper(item, below)),
+        (_, Some(mut members)) => members.any(|(_, member)| is_deeper(member, below)),
+        _ => false,
     }
 }
 

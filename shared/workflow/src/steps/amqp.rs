@@ -1,8 +1,9 @@
 //! The `amqp` step: renders a message and publishes it.
 
 use super::{CompiledKind, Effect, StepFuture, StepKind, StepRun, TrialStep, wrong_kind};
-use crate::compile::Compiler;
-use crate::flow::{Done, Scope};
+use crate::compiler::Compiler;
+use crate::execution::Scope;
+use crate::flow::Done;
 use crate::trial::{self, Fault, Rendering, Trial};
 use forebay_connectors::RemoteMessage;
 use forebay_contract::Name;

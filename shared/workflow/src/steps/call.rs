@@ -1,8 +1,9 @@
 //! The `call` step: calls another integration of the tenant.
 
 use super::{CompiledKind, Effect, StepFuture, StepKind, StepRun, TrialStep, within};
-use crate::compile::Compiler;
-use crate::flow::{Done, Flow, Scope};
+use crate::compiler::Compiler;
+use crate::execution::Scope;
+use crate::flow::{Done, Flow};
 use crate::host::{CallEnd, OutgoingCall};
 use crate::trial::{self, Fault, Rendering, Trial};
 use forebay_contract::Name;

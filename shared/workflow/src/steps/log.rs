@@ -1,8 +1,9 @@
 //! The `log` step: writes to the worker's log.
 
 use super::{CompiledKind, Effect, StepFuture, StepKind, StepRun, TrialStep, shortened};
-use crate::compile::Compiler;
-use crate::flow::{Done, Scope};
+use crate::compiler::Compiler;
+use crate::execution::Scope;
+use crate::flow::Done;
 use crate::trial::{self, Fault, Trial};
 use forebay_contract::Name;
 use forebay_contract::definition::{LogLevel, LogLine};

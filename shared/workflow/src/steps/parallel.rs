@@ -1,9 +1,10 @@
 //! The `parallel` step: runs branches in parallel and joins them.
 
 use super::{CompiledKind, Effect, StepFuture, StepKind, StepRun, TrialStep, within};
-use crate::compile::Compiler;
-use crate::flow::{Done, Flow, Scope};
-use crate::program::CompiledStep;
+use crate::compiled::CompiledStep;
+use crate::compiler::Compiler;
+use crate::execution::Scope;
+use crate::flow::{Done, Flow};
 use crate::trial::{self, Fault, Trial};
 use forebay_contract::Name;
 use forebay_contract::definition::Parallel;

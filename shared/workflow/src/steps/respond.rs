@@ -1,8 +1,9 @@
 //! The `respond` step: sends the response to the caller while the workflow continues.
 
 use super::{CompiledKind, Effect, StepFuture, StepKind, StepRun, TrialStep};
-use crate::compile::Compiler;
-use crate::flow::{Done, Scope};
+use crate::compiler::Compiler;
+use crate::execution::Scope;
+use crate::flow::Done;
 use crate::respond::{self, Answer, CompiledRespond};
 use crate::trial::{self, Fault, Trial};
 use forebay_contract::Name;

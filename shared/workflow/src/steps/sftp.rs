@@ -1,8 +1,9 @@
 //! The `sftp` step: renders paths and contents, and works on files.
 
 use super::{CompiledKind, Effect, StepFuture, StepKind, StepRun, TrialStep, wrong_kind};
-use crate::compile::Compiler;
-use crate::flow::{Done, Scope};
+use crate::compiler::Compiler;
+use crate::execution::Scope;
+use crate::flow::Done;
 use crate::trial::{self, Fault, Rendering, Trial};
 use forebay_connectors::{Earlier, FileAction, RemotePath, type_of};
 use forebay_contract::Name;

@@ -1,8 +1,9 @@
 //! The `stop` step: ends the workflow.
 
 use super::{CompiledKind, Effect, StepFuture, StepKind, StepRun, TrialStep};
-use crate::compile::Compiler;
-use crate::flow::{Done, Flow, Scope};
+use crate::compiler::Compiler;
+use crate::execution::Scope;
+use crate::flow::{Done, Flow};
 use crate::trial::{self, Fault, Trial};
 use forebay_contract::Name;
 use forebay_contract::definition::Stop;

@@ -1,9 +1,10 @@
 //! The `switch` step: runs the steps of the first case whose condition is true.
 
 use super::{CompiledKind, Effect, StepFuture, StepKind, StepRun, TrialStep, within};
-use crate::compile::Compiler;
-use crate::flow::{Done, Scope};
-use crate::program::CompiledStep;
+use crate::compiled::CompiledStep;
+use crate::compiler::Compiler;
+use crate::execution::Scope;
+use crate::flow::Done;
 use crate::trial::{self, Fault, Trial};
 use forebay_contract::Name;
 use forebay_contract::definition::Switch;

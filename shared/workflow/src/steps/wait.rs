@@ -1,9 +1,10 @@
 //! The `wait` step: waits in place if the time is short; otherwise the execution is deferred.
 
 use super::{CompiledKind, Effect, StepFuture, StepKind, StepRun, TrialStep, shortened};
-use crate::compile::Compiler;
+use crate::compiler::Compiler;
 use crate::context::time_value;
-use crate::flow::{Done, Flow, Scope};
+use crate::execution::Scope;
+use crate::flow::{Done, Flow};
 use crate::trial::{self, Fault, Trial};
 use forebay_contract::definition::Wait;
 use forebay_contract::json::object_of;

@@ -9,86 +9,32 @@ mod example;
 mod fault;
 mod request;
 mod scope;
+mod state;
+mod tried;
 
 pub use example::{Example, ExampleError};
 pub use fault::{Fault, FaultPlace};
+pub use tried::{StepOutcome, Tried, TriedStep};
+
+pub(crate) use answer::answer;
+pub(crate) use request::Rendering;
+pub(crate) use scope::Scope;
+pub(crate) use state::{Done, Flow, Trial};
 
 use crate::compile::wants_raw;
 use crate::context::{BodyOptions, Context, names_raw};
 use crate::steps::{TrialStep, kind_of};
-pub(crate) use answer::answer;
 use forebay_contract::Label;
-use forebay_contract::Name;
 use forebay_contract::body::Reading;
 use forebay_contract::definition::{Definition, DispatchPolicy, Step};
 use forebay_contract::envelope::Envelope;
 use forebay_mapping::STACK_BYTES;
 use forebay_mapping::Value;
-pub(crate) use request::Rendering;
-pub(crate) use scope::Scope;
 use scope::evaluate;
 use serde_json::{Map, Value as Json};
 
 /// Maximum bytes of an example's body, and of the outputs of its mappings together.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
-
-/// The result of a trial.
-#[derive(Debug, Clone, PartialEq, Default)]
-#[non_exhaustive]
-pub struct Tried {
-    /// `.input`; absent if the trial ended before it.
-    pub input: Option<Json>,
-    /// The labels; absent if the trial ended before them.
-    pub labels: Option<Vec<Label>>,
-    /// The steps that were reached and have a result, in order; steps of loops once for each item.
-    pub steps: Vec<TriedStep>,
-    /// `{ status, headers, body }`; absent if the trial ended at a step.
-    pub answer: Option<Json>,
-    /// The reason for which it ended early; absent if there was no fault.
-    pub fault: Option<Fault>,
-}
-
-/// A step of a trial.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct TriedStep {
-    /// Its id; in a loop the item is before it: `lines[3]/price`.
-    pub path: String,
-    /// Such as `http`.
-    pub kind: &'static str,
-    /// The result.
-    pub outcome: StepOutcome,
-    /// `.steps.<id>` for the steps after it.
-    pub output: Json,
-    /// The request that it would send; absent for a step that sends nothing.
-    pub request: Option<Json>,
-}
-
-/// The result of a step of a trial.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StepOutcome {
-    /// It ran.
-    Ran,
-    /// Its `when` was false.
-    Skipped,
-    /// It uses a remote system; its output was given with the example.
-    Given,
-    /// It uses a remote system and was not run; its output is null.
-    NotRun,
-}
-
-impl StepOutcome {
-    /// Returns the result as a word.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ran => "ran",
-            Self::Skipped => "skipped",
-            Self::Given => "given",
-            Self::NotRun => "not run",
-        }
-    }
-}
 
 /// Runs one mapping on the context of an envelope; `.input` is the body.
 ///
@@ -130,53 +76,7 @@ fn on_a_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Fault> {
     })
 }
 
-/// The end of a list of steps, or of one step.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Flow {
-    Next,
-    /// A `stop` ended the workflow successfully.
-    Stop,
-}
-
-/// The result of a step.
-pub(crate) enum Done {
-    Output(Value),
-    /// It was not run; the request that it would send.
-    Request(Json),
-    Stops,
-}
-
-impl Done {
-    /// Returns the result of a step with nested steps: `output`, unless a `stop` ended the workflow.
-    pub(crate) fn of(flow: Flow, output: Value) -> Self {
-        match flow {
-            Flow::Next => Self::Output(output),
-            Flow::Stop => Self::Stops,
-        }
-    }
-
-    /// Returns the request of a step that uses a connection.
-    pub(crate) fn request_by(connection: &Name, rest: Map<String, Json>) -> Self {
-        let mut request = Map::from_iter([("connection".to_owned(), connection.as_str().into())]);
-        request.extend(rest);
-        Self::Request(Json::Object(request))
-    }
-}
-
-/// A running trial.
-pub(crate) struct Trial<'a> {
-    given: &'a Map<String, Json>,
-    tried: Tried,
-    /// The response of a `respond` step.
-    early: Option<Json>,
-}
-
 impl Trial<'_> {
-    /// Sets the response of a `respond` step.
-    pub(crate) fn answer_early(&mut self, answer: Json) {
-        self.early = Some(answer);
-    }
-
     fn run(mut self, definition: &Definition, scope: Scope) -> Tried {
         self.tried.fault = self.all(definition, scope).err();
         self.tried

@@ -3,8 +3,9 @@
 mod recipients;
 
 use super::{CompiledKind, Effect, StepFuture, StepKind, StepRun, TrialStep, wrong_kind};
-use crate::compile::Compiler;
-use crate::flow::{Done, Scope};
+use crate::compiler::Compiler;
+use crate::execution::Scope;
+use crate::flow::Done;
 use crate::trial::{self, Fault, Rendering, Trial};
 use data_encoding::BASE64;
 use forebay_connectors::{Mail, MailFile};

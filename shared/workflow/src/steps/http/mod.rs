@@ -3,8 +3,9 @@
 mod url;
 
 use super::{CompiledKind, Effect, StepFuture, StepKind, StepRun, TrialStep, wrong_kind};
-use crate::compile::Compiler;
-use crate::flow::{Done, Scope};
+use crate::compiler::Compiler;
+use crate::execution::Scope;
+use crate::flow::Done;
 use crate::trial::{self, Fault, Rendering, Trial};
 use forebay_connectors::Headers;
 use forebay_connectors::http::retry_after::{comes_again, retry_after};
