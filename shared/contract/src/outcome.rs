@@ -230,8 +230,9 @@ pub struct StepRecord {
     pub status: StepStatus,
     /// The time at which it began.
     pub started_at: UnixMicros,
-    /// Its duration in microseconds.
-    pub took: i64,
+    /// Its duration in microseconds, stored as `took`.
+    #[serde(rename = "took")]
+    pub duration: i64,
     /// Its output, if diagnostics store it.
     #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "crate::json::optional_value")]
     pub output: Option<Value>,
@@ -267,5 +268,18 @@ impl StepStatus {
             Self::Skipped => "skipped",
             Self::Waiting => "waiting",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_record_of_a_step_has_the_stored_names_of_earlier_versions() {
+        let stored = r#"{"id":"a","status":"succeeded","started_at":1,"took":7}"#;
+        let record: StepRecord = serde_json::from_str(stored).unwrap();
+        assert_eq!(record.duration, 7);
+        assert_eq!(serde_json::to_string(&record).unwrap(), stored);
     }
 }

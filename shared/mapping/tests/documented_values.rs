@@ -70,7 +70,7 @@ fn in_history(text: &str) -> String {
         id: "a".into(),
         status: StepStatus::Succeeded,
         started_at: UnixMicros::default(),
-        took: 0,
+        duration: 0,
         output,
         error: None,
         note: None,

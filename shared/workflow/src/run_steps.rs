@@ -6,7 +6,7 @@ use crate::flow::{Done, Flow};
 use crate::step_log::StepEnd;
 use crate::steps::{Effect, StepRun};
 use forebay_connectors::concealment::Concealment;
-use forebay_contract::outcome::{Checkpoint, ExecutionError, StepStatus};
+use forebay_contract::outcome::{Checkpoint, ExecutionError};
 use forebay_contract::show_duration;
 use forebay_mapping::Value;
 use forebay_mapping::failure;
@@ -58,7 +58,7 @@ impl Execution<'_> {
             },
             Some(&scope.context.numbers),
         );
-        span.record("forebay.step.status", as_word(status));
+        span.record("forebay.step.status", status.as_str());
         match done {
             Ok(None) => Ok(Flow::Next),
             Ok(Some(Done::Output(output))) => {
@@ -176,13 +176,4 @@ impl Drop for Taken<'_> {
 /// Returns the text about a pause that the remote system requested.
 pub fn asked_for(requested: Duration) -> String {
     format!("it asked to be left alone for {} (Retry-After)", show_duration(requested))
-}
-
-fn as_word(status: StepStatus) -> &'static str {
-    match status {
-        StepStatus::Succeeded => "succeeded",
-        StepStatus::Failed => "failed",
-        StepStatus::Skipped => "skipped",
-        StepStatus::Waiting => "waiting",
-    }
 }

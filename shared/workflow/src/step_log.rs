@@ -80,8 +80,8 @@ impl StepLog {
         let Some(at) = self.open.iter().rposition(|open| open.path == path) else { return status };
         let Open { path, before, started_at, started, note } = self.open.remove(at);
         if self.records.len() < MAX_RECORDS || status == StepStatus::Failed {
-            let took = i64::try_from(started.elapsed().as_micros()).unwrap_or(i64::MAX);
-            self.records.push(StepRecord { id: path, status, started_at, took, output, error, note });
+            let duration = i64::try_from(started.elapsed().as_micros()).unwrap_or(i64::MAX);
+            self.records.push(StepRecord { id: path, status, started_at, duration, output, error, note });
             if let Some(variables) = &mut self.variables {
                 variables.steps.push(StepVariables { before: before.named(), after: after.unwrap_or(&before).named() });
             }

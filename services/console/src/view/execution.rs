@@ -153,7 +153,7 @@ fn times(detail: &ExecutionDetail) -> Markup {
             href: format!("#step-{}", bare(&step.id)),
             state,
             began: step.started_at,
-            duration: step.took,
+            duration: step.duration,
         });
     }
     if lanes.is_empty() {
@@ -188,7 +188,7 @@ fn step(record: &StepRecord, kind: Option<&str>, anchor: Option<&str>, around: O
             summary {
                 span.row.apart {
                     span.row { (badge::step(record.status)) strong { (record.id) } @if let Some(kind) = kind { (badge::tag(kind)) } }
-                    span.muted.small { (span(record.took)) }
+                    span.muted.small { (span(record.duration)) }
                 }
             }
             div.body {

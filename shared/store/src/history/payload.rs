@@ -280,7 +280,7 @@ mod tests {
             id: id.to_owned(),
             status: StepStatus::Succeeded,
             started_at: UnixMicros::default(),
-            took: 2,
+            duration: 2,
             output: Some(Value::String("x".repeat(bytes))),
             error: None,
             note: None,

@@ -20,7 +20,7 @@ fn steps() -> Vec<StepRecord> {
         id: "price".to_owned(),
         status: StepStatus::Failed,
         started_at: UnixMicros::new(5),
-        took: 7,
+        duration: 7,
         output: Some(serde_json::json!({ "a": [1, "\u{0}"] })),
         error: Some("no".to_owned()),
         note: Some("it waited".to_owned()),

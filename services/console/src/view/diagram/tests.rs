@@ -91,7 +91,7 @@ fn an_execution_colours_its_steps_and_one_bad_item_colours_a_loop() {
         id: id.to_owned(),
         status,
         started_at: UnixMicros::default(),
-        took: 1,
+        duration: 1,
         output: None,
         error: None,
         note: None,
