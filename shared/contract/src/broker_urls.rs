@@ -124,7 +124,7 @@ impl HostUrl<'_> {
             "invalid port number" => "the port is not a number from 0 to 65535; a : in a password is %3A".to_owned(),
             "empty host" => format!("the host is missing; {FORMS}"),
             // These error texts contain no part of the URL; others may.
-            known if known.starts_with("invalid ") && !known.contains('\'') => format!("{known}; {FORMS}"),
+            text if text.starts_with("invalid ") && !text.contains('\'') => format!("{text}; {FORMS}"),
             _ => format!("it is no URL that can be understood; {FORMS}"),
         })?;
         // The parser does not accept an IPv6 address as host, and replaces an absent host by localhost.

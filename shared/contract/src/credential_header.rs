@@ -19,7 +19,7 @@ pub(crate) const STORED_IN_CLEAR: &str = "is a credential, and would be stored i
 
 /// Returns whether a header is known to carry a credential.
 pub(crate) fn is_credential(name: &str) -> bool {
-    CREDENTIALS.iter().any(|known| known.eq_ignore_ascii_case(name))
+    CREDENTIALS.iter().any(|credential| credential.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]

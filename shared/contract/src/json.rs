@@ -60,8 +60,8 @@ fn repeated_name(raw: &RawValue) -> serde_json::Result<Option<String>> {
         Some(b'[') => serde_json::from_str::<Vec<&RawValue>>(text)?,
         Some(b'{') => {
             let members: Members<'_> = serde_json::from_str(text)?;
-            let mut seen = std::collections::HashSet::new();
-            if let Some((name, _)) = members.0.iter().find(|(name, _)| !seen.insert(name.as_str())) {
+            let mut names = std::collections::HashSet::new();
+            if let Some((name, _)) = members.0.iter().find(|(name, _)| !names.insert(name.as_str())) {
                 return Ok(Some(name.clone()));
             }
             members.0.into_iter().map(|(_, member)| member).collect()

@@ -84,13 +84,13 @@ impl Label {
     /// # Errors
     /// An output of another form; then there are no labels.
     pub fn all_of(output: &Value) -> Result<Vec<Self>, LabelError> {
-        let given: Vec<(&str, &Value)> = match output {
+        let entries: Vec<(&str, &Value)> = match output {
             Value::Object(members) => members.iter().map(|(name, value)| (name.as_str(), value)).collect(),
             Value::Array(_) => return Err(LabelError::Shape("a list")),
             value => vec![(DEFAULT_LABEL, value)],
         };
-        let mut labels = Vec::with_capacity(given.len().min(MAX_LABELS));
-        for (name, value) in given {
+        let mut labels = Vec::with_capacity(entries.len().min(MAX_LABELS));
+        for (name, value) in entries {
             let text = match value {
                 Value::Null => continue,
                 Value::String(text) if text.is_empty() => continue,

@@ -138,8 +138,8 @@ mod tests {
 
     #[test]
     fn the_reason_is_a_part_of_one_sentence() {
-        let said = MailAddress::parse("an na@example.com").unwrap_err().to_string();
-        assert!(said.contains("'an na@example.com' is no address of mail: invalid character; write one such as"), "{said}");
+        let message = MailAddress::parse("an na@example.com").unwrap_err().to_string();
+        assert!(message.contains("'an na@example.com' is no address of mail: invalid character; write one such as"), "{message}");
     }
 
     #[test]

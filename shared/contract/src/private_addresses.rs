@@ -34,14 +34,14 @@ impl PrivateAddresses {
     /// Returns true if a connection to the address may be made.
     #[must_use]
     pub fn permit(&self, address: IpAddr) -> bool {
-        let carried = carried(address);
-        if !is_private(carried) {
+        let embedded = embedded(address);
+        if !is_private(embedded) {
             return true;
         }
         match self {
             Self::Deny => false,
             Self::Allow => true,
-            Self::Only(networks) => networks.iter().any(|network| network.holds(carried) || network.holds(address)),
+            Self::Only(networks) => networks.iter().any(|network| network.holds(embedded) || network.holds(address)),
         }
     }
 }
@@ -80,12 +80,12 @@ impl FromStr for Network {
     type Err = PrivateAddressesError;
 
     fn from_str(text: &str) -> Result<Self, PrivateAddressesError> {
-        let unfit = || PrivateAddressesError { part: text.chars().take(80).collect() };
+        let error = || PrivateAddressesError { part: text.chars().take(80).collect() };
         let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
-        let address: IpAddr = address.parse().map_err(|_| unfit())?;
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        let bits = bits.map_or(Ok(most), |bits| bits.parse().map_err(|_| unfit()))?;
-        if bits <= most { Ok(Self { address, bits }) } else { Err(unfit()) }
+        let address: IpAddr = address.parse().map_err(|_| error())?;
+        let max_bits = if address.is_ipv4() { 32 } else { 128 };
+        let bits = bits.map_or(Ok(max_bits), |bits| bits.parse().map_err(|_| error()))?;
+        if bits <= max_bits { Ok(Self { address, bits }) } else { Err(error()) }
     }
 }
 
@@ -105,7 +105,7 @@ fn same_start(left: u128, right: u128, last: u32) -> bool {
 }
 
 /// The IPv4 address that an IPv6 address stands for, on this machine or behind a translator; else the address itself.
-fn carried(address: IpAddr) -> IpAddr {
+fn embedded(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address else { return address };
     let segments = v6.segments();
     let v4 = |high: u16, low: u16| IpAddr::V4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)));

@@ -72,10 +72,10 @@ pub fn read_query(raw: &str, declared: &[QueryParameter]) -> Result<Map<String, 
         if values.contains_key(&parameter.name) {
             continue;
         }
-        let already_wrong = errors.iter().any(|error| error.name() == parameter.name);
+        let has_error = errors.iter().any(|error| error.name() == parameter.name);
         match &parameter.default {
-            Some(default) if !already_wrong => _ = values.insert(parameter.name.clone(), default.clone()),
-            None if parameter.required && !already_wrong => {
+            Some(default) if !has_error => _ = values.insert(parameter.name.clone(), default.clone()),
+            None if parameter.required && !has_error => {
                 errors.push(QueryError::Missing { name: parameter.name.clone(), kind: parameter.kind.as_str() });
             }
             _ => {}

@@ -27,6 +27,6 @@ impl Request {
     /// Returns the first value of a header; the name is in lower case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(existing, _)| existing == name).map(|(_, value)| value.as_str())
     }
 }

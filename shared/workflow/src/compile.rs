@@ -16,9 +16,9 @@ pub(crate) fn compile(definition: &Definition, is_new: bool) -> Result<Parts, Ve
     if problems.is_empty() { Ok(parts) } else { Err(problems) }
 }
 
-/// Returns [`Parts::wants_raw`] of a definition that may have problems.
-pub(crate) fn wants_raw(definition: &Definition) -> bool {
-    Compiler::default().parts(definition).wants_raw
+/// Returns [`Parts::uses_raw`] of a definition that may have problems.
+pub(crate) fn uses_raw(definition: &Definition) -> bool {
+    Compiler::default().parts(definition).uses_raw
 }
 
 impl Compiler {
@@ -34,9 +34,9 @@ impl Compiler {
         let label = definition.label.as_ref().and_then(|source| self.mapping("label", source));
         let steps = self.steps("steps", &definition.steps);
         let respond = definition.respond.as_ref().and_then(|respond| self.respond("respond", respond));
-        let uses_checkpoints = self.waits || self.asks_for_earlier || self.reaches_out && self.step_count > 1;
+        let uses_checkpoints = self.waits || self.needs_earlier_attempts || self.reaches_out && self.step_count > 1;
         let connections = std::mem::take(&mut self.connections);
-        Parts { ordering_key, input, label, steps, respond, waits: self.waits, uses_checkpoints, wants_raw: self.wants_raw, connections }
+        Parts { ordering_key, input, label, steps, respond, waits: self.waits, uses_checkpoints, uses_raw: self.uses_raw, connections }
     }
 
     /// Compiles a list of steps.

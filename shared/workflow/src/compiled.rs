@@ -20,7 +20,7 @@ pub(crate) struct Parts {
     /// True if a later attempt may find checkpoints of an earlier one. The output of the only step ends the execution.
     pub uses_checkpoints: bool,
     /// True if mappings see `.request.raw`: see [`names_raw`](crate::context::names_raw).
-    pub wants_raw: bool,
+    pub uses_raw: bool,
     /// The connections that steps use.
     pub connections: BTreeSet<Name>,
 }

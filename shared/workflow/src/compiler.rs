@@ -21,9 +21,9 @@ pub(crate) struct Compiler {
     /// True if a step waits.
     pub(crate) waits: bool,
     /// True if a step needs to know if an earlier attempt may have done it.
-    pub(crate) asks_for_earlier: bool,
+    pub(crate) needs_earlier_attempts: bool,
     /// True if a text so far contains `raw`.
-    pub(crate) wants_raw: bool,
+    pub(crate) uses_raw: bool,
     pub(crate) connections: BTreeSet<Name>,
 }
 
@@ -43,7 +43,7 @@ impl Compiler {
         source: &str,
         compile: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<Paced<T>> {
-        self.wants_raw |= names_raw(source);
+        self.uses_raw |= names_raw(source);
         compile(source).map(Paced::new).map_err(|error| self.problem(path, error.to_string())).ok()
     }
 

@@ -30,7 +30,7 @@ pub(crate) struct Context {
 
 /// The memory that outputs may still take, in bytes; shared by the branches of an execution.
 struct Memory {
-    left: AtomicUsize,
+    remaining: AtomicUsize,
     limit: usize,
 }
 
@@ -60,7 +60,7 @@ impl Context {
             ("tenant", Value::string(envelope.tenant.as_str())),
             ("integration", Value::string(envelope.integration.as_str())),
         ];
-        let memory = Arc::new(Memory { left: memory_limit.into(), limit: memory_limit });
+        let memory = Arc::new(Memory { remaining: memory_limit.into(), limit: memory_limit });
         let mut context =
             Self { fixed, body, input: Value::NULL, steps: Vec::new(), value: Value::NULL, memory, numbers: Numbers::default() };
         context.rebuild()?;
@@ -99,8 +99,8 @@ impl Context {
     }
 
     fn set_step(&mut self, id: &str, output: Value) {
-        match self.steps.iter_mut().find(|(known, _)| known == id) {
-            Some((_, known)) => *known = output,
+        match self.steps.iter_mut().find(|(existing, _)| existing == id) {
+            Some((_, existing)) => *existing = output,
             None => self.steps.push((id.to_owned(), output)),
         }
     }
@@ -144,11 +144,11 @@ impl Context {
     }
 
     /// Drops a loop's item: its outputs no longer take memory.
-    pub(crate) fn release(self, since: &Self) {
+    pub(crate) fn release(self, outer: &Self) {
         for (id, output) in &self.steps {
-            if !since.steps.iter().any(|(known, _)| known == id) {
+            if !outer.steps.iter().any(|(existing, _)| existing == id) {
                 let weight = usize::MAX - weight::spend(output, usize::MAX).unwrap_or(usize::MAX);
-                self.memory.left.fetch_add(weight, Ordering::Relaxed);
+                self.memory.remaining.fetch_add(weight, Ordering::Relaxed);
             }
         }
     }
@@ -166,8 +166,8 @@ impl Context {
     }
 
     fn take_memory(&self, value: &Value) -> Result<(), ExecutionError> {
-        let take = |left| weight::spend(value, left);
-        if self.memory.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok() {
+        let take = |remaining| weight::spend(value, remaining);
+        if self.memory.remaining.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok() {
             return Ok(());
         }
         let limit = self.memory.limit / (1024 * 1024);
@@ -178,15 +178,15 @@ impl Context {
 }
 
 async fn body_of(envelope: &Envelope, body_options: BodyOptions<'_>) -> Result<ReadBody, ExecutionError> {
-    let aside = weight::are_many(envelope.body.len()) || envelope.content_encoding.is_some();
+    let on_another_thread = weight::are_many(envelope.body.len()) || envelope.content_encoding.is_some();
     let (content_type, encoding, bytes) = (envelope.content_type.clone(), envelope.content_encoding.clone(), envelope.body.clone());
-    let BodyOptions { reading: Reading { rule, max_bytes }, wants_raw } = body_options;
+    let BodyOptions { reading: Reading { rule, max_bytes }, uses_raw } = body_options;
     let rule = rule.clone();
     let read = move || {
         let reading = Reading { rule: &rule, max_bytes };
-        read_body_and_raw(reading, content_type.as_deref(), encoding.as_deref(), &bytes, wants_raw)
+        read_body_and_raw(reading, content_type.as_deref(), encoding.as_deref(), &bytes, uses_raw)
     };
-    weight::run(aside, read).await?.map_err(|error| ExecutionError::permanent(ErrorCode::Body, error.to_string()))
+    weight::run(on_another_thread, read).await?.map_err(|error| ExecutionError::permanent(ErrorCode::Body, error.to_string()))
 }
 
 /// Returns `.request`: the call without its declared query parameters.
@@ -206,7 +206,7 @@ fn request(request: &Request, content_type: Option<&str>, raw: Option<Value>) ->
 pub(crate) struct BodyOptions<'r> {
     pub reading: Reading<'r>,
     /// True if mappings see `.request.raw`: see [`names_raw`].
-    pub wants_raw: bool,
+    pub uses_raw: bool,
 }
 
 /// Returns true if a mapping or template can read `.request.raw`: it contains the word `raw`, in any notation of jq (`.raw`, `["raw"]`,

@@ -25,7 +25,7 @@ pub(crate) struct State {
     pub log: StepLog,
     pub journal: Journal,
     /// The response of a `respond` step.
-    pub answered: Option<Response>,
+    pub early_response: Option<Response>,
     pub labels: Vec<Label>,
 }
 
@@ -47,7 +47,7 @@ impl Execution<'_> {
         lock(self.state)
     }
 
-    /// Records a variable's value, where diagnostics ask for it.
+    /// Records a variable's value, if diagnostics record variables.
     pub(crate) fn note(&self, context: &mut Context, name: impl FnOnce() -> String, value: &Value) {
         if let Some(number) = self.state().log.number(value) {
             context.numbers.set(&name(), number);

@@ -74,7 +74,7 @@ async fn output(mapping: &Paced<Mapping>, part: &str, envelope: &Envelope, readi
         mapping_memory: options.mapping_memory,
     };
     let attempt = envelope.attempts.saturating_add(1);
-    let body_options = BodyOptions { reading, wants_raw: names_raw(mapping.program().source()) };
+    let body_options = BodyOptions { reading, uses_raw: names_raw(mapping.program().source()) };
     let context = Context::of(envelope, attempt, body_options, options.context_memory).await?;
     mapping.output("", context.value(), &budget).await.in_step(part)
 }

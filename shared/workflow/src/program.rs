@@ -23,7 +23,7 @@ pub struct Program {
     waits: bool,
     uses_checkpoints: bool,
     /// True if mappings see `.request.raw`.
-    pub(crate) wants_raw: bool,
+    pub(crate) uses_raw: bool,
     connections: Arc<[Name]>,
 }
 
@@ -33,10 +33,10 @@ impl Program {
     /// # Errors
     /// All problems, each with the path of its field, such as `steps[1].set: line 1, column 5: ...`.
     pub fn compile(definition: Arc<Definition>) -> Result<Self, Vec<Problem>> {
-        let Parts { ordering_key, input, label, steps, respond, waits, uses_checkpoints, wants_raw, connections } =
+        let Parts { ordering_key, input, label, steps, respond, waits, uses_checkpoints, uses_raw, connections } =
             compile(&definition, false)?;
         let connections = connections.into_iter().collect();
-        Ok(Self { definition, ordering_key, input, label, steps, respond, waits, uses_checkpoints, wants_raw, connections })
+        Ok(Self { definition, ordering_key, input, label, steps, respond, waits, uses_checkpoints, uses_raw, connections })
     }
 
     /// Checks a definition before it is stored: it must compile, and its literals must be valid for their purpose.

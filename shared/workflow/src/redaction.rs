@@ -112,8 +112,8 @@ impl Redaction {
             let reading = Reading { rule: &rule, max_bytes: MAX_BODY_BYTES };
             read_body(reading, sent.as_deref(), encoding.as_deref(), &bytes)
         };
-        let aside = weight::are_many(body.len()) || content_encoding.is_some();
-        let Ok(Ok(value)) = weight::run(aside, read).await else { return Some(Bytes::from_static(UNREADABLE.as_bytes())) };
+        let on_another_thread = weight::are_many(body.len()) || content_encoding.is_some();
+        let Ok(Ok(value)) = weight::run(on_another_thread, read).await else { return Some(Bytes::from_static(UNREADABLE.as_bytes())) };
         let hidden = self.without(&value)?;
         let written = payload::encode_as(hidden, kind, String::new()).await;
         Some(written.map_or_else(|_| Bytes::from_static(UNREADABLE.as_bytes()), |written| written.bytes))
@@ -175,7 +175,7 @@ impl Redaction {
     }
 
     fn learn(&mut self, text: &str) {
-        if text.chars().count() >= MIN_IN_MESSAGES && text != HIDDEN && !self.hidden.iter().any(|known| known == text) {
+        if text.chars().count() >= MIN_IN_MESSAGES && text != HIDDEN && !self.hidden.iter().any(|existing| existing == text) {
             self.hidden.push(text.to_owned());
         }
     }

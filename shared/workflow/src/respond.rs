@@ -21,7 +21,7 @@ pub(crate) enum CompiledStatus {
 }
 
 /// The input of a response.
-pub(crate) struct Answer<'a> {
+pub(crate) struct ResponseInput<'a> {
     pub context: &'a Context,
     /// The output of the last step that ran.
     pub last_output: Option<&'a Value>,
@@ -32,8 +32,12 @@ pub(crate) struct Answer<'a> {
 const WITHOUT_BODY: [u16; 2] = [204, 304];
 
 /// Makes the response; without `respond` it is 200 with the last output (or `.input`, if no step ran) as JSON.
-pub(crate) async fn answer(respond: Option<&CompiledRespond>, answer: Answer<'_>, budget: &Budget) -> Result<Response, ExecutionError> {
-    let context = answer.context.value();
+pub(crate) async fn response(
+    respond: Option<&CompiledRespond>,
+    input: ResponseInput<'_>,
+    budget: &Budget,
+) -> Result<Response, ExecutionError> {
+    let context = input.context.value();
     let (status, mut headers) = match respond {
         None => (200, Vec::new()),
         Some(respond) => {
@@ -48,15 +52,15 @@ pub(crate) async fn answer(respond: Option<&CompiledRespond>, answer: Answer<'_>
     let payload = match respond.and_then(|respond| respond.body.as_ref()) {
         Some(mapping) => payload::of_mapping(mapping, content_type_of(&headers), context, budget).await?,
         None => {
-            let output = answer.last_output.unwrap_or_else(|| answer.context.input()).clone();
+            let output = input.last_output.unwrap_or_else(|| input.context.input()).clone();
             payload::encode(output, content_type_of(&headers)).await?
         }
     };
-    if payload.bytes.len() > answer.max_bytes {
+    if payload.bytes.len() > input.max_bytes {
         let message = format!(
             "body: the answer has {} bytes, more than the {} that fit into one; answer with less, or in pages",
             payload.bytes.len(),
-            answer.max_bytes
+            input.max_bytes
         );
         return Err(ExecutionError::permanent(ErrorCode::Limit, message));
     }

@@ -8,7 +8,7 @@ use crate::flow::Flow;
 use crate::in_step::InStep;
 use crate::journal::Journal;
 use crate::program::Program;
-use crate::respond::{self, Answer};
+use crate::respond::{self, ResponseInput};
 use crate::step_log::StepLog;
 use forebay_contract::Label;
 use forebay_contract::envelope::Envelope;
@@ -62,7 +62,7 @@ impl Engine {
         let (started_at, started) = (UnixMicros::now(), Instant::now());
         let journal = Journal::new(std::mem::take(&mut execution.checkpoints), std::mem::take(&mut execution.unstored));
         let log = StepLog::new(program.definition().diagnostics.steps || execution.diagnosed, execution.diagnosed);
-        let state = Mutex::new(State { log, journal, answered: None, labels: Vec::new() });
+        let state = Mutex::new(State { log, journal, early_response: None, labels: Vec::new() });
         let budget = Budget {
             tenant: envelope.tenant.clone(),
             deadline: execution.deadline,
@@ -86,7 +86,7 @@ impl Engine {
         let (steps, variables) = state.log.into_parts();
         Run {
             end,
-            answered: state.answered,
+            answered: state.early_response,
             labels: state.labels,
             steps,
             variables,
@@ -102,7 +102,7 @@ impl Execution<'_> {
     async fn execute(&self, program: &Program) -> Result<RunEnd, ExecutionError> {
         let options = self.engine.options();
         let reading = program.definition().trigger.reading(&self.envelope.request);
-        let body_options = BodyOptions { reading, wants_raw: program.wants_raw };
+        let body_options = BodyOptions { reading, uses_raw: program.uses_raw };
         let mut context = Context::of(self.envelope, self.execution.attempt, body_options, options.context_memory).await?;
         let input = match &program.input {
             None => Ok(None),
@@ -118,10 +118,10 @@ impl Execution<'_> {
         if let Flow::Wait(until) = self.steps(&program.steps, &mut scope).await? {
             return Ok(RunEnd::WaitsUntil(until));
         }
-        if let Some(answered) = self.state().answered.clone() {
-            return Ok(RunEnd::Succeeded(answered));
+        if let Some(response) = self.state().early_response.clone() {
+            return Ok(RunEnd::Succeeded(response));
         }
-        let answer = Answer { context: &scope.context, last_output: scope.last.as_ref(), max_bytes: options.answer_bytes };
-        respond::answer(program.respond.as_ref(), answer, &self.budget).await.in_step("respond").map(RunEnd::Succeeded)
+        let input = ResponseInput { context: &scope.context, last_output: scope.last.as_ref(), max_bytes: options.answer_bytes };
+        respond::response(program.respond.as_ref(), input, &self.budget).await.in_step("respond").map(RunEnd::Succeeded)
     }
 }

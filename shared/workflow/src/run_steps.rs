@@ -110,7 +110,7 @@ impl Execution<'_> {
                 let note =
                     format!("{}; it was called again after {}, the longest pause", asked_for(requested), show_duration(pause.length()));
                 tracing::info!(forebay.execution.id = %self.envelope.execution_id, forebay.step.id = path, "{note}");
-                self.state().log.remark(path, note);
+                self.state().log.set_note(path, note);
             }
             tokio::time::sleep(pause.jittered()).await;
             attempt += 1;

@@ -14,9 +14,9 @@ const MAX_RECORDED_BYTES: usize = 16 * 1024 * 1024;
 const MAX_RECORDS: usize = 1000;
 
 pub(crate) struct StepLog {
-    keep_outputs: bool,
-    /// Memory that further outputs may take, in bytes.
-    keep_left: usize,
+    record_outputs: bool,
+    /// Memory that further outputs may take.
+    remaining_bytes: usize,
     records: Vec<StepRecord>,
     /// The recorded variables; absent: they are not recorded.
     variables: Option<Variables>,
@@ -42,9 +42,9 @@ pub(crate) enum StepEnd<'a> {
 }
 
 impl StepLog {
-    pub(crate) fn new(keep_outputs: bool, record_variables: bool) -> Self {
+    pub(crate) fn new(record_outputs: bool, record_variables: bool) -> Self {
         let variables = record_variables.then(Variables::default);
-        Self { keep_outputs, keep_left: MAX_RECORDED_BYTES, records: Vec::new(), variables, open: Vec::new() }
+        Self { record_outputs, remaining_bytes: MAX_RECORDED_BYTES, records: Vec::new(), variables, open: Vec::new() }
     }
 
     /// Returns the number under which a variable's value is recorded; `None`: variables are not recorded.
@@ -63,7 +63,7 @@ impl StepLog {
     }
 
     /// Sets the note of a running step; the last one counts.
-    pub(crate) fn remark(&mut self, path: &str, note: String) {
+    pub(crate) fn set_note(&mut self, path: &str, note: String) {
         if let Some(open) = self.open.iter_mut().rfind(|open| open.path == path) {
             open.note = Some(note);
         }
@@ -72,7 +72,7 @@ impl StepLog {
     /// Ends a running step; `after` is absent if it was interrupted.
     pub(crate) fn end(&mut self, path: &str, end: &StepEnd<'_>, after: Option<&Numbers>) -> StepStatus {
         let (status, output, error) = match end {
-            StepEnd::Succeeded(output) => (StepStatus::Succeeded, self.kept(output), None),
+            StepEnd::Succeeded(output) => (StepStatus::Succeeded, self.recorded_output(output), None),
             StepEnd::Skipped => (StepStatus::Skipped, None, None),
             StepEnd::Waits => (StepStatus::Waiting, None, None),
             StepEnd::Failed(error) => (StepStatus::Failed, None, Some(error.message.clone())),
@@ -89,15 +89,15 @@ impl StepLog {
         status
     }
 
-    fn kept(&mut self, output: &Value) -> Option<serde_json::Value> {
-        if !self.keep_outputs {
+    fn recorded_output(&mut self, output: &Value) -> Option<serde_json::Value> {
+        if !self.record_outputs {
             return None;
         }
         if is_deeper(output, MAX_RECORDED_DEPTH) {
             return Some(format!("(not kept: the output nests deeper than {MAX_RECORDED_DEPTH} levels)").into());
         }
-        match spend(output, self.keep_left) {
-            Some(left) => self.keep_left = left,
+        match spend(output, self.remaining_bytes) {
+            Some(remaining) => self.remaining_bytes = remaining,
             None => {
                 let limit = MAX_RECORDED_BYTES / (1024 * 1024);
                 return Some(format!("(not kept: the outputs of this execution take more than {limit} MiB)").into());

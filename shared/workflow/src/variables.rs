@@ -17,15 +17,15 @@ const MAX_BYTES: usize = 4 * 1024 * 1024;
 pub(crate) struct Variables {
     values: Vec<Json>,
     pub(crate) steps: Vec<StepVariables>,
-    /// Memory that further values may take, in bytes.
-    left: usize,
+    /// Memory that further values may take.
+    remaining_bytes: usize,
     /// The number of the text that replaces values beyond the limit.
-    beyond: Option<u32>,
+    limit_text: Option<u32>,
 }
 
 impl Default for Variables {
     fn default() -> Self {
-        Self { values: Vec::new(), steps: Vec::new(), left: MAX_BYTES, beyond: None }
+        Self { values: Vec::new(), steps: Vec::new(), remaining_bytes: MAX_BYTES, limit_text: None }
     }
 }
 
@@ -34,16 +34,16 @@ impl Variables {
         if is_deeper(value, MAX_RECORDED_DEPTH) {
             return self.push(format!("(not recorded: the value nests deeper than {MAX_RECORDED_DEPTH} levels)").into());
         }
-        match spend(value, self.left) {
-            Some(left) => {
-                self.left = left;
+        match spend(value, self.remaining_bytes) {
+            Some(remaining) => {
+                self.remaining_bytes = remaining;
                 self.push(Json::from(value))
             }
             None => {
                 let limit = MAX_BYTES / (1024 * 1024);
                 let text = format!("(not recorded: the variables of this execution take more than {limit} MiB)");
-                let number = self.beyond.unwrap_or_else(|| self.push(text.into()));
-                self.beyond = Some(number);
+                let number = self.limit_text.unwrap_or_else(|| self.push(text.into()));
+                self.limit_text = Some(number);
                 number
             }
         }
@@ -65,8 +65,8 @@ pub(crate) struct Numbers(Vec<(Arc<str>, u32)>);
 
 impl Numbers {
     pub(crate) fn set(&mut self, name: &str, number: u32) {
-        match self.0.iter_mut().find(|(known, _)| **known == *name) {
-            Some((_, known)) => *known = number,
+        match self.0.iter_mut().find(|(existing, _)| **existing == *name) {
+            Some((_, existing)) => *existing = number,
             None => self.0.push((name.into(), number)),
         }
     }

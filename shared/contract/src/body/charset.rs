@@ -4,8 +4,8 @@ use super::BodyError;
 use encoding_rs::Encoding;
 use std::borrow::Cow;
 
-/// The known names, for the error about an unknown one.
-const KNOWN: &str = "utf-8, iso-8859-1, windows-1252, utf-16 or another name of the WHATWG Encoding Standard";
+/// The supported names, for the error about an unknown one.
+const SUPPORTED: &str = "utf-8, iso-8859-1, windows-1252, utf-16 or another name of the WHATWG Encoding Standard";
 
 /// The charset of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +30,8 @@ impl Charset {
             "iso-8859-1" | "latin1" | "iso8859-1" | "iso_8859-1" => return Ok(Self::Latin1),
             _ => {}
         }
-        let known = Encoding::for_label_no_replacement(lower.as_bytes());
-        known.map(Self::Other).ok_or_else(|| BodyError::Charset(name.chars().take(60).collect(), KNOWN))
+        let encoding = Encoding::for_label_no_replacement(lower.as_bytes());
+        encoding.map(Self::Other).ok_or_else(|| BodyError::Charset(name.chars().take(60).collect(), SUPPORTED))
     }
 
     /// Returns the charset of a byte order mark at the start of `bytes`, and the length of the mark.

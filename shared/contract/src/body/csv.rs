@@ -79,7 +79,7 @@ impl<'t> CsvFields<'t> {
             add(&mut field, "\"");
             from = quote + 2;
         }
-        let rest = self.plain();
+        let rest = self.unquoted();
         if !rest.is_empty() && self.is_strict {
             return Err(self.error(start, AFTER_QUOTE));
         }
@@ -99,7 +99,7 @@ impl<'t> CsvFields<'t> {
     }
 
     /// Reads up to the next separator or the end of the line.
-    fn plain(&mut self) -> &'t str {
+    fn unquoted(&mut self) -> &'t str {
         let rest = &self.text[self.at..];
         let end = memchr::memchr3(self.separator, b'\r', b'\n', rest.as_bytes()).unwrap_or(rest.len());
         self.at += end;
@@ -144,7 +144,7 @@ impl<'t> Iterator for CsvFields<'t> {
                 }
             }
         } else {
-            Cow::Borrowed(self.plain())
+            Cow::Borrowed(self.unquoted())
         };
         let ends_record = if self.text.as_bytes().get(self.at) == Some(&self.separator) {
             self.at += 1;

@@ -75,7 +75,7 @@ fn guessed_separator(text: &str) -> u8 {
                 continue;
             }
         };
-        if best.is_none_or(|(known, _)| fit.is_better_than(known)) {
+        if best.is_none_or(|(previous, _)| fit.is_better_than(previous)) {
             best = Some((fit, separator));
         }
     }

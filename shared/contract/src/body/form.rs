@@ -93,8 +93,8 @@ fn named_inside(body: &[u8]) -> Result<Option<Charset>, BodyError> {
     if memchr::memmem::find(body, b"charset").is_none() {
         return Ok(None);
     }
-    let value_of = |wanted: &[u8]| {
-        let value = body.split(|byte| *byte == b'&').map(split).find(|(name, _)| *name == wanted).map(|(_, value)| value);
+    let value_of = |field: &[u8]| {
+        let value = body.split(|byte| *byte == b'&').map(split).find(|(name, _)| *name == field).map(|(_, value)| value);
         value.map(|value| String::from_utf8_lossy(&decoded(value)).into_owned()).filter(|value| !value.is_empty())
     };
     if let Some(name) = value_of(b"_charset_") {

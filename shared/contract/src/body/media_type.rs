@@ -57,7 +57,7 @@ impl<'t> MediaType<'t> {
 
     /// Returns the value of a parameter, without quotes.
     pub fn parameter(&self, name: &str) -> Option<&str> {
-        self.parameters.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_ref())
+        self.parameters.iter().find(|(existing, _)| existing.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_ref())
     }
 }
 
@@ -87,7 +87,7 @@ fn parameters(mut rest: &str) -> Vec<(&str, Cow<'_, str>)> {
         };
         let (value, after) = value_of(value);
         rest = after.split_once(';').map_or("", |(_, rest)| rest);
-        if is_token(name) && !parameters.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
+        if is_token(name) && !parameters.iter().any(|(existing, _)| existing.eq_ignore_ascii_case(name)) {
             parameters.push((name, value));
         }
     }

@@ -221,8 +221,8 @@ impl Document<'_> {
     }
 
     fn attributes(&self, start: &BytesStart<'_>, events: &mut impl XmlEvents) -> Result<(), String> {
-        let mut few: Vec<&str> = Vec::new();
-        let mut many: HashSet<&str> = HashSet::new();
+        let mut first_names: Vec<&str> = Vec::new();
+        let mut names: HashSet<&str> = HashSet::new();
         // quick-xml would compare each attribute with all others, which takes quadratic time.
         let mut attributes = start.attributes();
         attributes.with_checks(false);
@@ -232,14 +232,14 @@ impl Document<'_> {
             if !is_xml_name(name) {
                 return Err(format!("'{name}' is no name of an attribute"));
             }
-            let is_new = if many.is_empty() { !few.contains(&name) } else { many.insert(name) };
+            let is_new = if names.is_empty() { !first_names.contains(&name) } else { names.insert(name) };
             if !is_new {
                 return Err(format!("the attribute '{name}' is there twice"));
             }
-            if many.is_empty() {
-                few.push(name);
-                if few.len() > FEW_ATTRIBUTES {
-                    many.extend(few.drain(..));
+            if names.is_empty() {
+                first_names.push(name);
+                if first_names.len() > FEW_ATTRIBUTES {
+                    names.extend(first_names.drain(..));
                 }
             }
             events.attribute(name, attribute_value(&attribute.value)?);

@@ -121,6 +121,7 @@ fn collect(value: &Value, path: &mut Vec<String>, found: &mut BTreeSet<Vec<Strin
 
 fn is_secret(path: &[String]) -> bool {
     let Some((kind, path)) = path.split_first() else { return false };
-    let fits = |field: &&[&str]| field.len() == path.len() && field.iter().zip(path).all(|(wanted, name)| *wanted == "*" || wanted == name);
+    let fits =
+        |field: &&[&str]| field.len() == path.len() && field.iter().zip(path).all(|(pattern, name)| *pattern == "*" || pattern == name);
     DECLARATIONS.iter().any(|declared| declared.name == kind && declared.secrets.iter().any(fits))
 }

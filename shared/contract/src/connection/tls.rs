@@ -32,17 +32,17 @@ pub(super) fn url_trust(fields: &Fields<'_>, has_tls: bool, scheme: &str) -> Rea
 pub(super) fn tls(
     fields: &Fields<'_>,
     words: &[(&'static str, Tls)],
-    usual: Tls,
+    default: Tls,
     modes: &[(&'static str, Tls)],
 ) -> Read<(Tls, ServerTrust)> {
     if !matches!(fields.take("tls")?, Some(Value::Object(_))) {
-        return Ok((fields.word("tls", words)?.unwrap_or(usual), ServerTrust::Machine));
+        return Ok((fields.word("tls", words)?.unwrap_or(default), ServerTrust::Machine));
     }
     let object = fields.required("tls", fields.object("tls"), "")?;
     let mode = if modes.is_empty() { Ok(None) } else { object.word("mode", modes) };
     let read = trust::trust(&object);
     object.finish();
-    Ok((mode?.unwrap_or(usual), read?))
+    Ok((mode?.unwrap_or(default), read?))
 }
 
 /// Returns the text of `tls` in a destination.

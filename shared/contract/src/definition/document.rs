@@ -125,7 +125,7 @@ impl ValueReader<'_> {
 }
 
 fn is_any_value(path: &[String]) -> bool {
-    ANY_VALUE.iter().any(|field| path.len() >= field.len() && field.iter().zip(path).all(|(wanted, name)| wanted == name))
+    ANY_VALUE.iter().any(|field| path.len() >= field.len() && field.iter().zip(path).all(|(expected, name)| expected == name))
 }
 
 /// A node of a document. A number is read from the text of the file, so that its digits stay.

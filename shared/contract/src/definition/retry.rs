@@ -98,11 +98,11 @@ mod tests {
     fn a_time_that_the_remote_system_names_is_never_undercut_and_a_long_one_is_cut_short_with_a_word() {
         let policy = RetryPolicy { attempts: 9, first: Duration::from_secs(2), factor: 1.0, ..RetryPolicy::default() };
         let failed = |retry_after| ExecutionError { retry_after, ..ExecutionError::transient(ErrorCode::Remote, "") };
-        let pause = |asked: Option<u64>| policy.pause_after_error(1, &failed(asked.map(Duration::from_secs))).unwrap();
-        for (asked, length, min, max) in [(None, 2.0, 1.6, 2.4), (Some(3), 3.0, 3.0, 3.6), (Some(1), 2.0, 2.0, 2.4)] {
-            let pause = pause(asked);
+        let pause = |requested: Option<u64>| policy.pause_after_error(1, &failed(requested.map(Duration::from_secs))).unwrap();
+        for (requested, length, min, max) in [(None, 2.0, 1.6, 2.4), (Some(3), 3.0, 3.0, 3.6), (Some(1), 2.0, 2.0, 2.4)] {
+            let pause = pause(requested);
             let jittered = |chance| pause.jittered_by(chance).as_secs_f64();
-            assert_eq!((pause.length().as_secs_f64(), jittered(0), jittered(255)), (length, min, max), "{asked:?}");
+            assert_eq!((pause.length().as_secs_f64(), jittered(0), jittered(255)), (length, min, max), "{requested:?}");
             assert_eq!(pause.cut_short(), None);
         }
         let long = pause(Some(3600));

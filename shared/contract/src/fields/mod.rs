@@ -97,7 +97,7 @@ pub(crate) fn all_of<T>(reads: impl Iterator<Item = Read<T>>) -> Read<Vec<T>> {
 pub(crate) struct Fields<'a> {
     path: String,
     object: &'a Map<String, Value>,
-    known: RefCell<Vec<&'static str>>,
+    allowed: RefCell<Vec<&'static str>>,
     problems: &'a Problems,
 }
 
@@ -105,7 +105,7 @@ impl<'a> Fields<'a> {
     pub(crate) fn of(value: &'a Value, path: impl Into<String>, problems: &'a Problems) -> Read<Self> {
         let path = path.into();
         match value {
-            Value::Object(object) => Ok(Self { path, object, known: RefCell::default(), problems }),
+            Value::Object(object) => Ok(Self { path, object, allowed: RefCell::default(), problems }),
             Value::Null => Err(problems.add(path, "is empty: write its fields, or remove it")),
             other => Err(problems.add(path, format!("must be a mapping of fields, not {}", problems.described(other)))),
         }
@@ -132,17 +132,17 @@ impl<'a> Fields<'a> {
         self.problems.origin == Origin::Stored
     }
 
-    /// Records that a reader knows the field. Two readers may read the same field.
-    fn asks_for(&self, field: &'static str) {
-        let mut known = self.known.borrow_mut();
-        if !known.contains(&field) {
-            known.push(field);
+    /// Records that the field is allowed, since a reader reads it. Two readers may read the same field.
+    fn allow(&self, field: &'static str) {
+        let mut allowed = self.allowed.borrow_mut();
+        if !allowed.contains(&field) {
+            allowed.push(field);
         }
     }
 
     /// Returns the field's value; `None` if the field is absent. A field without a value is a problem.
     pub(crate) fn take(&self, field: &'static str) -> Read<Option<&'a Value>> {
-        self.asks_for(field);
+        self.allow(field);
         match self.object.get(field) {
             Some(Value::Null) if self.is_stored() => Ok(None),
             Some(Value::Null) => Err(self.empty(field)),
@@ -152,7 +152,7 @@ impl<'a> Fields<'a> {
 
     /// Returns any value of the field, including null; null if the field is absent.
     pub(crate) fn any_value(&self, field: &'static str) -> Value {
-        self.asks_for(field);
+        self.allow(field);
         self.object.get(field).cloned().unwrap_or(Value::Null)
     }
 
@@ -166,7 +166,7 @@ impl<'a> Fields<'a> {
 
     /// Returns the one of several fields that is present. More than one is a problem, whose text ends with `advice`.
     pub(crate) fn one_of<K: Copy>(&self, kinds: &[(&'static str, K)], advice: &str) -> Read<Option<K>> {
-        kinds.iter().for_each(|(name, _)| self.asks_for(name));
+        kinds.iter().for_each(|(name, _)| self.allow(name));
         let mut written = kinds.iter().filter(|(name, _)| self.is_written(name));
         match (written.next(), written.next()) {
             (Some(_), Some(_)) => Err(self.problem_here(format!("has more than one of {}: {advice}", names_of(kinds).join(", ")))),
@@ -198,7 +198,7 @@ impl<'a> Fields<'a> {
 
     /// Returns the field's object; `field:` without a value is an empty one.
     pub(crate) fn object_or_empty(&self, field: &'static str) -> Read<Option<Fields<'a>>> {
-        self.asks_for(field);
+        self.allow(field);
         let value = self.object.get(field).map(|value| if value.is_null() { empty_object() } else { value });
         value.map(|value| Fields::of(value, self.path_of(field), self.problems)).transpose()
     }
@@ -327,11 +327,11 @@ impl<'a> Fields<'a> {
         number.map(Some).ok_or_else(|| self.wrong(field, &format!("a whole number from {min} to {max}"), value))
     }
 
-    /// Reads a number for which `fits` returns true. `wanted` describes such numbers, such as `a number from 1 to 10`.
-    pub(crate) fn number(&self, field: &'static str, fits: impl FnOnce(f64) -> bool, wanted: &str) -> Read<Option<f64>> {
+    /// Reads a number for which `fits` returns true. `expected` describes such numbers, such as `a number from 1 to 10`.
+    pub(crate) fn number(&self, field: &'static str, fits: impl FnOnce(f64) -> bool, expected: &str) -> Read<Option<f64>> {
         let Some(value) = self.take(field)? else { return Ok(None) };
         let number = value.as_f64().filter(|number| fits(*number));
-        number.map(Some).ok_or_else(|| self.wrong(field, wanted, value))
+        number.map(Some).ok_or_else(|| self.wrong(field, expected, value))
     }
 
     /// Reads a duration from `min` to `max`.
@@ -370,35 +370,35 @@ impl<'a> Fields<'a> {
         }))
     }
 
-    /// Reads a list of texts. `wanted` describes them, such as `the names of integrations`.
-    pub(crate) fn list_of_texts(&self, field: &'static str, wanted: &str) -> Read<Option<Vec<String>>> {
+    /// Reads a list of texts. `expected` describes them, such as `the names of integrations`.
+    pub(crate) fn list_of_texts(&self, field: &'static str, expected: &str) -> Read<Option<Vec<String>>> {
         let Some(value) = self.take(field)? else { return Ok(None) };
-        let items = value.as_array().ok_or_else(|| self.wrong(field, &format!("a list of {wanted}"), value))?;
+        let items = value.as_array().ok_or_else(|| self.wrong(field, &format!("a list of {expected}"), value))?;
         let read = |(index, item): (usize, &Value)| match item {
             Value::String(text) if !text.is_empty() || self.is_stored() => Ok(text.clone()),
             Value::Number(_) | Value::Bool(_) => Err(self.no_text(&format!("{field}[{index}]"), item)),
-            other => Err(self.wrong(&format!("{field}[{index}]"), &format!("one of {wanted}"), other)),
+            other => Err(self.wrong(&format!("{field}[{index}]"), &format!("one of {expected}"), other)),
         };
         all_of(items.iter().enumerate().map(read)).map(Some)
     }
 
     /// Reports every unknown field. Called after all readers.
     pub(crate) fn finish(self) {
-        let known = self.known.borrow();
+        let allowed = self.allowed.borrow();
         #[cfg(test)]
-        RECORDED.with_borrow_mut(|objects| objects.push((self.path.clone(), known.clone())));
+        RECORDED.with_borrow_mut(|objects| objects.push((self.path.clone(), allowed.clone())));
         for field in self.object.keys() {
-            if !known.contains(&field.as_str()) {
-                let hint = did_you_mean(field, &known);
-                let hint = if hint.is_empty() { format!("; known here: {}", known.join(", ")) } else { hint };
+            if !allowed.contains(&field.as_str()) {
+                let hint = did_you_mean(field, &allowed);
+                let hint = if hint.is_empty() { format!("; known here: {}", allowed.join(", ")) } else { hint };
                 self.problem(field, format!("unknown field{hint}"));
             }
         }
     }
 
-    /// Reports that the value is not of the wanted type, such as `a list`.
-    pub(crate) fn wrong(&self, field: &str, wanted: &str, value: &Value) -> Reported {
-        self.problem(field, format!("must be {wanted}, not {}", self.problems.described(value)))
+    /// Reports that the value is not of the expected type, such as `a list`.
+    pub(crate) fn wrong(&self, field: &str, expected: &str, value: &Value) -> Reported {
+        self.problem(field, format!("must be {expected}, not {}", self.problems.described(value)))
     }
 }
 
@@ -407,7 +407,7 @@ thread_local! {
     static RECORDED: RefCell<Vec<(String, Vec<&'static str>)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Returns the result of `read`, and the path of every object that it read with the fields that are known there.
+/// Returns the result of `read`, and the path of every object that it read with the fields that are allowed there.
 #[cfg(test)]
 pub(crate) fn recorded<T>(read: impl FnOnce() -> T) -> (T, Vec<(String, Vec<&'static str>)>) {
     RECORDED.take();

@@ -156,9 +156,9 @@ fn whole_minute(at: DateTime) -> Option<DateTime> {
 }
 
 fn word(word: &str) -> Result<&'static str, String> {
-    let known = WORDS.iter().find(|(known, _)| known.eq_ignore_ascii_case(word));
-    known.map(|(_, fields)| *fields).ok_or_else(|| {
-        let all = WORDS.map(|(known, _)| known).join(", ");
+    let found = WORDS.iter().find(|(allowed, _)| allowed.eq_ignore_ascii_case(word));
+    found.map(|(_, fields)| *fields).ok_or_else(|| {
+        let all = WORDS.map(|(allowed, _)| allowed).join(", ");
         format!("has no '{word}': write five fields, or one of {all}")
     })
 }
@@ -169,7 +169,8 @@ fn zone(name: &str) -> Result<TimeZone, String> {
     {
         return Ok(zone);
     }
-    let nearest = ZONES.available().map(|known| known.to_string()).min_by_key(|known| strsim::osa_distance(known, name));
-    let meant = nearest.filter(|nearest| strsim::osa_distance(nearest, name) <= 3).map(|nearest| format!(" (did you mean {nearest}?)"));
-    Err(format!("must be an IANA time zone such as Europe/Stockholm or UTC, not '{name}'{}", meant.unwrap_or_default()))
+    let nearest = ZONES.available().map(|available| available.to_string()).min_by_key(|available| strsim::osa_distance(available, name));
+    let suggestion =
+        nearest.filter(|nearest| strsim::osa_distance(nearest, name) <= 3).map(|nearest| format!(" (did you mean {nearest}?)"));
+    Err(format!("must be an IANA time zone such as Europe/Stockholm or UTC, not '{name}'{}", suggestion.unwrap_or_default()))
 }

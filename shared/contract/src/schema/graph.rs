@@ -73,10 +73,11 @@ impl Node {
 
 impl Graph {
     pub(super) fn of(schema: &Value) -> Self {
-        let mut builder = Builder { document: schema, named: Names::default(), known: HashMap::new(), nodes: Vec::new(), todo: Vec::new() };
+        let mut builder =
+            Builder { document: schema, named: Names::default(), numbers: HashMap::new(), nodes: Vec::new(), pending: Vec::new() };
         builder.named.collect(schema, String::new());
         builder.part(schema, String::new());
-        while let Some((at, part, pointer)) = builder.todo.pop() {
+        while let Some((at, part, pointer)) = builder.pending.pop() {
             builder.nodes[at] = builder.node(part, pointer);
         }
         let marks = |node: &&Node| node.unevaluated_properties.is_some() || node.unevaluated_items.is_some();
@@ -128,17 +129,17 @@ struct Builder<'s> {
     document: &'s Value,
     named: Names<'s>,
     /// The numbers of parts, by their address in memory.
-    known: HashMap<*const Value, usize>,
+    numbers: HashMap<*const Value, usize>,
     nodes: Vec<Node>,
-    todo: Vec<(usize, &'s Value, String)>,
+    pending: Vec<(usize, &'s Value, String)>,
 }
 
 impl<'s> Builder<'s> {
     fn part(&mut self, part: &'s Value, pointer: String) -> usize {
-        *self.known.entry(part).or_insert_with(|| {
+        *self.numbers.entry(part).or_insert_with(|| {
             let at = self.nodes.len();
             self.nodes.push(Node::default());
-            self.todo.push((at, part, pointer));
+            self.pending.push((at, part, pointer));
             at
         })
     }
@@ -195,8 +196,8 @@ impl<'s> Builder<'s> {
         if resource.is_empty() {
             resources.push((self.document, String::new()));
         }
-        let is_meant = |name: &str| resource.is_empty() || name == last_segment(resource);
-        let identified = self.named.resources.iter().filter(|(name, ..)| is_meant(name));
+        let is_target = |name: &str| resource.is_empty() || name == last_segment(resource);
+        let identified = self.named.resources.iter().filter(|(name, ..)| is_target(name));
         resources.extend(identified.map(|(_, value, place)| (*value, place.clone())));
         if fragment.is_empty() {
             resources.extend(self.named.recursive.iter().map(|(value, place)| (*value, place.clone())));

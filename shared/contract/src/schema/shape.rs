@@ -21,14 +21,14 @@ impl Shape {
     pub(super) fn of(graph: &Graph) -> Self {
         let groups = groups(graph);
         let recursive: Vec<bool> = (0..graph.nodes.len()).map(|at| groups.is_cycle(graph, at)).collect();
-        let mut look = Look { graph, groups: &groups, recursive: &recursive, is_counted: false, branching: None };
-        look.run();
-        let (is_counted, branching) = (look.is_counted, look.branching);
+        let mut analysis = Analysis { graph, groups: &groups, recursive: &recursive, is_counted: false, branching: None };
+        analysis.run();
+        let (is_counted, branching) = (analysis.is_counted, analysis.branching);
         Self { recursive, is_counted, branching }
     }
 }
 
-struct Look<'g> {
+struct Analysis<'g> {
     graph: &'g Graph,
     groups: &'g Groups,
     recursive: &'g [bool],
@@ -36,7 +36,7 @@ struct Look<'g> {
     branching: Option<String>,
 }
 
-impl Look<'_> {
+impl Analysis<'_> {
     /// Visits the parts from the root, with the number of times that a value can reach them.
     fn run(&mut self) {
         // Groups are numbered so that the groups that others lead to have the lower numbers.
@@ -44,8 +44,8 @@ impl Look<'_> {
         let mut times = vec![1usize; self.groups.count];
         starts[self.groups.of[ROOT]].insert(ROOT);
         for group in (0..self.groups.count).rev() {
-            let mut todo: Vec<usize> = starts[group].iter().copied().collect();
-            while let Some(start) = todo.pop() {
+            let mut pending: Vec<usize> = starts[group].iter().copied().collect();
+            while let Some(start) = pending.pop() {
                 let Some(parts) = self.in_place(start) else {
                     self.is_counted = true;
                     return;
@@ -71,7 +71,7 @@ impl Look<'_> {
                             times[other] = times[other].max(times[group].saturating_mul(targets.len()));
                         }
                         if starts[other].insert(*target) && other == group {
-                            todo.push(*target);
+                            pending.push(*target);
                         }
                     }
                 }

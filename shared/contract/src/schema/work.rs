@@ -19,11 +19,11 @@ pub(super) struct Work<'g> {
     graph: &'g Graph,
     /// For each part, true if its own evaluation can evaluate it again.
     recursive: &'g [bool],
-    left: usize,
+    remaining: usize,
     /// Recursive parts in evaluation, with their values: they are not entered again.
     active: Vec<(usize, *const Value)>,
-    /// Recursive parts, and the objects and lists for which their validity is known.
-    known: HashMap<(usize, *const Value), usize>,
+    /// Evaluations of recursive parts against objects and lists for their validity.
+    evaluated: HashMap<(usize, *const Value), usize>,
     marking: Vec<(usize, *const Value)>,
 }
 
@@ -38,25 +38,25 @@ enum Find {
 
 impl<'g> Work<'g> {
     pub(super) fn new(graph: &'g Graph, recursive: &'g [bool], allowed: usize) -> Self {
-        Self { graph, recursive, left: allowed, active: Vec::new(), known: HashMap::new(), marking: Vec::new() }
+        Self { graph, recursive, remaining: allowed, active: Vec::new(), evaluated: HashMap::new(), marking: Vec::new() }
     }
 
     /// Returns the evaluations for checking if the value is valid.
     pub(super) fn validity(mut self, value: &Value) -> Result<usize, TooMuch> {
-        let allowed = self.left;
+        let allowed = self.remaining;
         self.part(ROOT, value, Find::Validity)?;
-        Ok(allowed - self.left)
+        Ok(allowed - self.remaining)
     }
 
     /// Returns the evaluations for finding all problems.
     pub(super) fn problems(mut self, value: &Value) -> Result<usize, TooMuch> {
-        let allowed = self.left;
+        let allowed = self.remaining;
         self.part(ROOT, value, Find::Problems)?;
-        Ok(allowed - self.left)
+        Ok(allowed - self.remaining)
     }
 
     fn spend(&mut self, evaluations: usize) -> Result<(), TooMuch> {
-        self.left = self.left.checked_sub(evaluations).ok_or(TooMuch)?;
+        self.remaining = self.remaining.checked_sub(evaluations).ok_or(TooMuch)?;
         Ok(())
     }
 
@@ -65,7 +65,7 @@ impl<'g> Work<'g> {
         let graph = self.graph;
         let node = &graph.nodes[at];
         if node.leads_outside {
-            self.spend(size(value, self.left / OUTSIDE + 1).saturating_mul(OUTSIDE))?;
+            self.spend(size(value, self.remaining / OUTSIDE + 1).saturating_mul(OUTSIDE))?;
         }
         for target in &node.references {
             self.reference(*target, value, find)?;
@@ -145,11 +145,11 @@ impl<'g> Work<'g> {
             return Ok(());
         }
         if find == Find::Validity && (value.is_object() || value.is_array()) {
-            let known = self.known.entry(key).or_default();
-            if *known >= self.graph.copies {
+            let count = self.evaluated.entry(key).or_default();
+            if *count >= self.graph.copies {
                 return Ok(());
             }
-            *known += 1;
+            *count += 1;
         }
         self.active.push(key);
         let result = self.part(target, value, find);

@@ -32,7 +32,7 @@ impl StepKind for Assertion {
             Some(source) => scope.template(&format!("{}.message", step.part), source, Encoding::None)?,
             None => format!("the mapping must give true, and gave {output}"),
         };
-        Err(Fault::gave(&part, &self.that, &output, message))
+        Err(Fault::of_output(&part, &self.that, &output, message))
     }
 }
 

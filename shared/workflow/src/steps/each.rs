@@ -37,7 +37,7 @@ impl StepKind for Each {
         let part = step.part;
         let items = scope.mapping(&format!("{part}.in"), &self.items)?;
         let Some(items) = items.as_array() else {
-            return Err(Fault::gave(&format!("{part}.in"), &self.items, &items, not_a_list(&items)));
+            return Err(Fault::of_output(&format!("{part}.in"), &self.items, &items, not_a_list(&items)));
         };
         let (mut outputs, mut ends) = (Vec::with_capacity(items.len()), trial::Flow::Next);
         for (index, item) in items.iter().enumerate() {
@@ -87,10 +87,10 @@ impl CompiledEach {
         let has_failed = AtomicBool::new(false);
         let of = Loop { each: self, step, outer: scope, has_failed: &has_failed };
         let (mut running, mut ended) = (FuturesOrdered::new(), Vec::with_capacity(items.len()));
-        let mut left = items.iter().enumerate();
+        let mut remaining = items.iter().enumerate();
         loop {
             while running.len() < self.parallel
-                && let Some((index, item)) = left.next()
+                && let Some((index, item)) = remaining.next()
             {
                 running.push_back(of.item(index, item.clone()));
             }

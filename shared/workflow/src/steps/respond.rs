@@ -4,7 +4,7 @@ use super::{CompiledKind, Effect, StepFuture, StepKind, StepRun, TrialStep};
 use crate::compiler::Compiler;
 use crate::execution::Scope;
 use crate::flow::Done;
-use crate::respond::{self, Answer, CompiledRespond};
+use crate::respond::{self, CompiledRespond, ResponseInput};
 use crate::trial::{self, Fault, Trial};
 use forebay_contract::Name;
 use forebay_contract::definition::Respond;
@@ -17,9 +17,9 @@ impl StepKind for Respond {
     }
 
     fn run_trial(&self, step: TrialStep<'_>, scope: &mut trial::Scope, trial: &mut Trial<'_>) -> Result<trial::Done, Fault> {
-        let answer = trial::answer(step.part, Some(self), scope)?;
-        let output = Value::from(&json!({ "status": answer["status"] }));
-        trial.answer_early(answer);
+        let response = trial::response(step.part, Some(self), scope)?;
+        let output = Value::from(&json!({ "status": response["status"] }));
+        trial.set_early_response(response);
         Ok(trial::Done::Output(output))
     }
 }
@@ -36,11 +36,11 @@ impl CompiledKind for CompiledRespond {
     fn run<'r>(&'r self, step: StepRun<'r>, scope: &'r mut Scope) -> StepFuture<'r> {
         Box::pin(async move {
             let max_bytes = step.engine().options().answer_bytes;
-            let answer = Answer { context: &scope.context, last_output: scope.last.as_ref(), max_bytes };
-            let response = respond::answer(Some(self), answer, step.budget()).await?;
+            let input = ResponseInput { context: &scope.context, last_output: scope.last.as_ref(), max_bytes };
+            let response = respond::response(Some(self), input, step.budget()).await?;
             let output = Value::object([("status", Value::from(i64::from(response.status)))]);
             step.host().answer(&response);
-            step.execution.state().answered = Some(response);
+            step.execution.state().early_response = Some(response);
             Ok(Done::Output(output))
         })
     }

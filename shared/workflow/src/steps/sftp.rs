@@ -35,7 +35,7 @@ enum Operation {
 
 impl StepKind for SftpCall {
     fn compile(&self, path: &str, compiler: &mut Compiler) -> Option<Box<dyn CompiledKind>> {
-        compiler.asks_for_earlier |= !matches!(self.operation, SftpOperation::List { .. } | SftpOperation::Get { .. });
+        compiler.needs_earlier_attempts |= !matches!(self.operation, SftpOperation::List { .. } | SftpOperation::Get { .. });
         let mut text = |field: &str, source: &String| compiler.template(&format!("{path}.{field}"), source, Encoding::Scalar);
         let operation = match &self.operation {
             SftpOperation::List { path: folder, pattern } => {

@@ -84,9 +84,9 @@ pub(super) async fn within<T>(
 }
 
 /// Returns the failure of a step whose connection is of another kind.
-pub(super) fn wrong_kind(connection: &Connection, wanted: &str) -> ExecutionError {
+pub(super) fn wrong_kind(connection: &Connection, expected: &str) -> ExecutionError {
     let message = format!(
-        "the connection '{}' is of the kind {}; this step needs one of the kind {wanted}",
+        "the connection '{}' is of the kind {}; this step needs one of the kind {expected}",
         connection.name,
         connection.kind.as_str()
     );

@@ -38,7 +38,7 @@ impl StepKind for Wait {
         let part = format!("{}.until", step.part);
         let output = scope.mapping(&part, source)?;
         if time_of(&output).is_none() {
-            return Err(Fault::gave(&part, source, &output, format!("{NO_TIME} {}", output.kind())));
+            return Err(Fault::of_output(&part, source, &output, format!("{NO_TIME} {}", output.kind())));
         }
         Ok(trial::Done::Request(object_of([("until", serde_json::Value::from(&output))])))
     }
@@ -76,9 +76,9 @@ impl CompiledWait {
             }
         };
         let output = Value::object([("until", time_value(until.to_micros()))]);
-        let left = until.since(now);
-        if left <= execution.max_wait_in_place {
-            tokio::time::sleep(left).await;
+        let remaining = until.since(now);
+        if remaining <= execution.max_wait_in_place {
+            tokio::time::sleep(remaining).await;
             return Ok(Done::Output(output));
         }
         if !execution.may_be_deferred {

@@ -47,7 +47,7 @@ impl Fault {
     }
 
     /// Creates a fault of a mapping or template whose result does not fit.
-    pub(crate) fn gave(part: &str, source: &str, value: &Value, message: impl Into<String>) -> Self {
+    pub(crate) fn of_output(part: &str, source: &str, value: &Value, message: impl Into<String>) -> Self {
         Self::at(part, source, Some(Located::whole(source).with(value)), message)
     }
 }

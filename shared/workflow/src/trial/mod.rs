@@ -4,10 +4,10 @@
 //! another part is still wrong. Retries, `on_error` and timeouts are not applied, so that the first fault is shown, and branches and items
 //! run one after another.
 
-mod answer;
 mod example;
 mod fault;
 mod request;
+mod response;
 mod scope;
 mod state;
 mod tried;
@@ -16,12 +16,12 @@ pub use example::{Example, ExampleError};
 pub use fault::{Fault, FaultPlace};
 pub use tried::{StepOutcome, Tried, TriedStep};
 
-pub(crate) use answer::answer;
 pub(crate) use request::Rendering;
+pub(crate) use response::response;
 pub(crate) use scope::Scope;
 pub(crate) use state::{Done, Flow, Trial};
 
-use crate::compile::wants_raw;
+use crate::compile::uses_raw;
 use crate::context::{BodyOptions, Context, names_raw};
 use crate::steps::{TrialStep, kind_of};
 use forebay_contract::Label;
@@ -41,7 +41,7 @@ const MAX_BYTES: usize = 64 * 1024 * 1024;
 /// # Errors
 /// [`Fault`].
 pub async fn try_mapping(source: &str, envelope: &Envelope) -> Result<Json, Fault> {
-    let body_options = BodyOptions { reading: Reading::as_sent(MAX_BYTES), wants_raw: names_raw(source) };
+    let body_options = BodyOptions { reading: Reading::as_sent(MAX_BYTES), uses_raw: names_raw(source) };
     let scope = scope_of(envelope, body_options).await?;
     on_a_stack(|| evaluate("", source, &scope.value()).map(|value| Json::from(&value))).and_then(|ended| ended)
 }
@@ -49,12 +49,12 @@ pub async fn try_mapping(source: &str, envelope: &Envelope) -> Result<Json, Faul
 /// Runs a definition on an envelope. `given` has outputs of steps by path (`lines[3]/price`) or by id.
 pub async fn try_definition(definition: &Definition, envelope: &Envelope, given: &Map<String, Json>) -> Tried {
     let Reading { rule, .. } = definition.trigger.reading(&envelope.request);
-    let body_options = BodyOptions { reading: Reading { rule, max_bytes: MAX_BYTES }, wants_raw: wants_raw(definition) };
+    let body_options = BodyOptions { reading: Reading { rule, max_bytes: MAX_BYTES }, uses_raw: uses_raw(definition) };
     let scope = match scope_of(envelope, body_options).await {
         Ok(scope) => scope,
         Err(fault) => return Tried { fault: Some(fault), ..Tried::default() },
     };
-    let trial = Trial { given, tried: Tried::default(), early: None };
+    let trial = Trial { given, tried: Tried::default(), early_response: None };
     on_a_stack(|| trial.run(definition, scope)).unwrap_or_else(|fault| Tried { fault: Some(fault), ..Tried::default() })
 }
 
@@ -90,9 +90,9 @@ impl Trial<'_> {
         self.tried.input = Some(Json::from(&scope.input));
         let labelled = labels(definition, &scope).map(|labels| self.tried.labels = Some(labels));
         self.steps("steps", &definition.steps, &mut scope)?;
-        self.tried.answer = Some(match self.early.take() {
-            Some(answer) => answer,
-            None => answer("respond", definition.respond.as_ref(), &scope)?,
+        self.tried.answer = Some(match self.early_response.take() {
+            Some(response) => response,
+            None => response("respond", definition.respond.as_ref(), &scope)?,
         });
         // An execution does not fail because of its labels, so their fault is reported last.
         labelled

@@ -40,11 +40,11 @@ impl Rendering<'_> {
         }
     }
 
-    pub(crate) fn list(&self, field: &str, source: &str, wanted: &str) -> Result<Value, Fault> {
+    pub(crate) fn list(&self, field: &str, source: &str, expected: &str) -> Result<Value, Fault> {
         let part = format!("{}.{field}", self.part);
         let output = self.scope.mapping(&part, source)?;
         if output.as_array().is_none() {
-            return Err(Fault::gave(&part, source, &output, format!("the mapping must give {wanted}, and gave {}", output.kind())));
+            return Err(Fault::of_output(&part, source, &output, format!("the mapping must give {expected}, and gave {}", output.kind())));
         }
         Ok(Value::from(&output))
     }

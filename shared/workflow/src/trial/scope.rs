@@ -25,7 +25,7 @@ impl Scope {
     }
 
     pub(crate) fn add_step(&mut self, id: &str, output: Value) {
-        self.steps.retain(|(known, _)| known != id);
+        self.steps.retain(|(existing, _)| existing != id);
         self.steps.push((id.to_owned(), output));
     }
 

@@ -44,12 +44,12 @@ pub(crate) struct Trial<'a> {
     pub(super) given: &'a Map<String, Json>,
     pub(super) tried: Tried,
     /// The response of a `respond` step.
-    pub(super) early: Option<Json>,
+    pub(super) early_response: Option<Json>,
 }
 
 impl Trial<'_> {
     /// Sets the response of a `respond` step.
-    pub(crate) fn answer_early(&mut self, answer: Json) {
-        self.early = Some(answer);
+    pub(crate) fn set_early_response(&mut self, response: Json) {
+        self.early_response = Some(response);
     }
 }

@@ -76,8 +76,8 @@ impl AuthenticationType for Signature {
     fn security_schemes(&self) -> Vec<SecurityScheme> {
         let header = self.scheme.header();
         // Fewer characters are allowed in names of components than in names of headers.
-        let plain = |one: char| if one.is_ascii_alphanumeric() { one.to_ascii_lowercase() } else { '-' };
-        let name = format!("signature-{}", header.chars().map(plain).collect::<String>());
+        let name_character = |one: char| if one.is_ascii_alphanumeric() { one.to_ascii_lowercase() } else { '-' };
+        let name = format!("signature-{}", header.chars().map(name_character).collect::<String>());
         let description = format!("{}: {}, made of the body with a signing key.", self.scheme.name(), self.scheme.form());
         let scheme = json!({ "type": "apiKey", "in": "header", "name": header, "description": description });
         vec![SecurityScheme { name, scheme }]
@@ -92,8 +92,8 @@ impl AuthenticationType for Signature {
     }
 
     fn variant(&self) -> Option<&'static str> {
-        let known = Sender::WORDS.iter().find(|(_, sender)| self.scheme == SignatureScheme::Of(*sender));
-        Some(known.map_or(HMAC, |(word, _)| word))
+        let found = Sender::WORDS.iter().find(|(_, sender)| self.scheme == SignatureScheme::Of(*sender));
+        Some(found.map_or(HMAC, |(word, _)| word))
     }
 }
 
@@ -105,13 +105,13 @@ fn variants() -> Vec<(&'static str, &'static str)> {
 fn write(before: Option<Value>, chosen: &str) -> Value {
     let before = before.filter(Value::is_object);
     let scheme = before.as_ref().and_then(|before| before.get("signature"));
-    let stays = scheme.is_some_and(|scheme| match chosen {
+    let is_unchanged = scheme.is_some_and(|scheme| match chosen {
         HMAC => scheme.is_object(),
         "" => true,
         sender => scheme == sender,
     });
     match (before, chosen) {
-        (Some(before), _) if stays => before,
+        (Some(before), _) if is_unchanged => before,
         (_, HMAC) => json!({ "signature": { "header": "X-Signature" } }),
         (_, "") => json!({ "signature": "github" }),
         (_, sender) => json!({ "signature": sender }),

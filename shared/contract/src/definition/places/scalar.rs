@@ -12,13 +12,13 @@ pub(super) fn place_of(file: &str, start: Place, scalar: &str, line: usize, colu
     let (mut at_line, mut at_column) = (1, 1);
     let mut last = start;
     for character in scalar.chars() {
-        let is_wanted = (at_line, at_column) == (line, column);
+        let is_target = (at_line, at_column) == (line, column);
         if !character.is_whitespace() {
             last = reader.find(character)?;
-            if is_wanted {
+            if is_target {
                 return Some(last);
             }
-        } else if is_wanted {
+        } else if is_target {
             break;
         }
         if character == '\n' {
@@ -81,19 +81,19 @@ impl<'f> Reader<'f> {
     }
 
     /// Returns the place of the next character of the value that is not blank.
-    fn find(&mut self, wanted: char) -> Option<Place> {
+    fn find(&mut self, expected: char) -> Option<Place> {
         loop {
             let place = self.next;
             let written = self.take()?;
-            let meant = match self.style {
+            let character = match self.style {
                 Style::Double if written == '\\' => self.escaped()?,
                 Style::Single if written == '\'' => self.rest.next_if_eq(&'\'').inspect(|_| self.next.column += 1)?,
                 _ => written,
             };
-            if meant == wanted {
+            if character == expected {
                 return Some(place);
             }
-            if !meant.is_whitespace() {
+            if !character.is_whitespace() {
                 return None;
             }
         }

@@ -17,7 +17,7 @@ pub(in crate::definition) fn body_rule_of(fields: &Fields<'_>, content_type: Opt
     let (charset, separator) = (charset?, separator?);
     match BodyRule::new(content_type, charset.as_deref(), separator.as_deref()) {
         Ok(rule) => Ok(rule),
-        // Earlier versions accepted any text, and failed each run if it was not a media type; that is kept.
+        // Earlier versions accepted any text, and failed each run if it was not a media type; so does this one.
         Err(_) if fields.is_stored() => Ok(BodyRule::unchecked(content_type)),
         Err(problem) => Err(fields.problem(problem.field, problem.message)),
     }

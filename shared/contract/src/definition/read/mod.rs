@@ -101,9 +101,9 @@ fn check_steps(steps: &[Step], trigger: &Trigger, problems: &Problems) {
     if all.len() > steps::MAX_STEPS {
         problems.add("steps", format!("has {} steps; at most {} are allowed", all.len(), steps::MAX_STEPS));
     }
-    let mut seen = HashSet::new();
+    let mut ids = HashSet::new();
     for step in &all {
-        if !seen.insert(step.id.as_str()) {
+        if !ids.insert(step.id.as_str()) {
             problems
                 .add("steps", format!("the id '{}' is given to two steps; ids are unique in a workflow, inner steps included", step.id));
         }

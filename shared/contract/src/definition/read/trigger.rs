@@ -157,8 +157,8 @@ fn idempotency(fields: Fields<'_>) -> Read<Idempotency> {
     let retention = fields.duration("keep", Duration::from_secs(1), DAY * 30);
     let matched_by = fields.word("match", &[("request", IdempotencyMatch::Request), ("key", IdempotencyMatch::Key)]);
     fields.finish();
-    let usual = Idempotency::default();
-    Ok(Idempotency { key: key?, matched_by: matched_by?.unwrap_or(usual.matched_by), retention: retention?.unwrap_or(usual.retention) })
+    let default = Idempotency::default();
+    Ok(Idempotency { key: key?, matched_by: matched_by?.unwrap_or(default.matched_by), retention: retention?.unwrap_or(default.retention) })
 }
 
 /// Reads the rate. In a stored version, a rate without one of its two parts counts as absent, as it did when it was stored.
@@ -249,6 +249,6 @@ fn cors(fields: Fields<'_>) -> Read<Cors> {
 /// Returns true for an origin as browsers send it in `Origin` (RFC 6454): scheme, host and perhaps a port, without path and trailing slash.
 fn is_origin(text: &str) -> bool {
     let Ok(uri) = text.parse::<http::Uri>() else { return false };
-    let plain = matches!(uri.scheme_str(), Some("http" | "https")) && uri.authority().is_some() && uri.query().is_none();
-    plain && uri.path() == "/" && !text.ends_with('/')
+    let has_origin = matches!(uri.scheme_str(), Some("http" | "https")) && uri.authority().is_some() && uri.query().is_none();
+    has_origin && uri.path() == "/" && !text.ends_with('/')
 }

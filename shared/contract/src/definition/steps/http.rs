@@ -232,11 +232,11 @@ fn target(fields: &Fields<'_>) -> Read<HttpTarget> {
 fn statuses(fields: &Fields<'_>) -> Read<Vec<u16>> {
     let Some(value) = fields.take("accept")? else { return Ok(Vec::new()) };
     let items = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
-    let wanted = "a list of statuses beside 2xx that are no failure, such as [404]";
+    let expected = "a list of statuses beside 2xx that are no failure, such as [404]";
     let read = |(index, item): (usize, &Value)| match item.as_u64().and_then(|status| u16::try_from(status).ok()) {
         Some(status @ 100..=599) => Ok(status),
         _ if value.is_array() => Err(fields.wrong(&format!("accept[{index}]"), "a status from 100 to 599", item)),
-        _ => Err(fields.wrong("accept", wanted, item)),
+        _ => Err(fields.wrong("accept", expected, item)),
     };
     all_of(items.iter().enumerate().map(read))
 }

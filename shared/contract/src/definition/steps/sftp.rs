@@ -79,10 +79,10 @@ impl StepKind for SftpCall {
         let kinds = [("list", Kind::List), ("get", Kind::Get), ("put", Kind::Put), ("move", Kind::Move), ("delete", Kind::Delete)];
         let connection = fields.name("connection");
         let kind = fields.exactly_one_of(&kinds, "make a step of each");
-        let only_with = |field: &'static str, wanted: &[Kind], operation: &str| {
+        let only_with = |field: &'static str, allowed: &[Kind], operation: &str| {
             if let Ok(kind) = kind
                 && fields.has_key(field)
-                && !wanted.contains(&kind)
+                && !allowed.contains(&kind)
             {
                 fields.problem(field, format!("belongs to {operation}"));
             }
@@ -99,7 +99,7 @@ impl StepKind for SftpCall {
             (fields.text("pattern"), fields.text("to"), fields.text("content_type"), fields.mapping("body"));
         let get_type = content_type.as_ref().ok().and_then(Option::as_deref).filter(|_| matches!(kind, Ok(Kind::Get)));
         let rule = body_rule_of(&fields, get_type);
-        let is_on = |field| fields.boolean(field).map(|given| given.unwrap_or(true));
+        let is_on = |field| fields.boolean(field).map(|value| value.unwrap_or(true));
         let (overwrite, rename) = (is_on("overwrite"), is_on("rename"));
         let path = |field| fields.required(field, fields.text(field), "a path");
         let operation = kind.and_then(|kind| match kind {

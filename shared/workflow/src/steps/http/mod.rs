@@ -107,7 +107,7 @@ impl StepKind for HttpCall {
 /// Returns the failure if the text of a template is not an address.
 fn is_address(render: &Rendering<'_>, field: &str, source: &str, text: &str, parsed: Result<Url, ExecutionError>) -> Result<(), Fault> {
     let part = format!("{}.{field}", render.part);
-    parsed.map(drop).map_err(|error| Fault::gave(&part, source, &text.into(), error.message))
+    parsed.map(drop).map_err(|error| Fault::of_output(&part, source, &text.into(), error.message))
 }
 
 impl CompiledKind for HttpStep {
@@ -257,17 +257,19 @@ impl Call {
         let ConnectionKind::Http(http) = &connection.kind else { return Err(wrong_kind(connection, "http")) };
         let authorization = connectors.authorize(client, connection, http).await?;
         target.carries(&authorization);
-        let own = &connectors.client_for(client, connection, http, self.request.url())?;
-        let is_ours = !self.set_by_step.iter().any(|name| name == AUTHORIZATION.as_str());
-        let again = self.request.try_clone().filter(|_| is_ours);
-        let sent = send(own, with(self.request, &authorization, &self.set_by_step), rule, target).await?;
-        let Some(again) = again.filter(|_| sent.response.status() == StatusCode::UNAUTHORIZED) else { return Ok((sent, false)) };
+        let connection_client = &connectors.client_for(client, connection, http, self.request.url())?;
+        let is_from_connection = !self.set_by_step.iter().any(|name| name == AUTHORIZATION.as_str());
+        let second_request = self.request.try_clone().filter(|_| is_from_connection);
+        let sent = send(connection_client, with(self.request, &authorization, &self.set_by_step), rule, target).await?;
+        let Some(second_request) = second_request.filter(|_| sent.response.status() == StatusCode::UNAUTHORIZED) else {
+            return Ok((sent, false));
+        };
         if !connectors.invalidate(connection, http, &authorization).await {
             return Ok((sent, false));
         }
         let authorization = connectors.authorize(client, connection, http).await?;
         target.carries(&authorization);
-        Ok((send(own, with(again, &authorization, &self.set_by_step), rule, target).await?, true))
+        Ok((send(connection_client, with(second_request, &authorization, &self.set_by_step), rule, target).await?, true))
     }
 }
 
@@ -342,12 +344,12 @@ async fn read_bounded(mut response: Response, max_bytes: usize, target: &Called)
 async fn body(headers: &HeaderMap, bytes: Vec<u8>, rule: BodyRule, max_bytes: usize, target: &Called) -> Result<Value, ExecutionError> {
     let text_of = |name| headers.get(name).map(header_text);
     let (content_type, encoding) = (text_of(CONTENT_TYPE), text_of(CONTENT_ENCODING));
-    let aside = weight::are_many(bytes.len()) || encoding.is_some();
+    let on_another_thread = weight::are_many(bytes.len()) || encoding.is_some();
     let read = move || {
         let reading = Reading { rule: &rule, max_bytes };
         read_body(reading, content_type.as_deref(), encoding.as_deref(), &bytes)
     };
-    weight::run(aside, read).await?.map_err(|error| match error {
+    weight::run(on_another_thread, read).await?.map_err(|error| match error {
         BodyError::TooLarge(_) => {
             let message = format!("{target} answered with more than {max_bytes} bytes once decompressed; ask it for less, or for pages");
             ExecutionError::permanent(ErrorCode::Limit, message)

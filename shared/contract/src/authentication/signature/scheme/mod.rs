@@ -307,8 +307,8 @@ fn base64(text: &str) -> Option<Vec<u8>> {
 
 fn check_time(seconds: &str, tolerance: Duration, now: UnixMicros, malformed: impl Fn() -> SignatureError) -> Result<(), SignatureError> {
     let signed: i64 = seconds.parse().map_err(|_| malformed())?;
-    let apart = (now.get() / 1_000_000).abs_diff(signed);
-    if apart > tolerance.as_secs() { Err(SignatureError::Stale(tolerance)) } else { Ok(()) }
+    let difference = (now.get() / 1_000_000).abs_diff(signed);
+    if difference > tolerance.as_secs() { Err(SignatureError::Stale(tolerance)) } else { Ok(()) }
 }
 
 #[cfg(test)]

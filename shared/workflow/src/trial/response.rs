@@ -11,18 +11,18 @@ use serde_json::{Map, Value as Json, json};
 const WITHOUT_BODY: [u64; 2] = [204, 304];
 
 /// Returns `{ status, headers, body }`.
-pub(crate) fn answer(part: &str, respond: Option<&Respond>, scope: &Scope) -> Result<Json, Fault> {
+pub(crate) fn response(part: &str, respond: Option<&Respond>, scope: &Scope) -> Result<Json, Fault> {
     let last = || Json::from(scope.last.as_ref().unwrap_or(&scope.input));
     let Some(respond) = respond else { return Ok(object_of([("status", json!(200)), ("headers", json!({})), ("body", last())])) };
     let status = match &respond.status {
         Status::Fixed(status) => json!(status),
         Status::Mapping(source) => {
             let part = format!("{part}.status");
-            let given = scope.mapping(&part, source)?;
-            let status = Json::from(&given);
+            let output = scope.mapping(&part, source)?;
+            let status = Json::from(&output);
             if !status.as_u64().is_some_and(|status| (200..=599).contains(&status)) {
                 let message = format!("the mapping must give a whole number from 200 to 599, and gave {status}");
-                return Err(Fault::gave(&part, source, &given, message));
+                return Err(Fault::of_output(&part, source, &output, message));
             }
             status
         }
