@@ -45,17 +45,17 @@ pub(crate) fn message(body: impl Into<Vec<u8>>) -> Message {
 }
 
 /// A queue of the test, which is deleted with its connection.
-pub(crate) struct Seen {
+pub(crate) struct TestQueue {
     _connection: Connection,
     pub(crate) channel: Channel,
     pub(crate) name: String,
 }
 
-impl Seen {
+impl TestQueue {
     pub(crate) async fn new(stack: &Stack) -> Self {
         let connection = Connection::connect(&stack.broker_url(), ConnectionProperties::default()).await.unwrap();
         let channel = connection.create_channel().await.unwrap();
-        let name = format!("{}seen", stack.queue_prefix());
+        let name = format!("{}test", stack.queue_prefix());
         let own = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
         channel.queue_declare(name.as_str().into(), own, FieldTable::default()).await.unwrap();
         Self { _connection: connection, channel, name }
