@@ -192,7 +192,7 @@ async fn arrivals(sink: &Sink, sent: &[(Kind, String, Instant, Option<Duration>)
     let expected = |sent: &&(Kind, String, Instant, Option<Duration>)| sent.0 != Kind::Answered && sent.3.is_some();
     let begun = Instant::now();
     loop {
-        let arrivals: HashMap<String, Instant> = sink.seen().into_iter().map(|seen| (seen.path, seen.began)).collect();
+        let arrivals: HashMap<String, Instant> = sink.calls().into_iter().map(|call| (call.path, call.began)).collect();
         let is_complete = sent.iter().filter(expected).all(|(_, id, ..)| arrivals.contains_key(&format!("/{id}")));
         if is_complete || begun.elapsed() > TIMEOUT {
             return arrivals;

@@ -111,11 +111,11 @@ async fn measure<F: Future<Output = ()> + Send + 'static>(
     for task in tasks {
         task.await.unwrap();
     }
-    let took = begun.elapsed();
+    let elapsed = begun.elapsed();
     let mut times = times.lock().unwrap();
     times.sort_unstable();
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
-    Figures { per_second: times.len() as f64 / took.as_secs_f64(), p50: at(0.5), p99: at(0.99) }
+    Figures { per_second: times.len() as f64 / elapsed.as_secs_f64(), p50: at(0.5), p99: at(0.99) }
 }
 
 async fn http(process: &Process, path: &'static str, at_once: usize, status: u16) -> Figures {

@@ -73,10 +73,10 @@ impl Journal {
         let mut state = self.state();
         let answered = self.now();
         state.in_flight.remove(&(sent, call));
-        let known = &mut state.history.calls[call];
-        let (is_quiet, name) = (known.is_quiet, (known.tenant.clone(), known.integration.clone()));
+        let call_state = &mut state.history.calls[call];
+        let (is_quiet, name) = (call_state.is_quiet, (call_state.tenant.clone(), call_state.integration.clone()));
         let is_accepted = answer.accepted_execution().is_some();
-        known.attempts.push(Attempt { sent, answered, answer });
+        call_state.attempts.push(Attempt { sent, answered, answer });
         match (is_quiet, is_accepted) {
             (true, true) => {
                 let progress = state.quiet.entry(name).or_default();
@@ -110,9 +110,9 @@ impl Journal {
     /// Accepted calls without the last effect of their execution.
     pub(crate) fn unfinished(&self) -> usize {
         let state = self.state();
-        let seen: HashSet<(usize, Stage)> = state.history.effects.iter().map(|effect| (effect.call, effect.stage)).collect();
+        let effects: HashSet<(usize, Stage)> = state.history.effects.iter().map(|effect| (effect.call, effect.stage)).collect();
         let is_unfinished = |(id, call): &(usize, &Call)| {
-            call.accepted_execution().is_some() && call.kind.last_effect().is_some_and(|stage| !seen.contains(&(*id, stage)))
+            call.accepted_execution().is_some() && call.kind.last_effect().is_some_and(|stage| !effects.contains(&(*id, stage)))
         };
         state.history.calls.iter().enumerate().filter(is_unfinished).count()
     }

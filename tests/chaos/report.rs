@@ -47,8 +47,8 @@ fn calls(text: &mut String, history: &History) {
 fn effects(text: &mut String, history: &History) {
     let of = |stage| history.effects.iter().filter(|effect| effect.stage == stage).count();
     let [begin, end, done] = [Stage::Begin, Stage::End, Stage::Done].map(of);
-    let mut seen = std::collections::HashSet::new();
-    let repeated = history.effects.iter().filter(|effect| !seen.insert((effect.call, effect.stage))).count();
+    let mut effects = std::collections::HashSet::new();
+    let repeated = history.effects.iter().filter(|effect| !effects.insert((effect.call, effect.stage))).count();
     let _ = writeln!(text, "\n{} effects: begin {begin}, end {end}, done {done}; {repeated} of them repeat another", history.effects.len());
 }
 

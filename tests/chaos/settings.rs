@@ -57,11 +57,11 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Setti
 
 fn named<T: Copy>(argument: &str, names: &str, all: &[T], name_of: impl Fn(T) -> &'static str) -> Result<Vec<T>, String> {
     let one = |name: &str| {
-        let known = || all.iter().map(|value| name_of(*value)).collect::<Vec<_>>().join(", ");
+        let valid = || all.iter().map(|value| name_of(*value)).collect::<Vec<_>>().join(", ");
         all.iter()
             .copied()
             .find(|value| name_of(*value) == name)
-            .ok_or_else(|| format!("{argument}: '{name}' is unknown; known are {}", known()))
+            .ok_or_else(|| format!("{argument}: '{name}' is not valid; valid are {}", valid()))
     };
     names.split(',').map(str::trim).map(one).collect()
 }
@@ -88,6 +88,8 @@ mod tests {
     fn mistakes_are_named() {
         assert_eq!(of("--seed x").unwrap_err(), "--seed: 'x' is not a number; give digits only");
         assert_eq!(of("--sead 1").unwrap_err(), "--sead is not an argument; --help lists them");
-        assert!(of("--events kill-everything").unwrap_err().starts_with("--events: 'kill-everything' is unknown; known are kill-worker, "));
+        assert!(
+            of("--events kill-everything").unwrap_err().starts_with("--events: 'kill-everything' is not valid; valid are kill-worker, ")
+        );
     }
 }

@@ -166,8 +166,8 @@ impl Cluster {
     }
 
     /// Queues and the nodes on which they have their leaders, as one node says; those without a leader are left out.
-    pub async fn leaders(&self, asked: usize) -> Vec<(String, usize)> {
-        let text = self.run(asked, "rabbitmqctl", &["--quiet", "list_queues", "name", "leader", "--formatter=json"]).await;
+    pub async fn leaders(&self, node: usize) -> Vec<(String, usize)> {
+        let text = self.run(node, "rabbitmqctl", &["--quiet", "list_queues", "name", "leader", "--formatter=json"]).await;
         let listed: Value = serde_json::from_str(&text).unwrap();
         let leader_of = |row: &Value| {
             let leader = self.nodes.iter().position(|node| row["leader"] == node.name.as_str())?;
@@ -177,8 +177,8 @@ impl Cluster {
     }
 
     /// Spreads the leaders of queues over all nodes.
-    pub async fn rebalance(&self, asked: usize) {
-        self.run(asked, "rabbitmq-queues", &["rebalance", "quorum"]).await;
+    pub async fn rebalance(&self, node: usize) {
+        self.run(node, "rabbitmq-queues", &["rebalance", "quorum"]).await;
     }
 
     /// Runs one of RabbitMQ's tools on a node; what it printed.

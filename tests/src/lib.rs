@@ -18,7 +18,7 @@ pub use cluster::{Cluster, VirtualAddress};
 pub use oidc::IdentityProvider;
 pub use proxy::{Proxy, Way};
 pub use sftp::FileServer;
-pub use sink::{Seen, Sink};
+pub use sink::{ReceivedCall, Sink};
 pub use smtp::{MailServer, ReceivedMail};
 pub use stack::{Answer, Process, Stack, command_path, eventually};
 pub use tls::{Authority, SelfSigned, TlsFront};

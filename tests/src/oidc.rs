@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// The content of its ID tokens.
 #[derive(Clone)]
-struct Says {
+struct Claims {
     subject: String,
     email: String,
     is_verified: bool,
@@ -23,7 +23,7 @@ struct Says {
 struct Shared {
     address: String,
     key: EcdsaKeyPair,
-    says: Mutex<Says>,
+    claims: Mutex<Claims>,
     /// Nonce and challenge by code.
     begun: Mutex<HashMap<String, (String, String)>>,
 }
@@ -38,9 +38,9 @@ impl IdentityProvider {
         let random = SystemRandom::new();
         let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
         let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref(), &random).unwrap();
-        let says = Says { subject: String::new(), email: String::new(), is_verified: true, nonce: None };
+        let claims = Claims { subject: String::new(), email: String::new(), is_verified: true, nonce: None };
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let shared = Arc::new(Shared { address, key, says: Mutex::new(says), begun: Mutex::default() });
+        let shared = Arc::new(Shared { address, key, claims: Mutex::new(claims), begun: Mutex::default() });
         let serving = shared.clone();
         tokio::spawn(async move {
             loop {
@@ -58,9 +58,9 @@ impl IdentityProvider {
     }
 
     /// Sets the identity that signs in from now on; `nonce` is a wrong nonce.
-    pub fn says(&self, subject: &str, email: &str, is_verified: bool, nonce: Option<&str>) {
-        let says = Says { subject: subject.to_owned(), email: email.to_owned(), is_verified, nonce: nonce.map(str::to_owned) };
-        *self.0.says.lock().unwrap() = says;
+    pub fn set_claims(&self, subject: &str, email: &str, is_verified: bool, nonce: Option<&str>) {
+        let claims = Claims { subject: subject.to_owned(), email: email.to_owned(), is_verified, nonce: nonce.map(str::to_owned) };
+        *self.0.claims.lock().unwrap() = claims;
     }
 }
 
@@ -138,11 +138,11 @@ impl Shared {
     }
 
     fn id_token(&self, nonce: &str) -> String {
-        let says = self.says.lock().unwrap().clone();
+        let claims = self.claims.lock().unwrap().clone();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         let claims = json!({
-            "iss": self.address, "aud": "forebay", "sub": says.subject, "email": says.email, "email_verified": says.is_verified,
-            "nonce": says.nonce.as_deref().unwrap_or(nonce), "iat": now, "exp": now + 300,
+            "iss": self.address, "aud": "forebay", "sub": claims.subject, "email": claims.email, "email_verified": claims.is_verified,
+            "nonce": claims.nonce.as_deref().unwrap_or(nonce), "iat": now, "exp": now + 300,
         });
         let part = |value: &Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
         let signed = format!("{}.{}", part(&json!({ "alg": "ES256", "kid": "one" })), part(&claims));

@@ -57,7 +57,7 @@ impl FileServer {
     /// Who can sign in.
     #[must_use]
     pub fn username(&self) -> String {
-        said(Command::new("id").arg("-un")).trim().to_owned()
+        output_of(Command::new("id").arg("-un")).trim().to_owned()
     }
 
     /// The key that signs in, as OpenSSH writes it.
@@ -79,7 +79,7 @@ impl FileServer {
     }
 
     fn fingerprint(&self, key: &str) -> String {
-        let line = said(Command::new("ssh-keygen").arg("-lf").arg(self.folder.join(key)));
+        let line = output_of(Command::new("ssh-keygen").arg("-lf").arg(self.folder.join(key)));
         line.split_whitespace().nth(1).unwrap().to_owned()
     }
 
@@ -104,10 +104,10 @@ impl Drop for FileServer {
 }
 
 fn is_root() -> bool {
-    said(Command::new("id").arg("-u")).trim() == "0" && Path::new("/run").exists()
+    output_of(Command::new("id").arg("-u")).trim() == "0" && Path::new("/run").exists()
 }
 
-fn said(command: &mut Command) -> String {
+fn output_of(command: &mut Command) -> String {
     String::from_utf8(command.stderr(Stdio::inherit()).output().unwrap().stdout).unwrap()
 }
 

@@ -9,7 +9,7 @@ const JSON: &str = "application/json";
 
 /// One call that arrived.
 #[derive(Debug, Clone)]
-pub struct Seen {
+pub struct ReceivedCall {
     /// Path and query.
     pub path: String,
     /// The body as text.
@@ -33,7 +33,7 @@ pub struct Seen {
 /// The server; it ends with the test.
 pub struct Sink {
     address: String,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    calls: Arc<Mutex<Vec<ReceivedCall>>>,
     status: Arc<Mutex<u16>>,
     body: Arc<Mutex<Typed>>,
 }
@@ -46,17 +46,17 @@ impl Sink {
     pub async fn start(delay: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let seen = Arc::new(Mutex::new(Vec::new()));
+        let calls = Arc::new(Mutex::new(Vec::new()));
         let status = Arc::new(Mutex::new(200));
         let body = Arc::new(Mutex::new((JSON.to_owned(), b"{\"ok\":true}".to_vec())));
-        let (memory, code, text) = (seen.clone(), status.clone(), body.clone());
+        let (memory, code, text) = (calls.clone(), status.clone(), body.clone());
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 tokio::spawn(serve(stream, memory.clone(), code.clone(), text.clone(), delay));
             }
         });
-        Self { address, seen, status, body }
+        Self { address, calls, status, body }
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -67,8 +67,8 @@ impl Sink {
 
     /// Calls in the order in which they arrived.
     #[must_use]
-    pub fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().unwrap().clone()
+    pub fn calls(&self) -> Vec<ReceivedCall> {
+        self.calls.lock().unwrap().clone()
     }
 
     /// The body of answers from now on, JSON.
@@ -87,7 +87,13 @@ impl Sink {
     }
 }
 
-async fn serve(mut stream: TcpStream, memory: Arc<Mutex<Vec<Seen>>>, code: Arc<Mutex<u16>>, text: Arc<Mutex<Typed>>, delay: Duration) {
+async fn serve(
+    mut stream: TcpStream,
+    memory: Arc<Mutex<Vec<ReceivedCall>>>,
+    code: Arc<Mutex<u16>>,
+    text: Arc<Mutex<Typed>>,
+    delay: Duration,
+) {
     let mut buffer = Vec::new();
     loop {
         let head_end = loop {
@@ -114,7 +120,7 @@ async fn serve(mut stream: TcpStream, memory: Arc<Mutex<Vec<Seen>>>, code: Arc<M
         buffer.drain(..head_end + length);
         let index = {
             let mut memory = memory.lock().unwrap();
-            memory.push(Seen {
+            memory.push(ReceivedCall {
                 path: head.split(' ').nth(1).unwrap_or_default().to_owned(),
                 body: String::from_utf8_lossy(&bytes).into_owned(),
                 bytes,

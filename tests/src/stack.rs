@@ -13,7 +13,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Asks repeatedly until there is an answer.
 pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
-    let asked_again = async {
+    let repeated = async {
         loop {
             if let Some(answer) = ask().await {
                 return answer;
@@ -22,7 +22,7 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut ask: i
         }
     };
     // Also if one question is never answered.
-    let answer = tokio::time::timeout(TIMEOUT, asked_again).await;
+    let answer = tokio::time::timeout(TIMEOUT, repeated).await;
     answer.unwrap_or_else(|_| panic!("not within {TIMEOUT:?}: {what}"))
 }
 

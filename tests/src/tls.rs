@@ -150,7 +150,7 @@ impl TlsFront {
         Self::begin(acceptor, behind, true).await
     }
 
-    async fn begin(acceptor: TlsAcceptor, behind: &str, asked: bool) -> Self {
+    async fn begin(acceptor: TlsAcceptor, behind: &str, is_postgres: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (port, behind) = (listener.local_addr().unwrap().port(), behind.to_owned());
         tokio::spawn(async move {
@@ -159,7 +159,7 @@ impl TlsFront {
                 let (acceptor, behind) = (acceptor.clone(), behind.clone());
                 // A client that refuses the certificate, or goes away, ends its own connection only.
                 tokio::spawn(async move {
-                    if asked {
+                    if is_postgres {
                         // SSLRequest: its length and its code.
                         let mut question = [0; 8];
                         stream.read_exact(&mut question).await.ok().filter(|_| question == [0, 0, 0, 8, 4, 210, 22, 47])?;

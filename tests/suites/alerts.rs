@@ -27,16 +27,16 @@ steps: [{{ id: check, assert: .body.ok }}]
 }
 
 /// Returns the notifications so far.
-fn told(sink: &Sink) -> Vec<Value> {
-    sink.seen().iter().map(|seen| serde_json::from_str(&seen.body).unwrap()).collect()
+fn notifications(sink: &Sink) -> Vec<Value> {
+    sink.calls().iter().map(|call| serde_json::from_str(&call.body).unwrap()).collect()
 }
 
 fn events(sink: &Sink) -> Vec<String> {
-    told(sink).iter().map(|told| told["event"].as_str().unwrap().to_owned()).collect()
+    notifications(sink).iter().map(|notification| notification["event"].as_str().unwrap().to_owned()).collect()
 }
 
-async fn until_told(sink: &Sink, wanted: &[&str]) {
-    eventually(&format!("{wanted:?} are told"), || async { (events(sink) == wanted).then_some(()) }).await;
+async fn until_notified(sink: &Sink, expected: &[&str]) {
+    eventually(&format!("{expected:?} are sent"), || async { (events(sink) == expected).then_some(()) }).await;
 }
 
 async fn listed(stack: &Stack) -> Value {
@@ -62,8 +62,8 @@ async fn a_failure_rate_is_told_once_when_it_is_too_high_and_once_when_it_is_not
     for (path, ok) in [("/t1/orders", false), ("/t1/orders", false), ("/t1/orders", false), ("/t1/others", false), ("/t1/others", true)] {
         assert_eq!(stack.post(&ingress, path, &json!({ "ok": ok }).to_string()).await.status, 202);
     }
-    until_told(&sink, &["raised"]).await;
-    let message = told(&sink).remove(0);
+    until_notified(&sink, &["raised"]).await;
+    let message = notifications(&sink).remove(0);
     assert_eq!((&message["tenant"], &message["alert"], &message["number"]), (&json!("t1"), &json!("OrdersFailing"), &json!(1)));
     assert_eq!(message["subject"], "[Forebay] t1/OrdersFailing raised: orders");
     let entries = message["integrations"].as_array().unwrap();
@@ -76,8 +76,8 @@ async fn a_failure_rate_is_told_once_when_it_is_too_high_and_once_when_it_is_not
     for _ in 0..4 {
         stack.post(&ingress, "/t1/orders", r#"{"ok": true}"#).await;
     }
-    until_told(&sink, &["raised", "resolved"]).await;
-    let resolved = told(&sink).remove(1);
+    until_notified(&sink, &["raised", "resolved"]).await;
+    let resolved = notifications(&sink).remove(1);
     assert_eq!(resolved["integrations"][0]["since"], message["integrations"][0]["since"]);
     assert_eq!(resolved["integrations"][0]["detail"], "3 of 7 executions that ended within 15m failed or expired (42.9 %)");
     looks(&stack, 8).await;
@@ -128,14 +128,14 @@ async fn a_trigger_that_nobody_calls_is_told_until_somebody_does() {
     let watched = "select count(*) from alert_states";
     eventually("both are watched", || async { (stack.sql(watched).await.trim() == "2").then_some(()) }).await;
     looks(&stack, 4).await;
-    assert!(sink.seen().is_empty(), "an hour has not gone by since they are watched");
+    assert!(sink.calls().is_empty(), "an hour has not gone by since they are watched");
     stack.sql("update alert_states set watched_since = watched_since - interval '2 hours'").await;
-    until_told(&sink, &["raised"]).await;
-    let entries = told(&sink)[0]["integrations"].clone();
+    until_notified(&sink, &["raised"]).await;
+    let entries = notifications(&sink)[0]["integrations"].clone();
     assert_eq!((entries.as_array().unwrap().len(), &entries[0]["integration"]), (1, &json!("orders")), "{entries}");
     assert!(entries[0]["detail"].as_str().unwrap().starts_with("no execution was accepted in 2h"), "{entries}");
     stack.post(&ingress, "/t1/orders", r#"{"ok": true}"#).await;
-    until_told(&sink, &["raised", "resolved"]).await;
+    until_notified(&sink, &["raised", "resolved"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -150,10 +150,10 @@ async fn the_oldest_age_is_the_integrations_own_whatever_shares_its_queue() {
     let (ingress, _worker, _scheduler) = (stack.start("ingress").await, stack.start("worker").await, scheduler(&stack).await);
     stack.post(&ingress, "/t1/slow", "{}").await;
     stack.post(&ingress, "/t1/fast", "{}").await;
-    until_told(&sink, &["raised"]).await;
-    let entries = told(&sink)[0]["integrations"].clone();
+    until_notified(&sink, &["raised"]).await;
+    let entries = notifications(&sink)[0]["integrations"].clone();
     assert_eq!((entries.as_array().unwrap().len(), &entries[0]["integration"]), (1, &json!("slow")), "{entries}");
-    until_told(&sink, &["raised", "resolved"]).await;
+    until_notified(&sink, &["raised", "resolved"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -168,7 +168,7 @@ async fn the_age_of_a_message_without_a_worker_grows_too() {
     stack.post(&ingress, "/t1/shared", r#"{"ok": true}"#).await;
     let names = |event: &str| {
         let mut names: Vec<String> = Vec::new();
-        for message in told(&sink) {
+        for message in notifications(&sink) {
             for entry in message["integrations"].as_array().unwrap().iter().filter(|entry| entry["event"] == event) {
                 names.push(entry["integration"].as_str().unwrap().to_owned());
             }
@@ -176,7 +176,7 @@ async fn the_age_of_a_message_without_a_worker_grows_too() {
         names.sort_unstable();
         names
     };
-    eventually("both are told", || async { (names("raised") == ["queued", "shared"]).then_some(()) }).await;
+    eventually("both are sent", || async { (names("raised") == ["queued", "shared"]).then_some(()) }).await;
     let _worker = stack.start("worker").await;
     eventually("both are over", || async { (names("resolved") == ["queued", "shared"]).then_some(()) }).await;
     assert_eq!(names("raised"), ["queued", "shared"]);
@@ -190,7 +190,7 @@ async fn a_restart_repeats_nothing_and_of_several_schedulers_one_tells() {
     let (ingress, _worker) = (stack.start("ingress").await, stack.start("worker").await);
     let schedulers = [scheduler(&stack).await, scheduler(&stack).await, scheduler(&stack).await];
     stack.post(&ingress, "/t1/orders", r#"{"ok": false}"#).await;
-    until_told(&sink, &["raised"]).await;
+    until_notified(&sink, &["raised"]).await;
     looks(&stack, 8).await;
     for scheduler in schedulers {
         scheduler.kill().await;
@@ -200,7 +200,7 @@ async fn a_restart_repeats_nothing_and_of_several_schedulers_one_tells() {
     assert_eq!(events(&sink), ["raised"]);
     // It is still evaluated: changes while no scheduler ran are notified.
     stack.command(&["triggers", "skip", "t1/orders"]).await;
-    until_told(&sink, &["raised", "resolved"]).await;
+    until_notified(&sink, &["raised", "resolved"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -210,11 +210,11 @@ async fn while_it_stays_raised_it_is_told_again_after_the_time_to_repeat() {
     stack.apply(&format!("{}repeat: 30m\n", alert(&sink, "Halted", "halted: {}"))).await;
     let (ingress, _worker, _scheduler) = (stack.start("ingress").await, stack.start("worker").await, scheduler(&stack).await);
     stack.post(&ingress, "/t1/orders", r#"{"ok": false}"#).await;
-    until_told(&sink, &["raised"]).await;
+    until_notified(&sink, &["raised"]).await;
     looks(&stack, 6).await;
     assert_eq!(events(&sink), ["raised"]);
     stack.sql("update alert_states set told_at = told_at - interval '30 minutes'").await;
-    until_told(&sink, &["raised", "still_raised"]).await;
+    until_notified(&sink, &["raised", "still_raised"]).await;
     looks(&stack, 6).await;
     assert_eq!(events(&sink), ["raised", "still_raised"]);
 }
@@ -236,7 +236,7 @@ async fn a_message_that_cannot_be_sent_is_tried_again_where_it_did_not_arrive_an
         .await;
     let (ingress, _worker, _scheduler) = (stack.start("ingress").await, stack.start("worker").await, scheduler(&stack).await);
     stack.post(&ingress, "/t1/orders", r#"{"ok": false}"#).await;
-    eventually("three attempts", || async { (sink.seen().len() >= 3).then_some(()) }).await;
+    eventually("three attempts", || async { (sink.calls().len() >= 3).then_some(()) }).await;
     let failing = eventually("the error is listed", || async {
         let listed = listed(&stack).await;
         (listed["attempts"].as_i64() >= Some(2)).then_some(listed)
@@ -252,7 +252,7 @@ async fn a_message_that_cannot_be_sent_is_tried_again_where_it_did_not_arrive_an
     assert_eq!((&arrived["error"], arrived["sentAt"].is_string(), &arrived["notifications"]), (&Value::Null, true, &json!(1)));
     looks(&stack, 6).await;
     let keys: std::collections::HashSet<_> =
-        sink.seen().into_iter().map(|seen| (seen.path, seen.idempotency_key.unwrap(), seen.body)).collect();
+        sink.calls().into_iter().map(|call| (call.path, call.idempotency_key.unwrap(), call.body)).collect();
     assert_eq!(keys.len(), 1, "the same message each time: {keys:?}");
     assert_eq!(server.mails().len(), 1, "the mail had arrived at once");
 }
@@ -283,10 +283,10 @@ async fn alerts_are_applied_compared_tested_and_deleted_by_the_command() {
     assert_eq!((&shown["revision"], &shown["document"]["when"]["silent"]["for"]), (&json!(2), &json!("2h")));
     let list = stack.command(&["alerts", "list", "--tenant", "t1"]).await;
     assert!(list.contains("t1/a") && list.contains("disabled"), "{list}");
-    assert_eq!(stack.command(&["alerts", "list", "--tenant", "t2"]).await, "no alerts\n");
+    assert_eq!(stack.command(&["alerts", "list", "--tenant", "t2"]).await, "no alert rules\n");
 
     assert_eq!(stack.command_json(&["alerts", "test", "t1/a"]).await, json!({"alert": "t1/a", "webhook": "sent"}));
-    assert_eq!((events(&sink), told(&sink)[0]["integrations"].clone()), (vec!["test".to_owned()], json!([])));
+    assert_eq!((events(&sink), notifications(&sink)[0]["integrations"].clone()), (vec!["test".to_owned()], json!([])));
     let denied = stack.command_ends_with(&["alerts", "test", "t1/a"], &[("FOREBAY_PRIVATE_ADDRESSES", "deny")]).await;
     assert!(denied.0 == 1 && denied.2.contains("FOREBAY_PRIVATE_ADDRESSES"), "{denied:?}");
     sink.answer_with(403);

@@ -162,7 +162,7 @@ async fn the_version_that_accepted_a_call_decides_how_its_body_is_read() {
     let _worker = stack.start("worker").await;
     let ended = stack.ended("late", 1).await;
     assert_eq!(ended[0]["status"], "succeeded", "{ended:?}");
-    assert_eq!(serde_json::from_str::<Value>(&sink.seen()[0].body).unwrap(), json!([{"a": "1", "b,c": "2,3"}]));
+    assert_eq!(serde_json::from_str::<Value>(&sink.calls()[0].body).unwrap(), json!([{"a": "1", "b,c": "2,3"}]));
 }
 
 #[tokio::test]
@@ -184,8 +184,8 @@ async fn a_body_goes_on_as_it_came_and_a_response_is_read_or_fails_the_step() {
     sink.answer_as("application/json ;;charset=ISO-8859-1", b"{\"ok\":true}");
     let answer = post(&stack, &process, "/t1/forward", "application/json; charset=UTF-8", sent).await;
     assert_eq!((answer.status, answer.json()), (200, json!({"ok": true})));
-    let seen = &sink.seen()[0];
-    assert_eq!((&seen.bytes[..], seen.content_type.as_deref()), (&sent[..], Some("application/json; charset=UTF-8")));
+    let call = &sink.calls()[0];
+    assert_eq!((&call.bytes[..], call.content_type.as_deref()), (&sent[..], Some("application/json; charset=UTF-8")));
 
     let broken: [(&str, &[u8], &str); 3] = [
         ("application/json", b"<html>", "not valid JSON"),
@@ -199,8 +199,8 @@ async fn a_body_goes_on_as_it_came_and_a_response_is_read_or_fails_the_step() {
     }
     let ended = stack.ended("forward", 1 + broken.len()).await;
     for (content_type, _, expected) in broken {
-        let says = |execution: &&Value| execution["error"]["message"].as_str().is_some_and(|message| message.contains(expected));
-        assert_eq!(ended.iter().filter(says).count(), 1, "{content_type}: {ended:?}");
+        let has_message = |execution: &&Value| execution["error"]["message"].as_str().is_some_and(|message| message.contains(expected));
+        assert_eq!(ended.iter().filter(has_message).count(), 1, "{content_type}: {ended:?}");
     }
     sink.answer_as("text/plain", b"a;b\n\xf6;1,5\n");
     let answer = post(&stack, &process, "/t1/told", "application/json", b"").await;

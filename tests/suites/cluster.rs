@@ -19,17 +19,17 @@ struct Calls {
 impl Calls {
     fn start(stack: &Stack, process: &Process, path: String) -> Self {
         let (stop, answers) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
-        let (stopped, seen, http, url) = (stop.clone(), answers.clone(), stack.http.clone(), format!("{}{path}", process.url));
+        let (stopped, recorded, http, url) = (stop.clone(), answers.clone(), stack.http.clone(), format!("{}{path}", process.url));
         let task = tokio::spawn(async move {
             while !stopped.load(Ordering::Relaxed) {
-                let (url, http, seen) = (url.clone(), http.clone(), seen.clone());
+                let (url, http, recorded) = (url.clone(), http.clone(), recorded.clone());
                 // In parallel: a call without a response must not delay others.
                 tokio::spawn(async move {
                     let began = Instant::now();
                     let response = http.post(&url).header("content-type", "application/json").body("{}").send().await.unwrap();
                     let status = response.status().as_u16();
                     let text = response.text().await.unwrap();
-                    seen.lock().unwrap().push((began, status, text));
+                    recorded.lock().unwrap().push((began, status, text));
                 });
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }

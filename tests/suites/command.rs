@@ -33,8 +33,8 @@ impl Laptop {
 
     fn prepare(&self, arguments: &[&str]) -> tokio::process::Command {
         let mut command = tokio::process::Command::new(forebay_tests::command_path());
-        let kept = ["PATH", "HOME", "LLVM_PROFILE_FILE"].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
-        command.env_clear().envs(kept).env("FOREBAY_API_URL", &self.url).env("FOREBAY_API_TOKEN", &self.token);
+        let passed_on = ["PATH", "HOME", "LLVM_PROFILE_FILE"].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
+        command.env_clear().envs(passed_on).env("FOREBAY_API_URL", &self.url).env("FOREBAY_API_TOKEN", &self.token);
         // Addresses that the command must not use with the API do not exist.
         command.env("FOREBAY_DATABASE_URL", "postgres://nobody@127.0.0.1:1/nowhere");
         command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
@@ -198,8 +198,8 @@ async fn tail_shows_an_execution_as_it_ends() {
         tokio::time::timeout(std::time::Duration::from_secs(2), lines.next_line()).await.ok()
     })
     .await;
-    let seen: Value = serde_json::from_str(&line.unwrap().unwrap()).unwrap();
-    assert_eq!((&seen["integration"], &seen["status"]), (&json!("orders"), &json!("failed")));
+    let line: Value = serde_json::from_str(&line.unwrap().unwrap()).unwrap();
+    assert_eq!((&line["integration"], &line["status"]), (&json!("orders"), &json!("failed")));
     tail.kill().await.unwrap();
 }
 

@@ -150,7 +150,7 @@ steps: [{{ id: call, http: {{ method: POST, url: '{}/late' }} }}]
     let _worker = stack.start("worker").await;
     let executions = stack.ended("late", 1).await;
     assert_eq!(executions[0]["status"], "expired");
-    assert!(sink.seen().is_empty(), "an expired call must not be executed");
+    assert!(sink.calls().is_empty(), "an expired call must not be executed");
 }
 
 #[tokio::test]
@@ -176,7 +176,7 @@ steps: [{{ id: call, http: {{ method: POST, url: '{}/long' }} }}]
         })
         .await;
     }
-    assert_eq!(sink.seen().len(), 1);
+    assert_eq!(sink.calls().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -195,9 +195,9 @@ async fn more_calls_than_an_endpoint_takes_get_429_and_say_when_to_come_again() 
         assert_eq!(call(&first).await.status, 202);
     }
     let refused = call(&first).await;
-    let said = problem(&refused, 429);
-    assert_eq!(said["type"], "https://forebay.dev/problems/rate-limited");
-    assert!(said["detail"].as_str().unwrap().contains("3 calls per 1h with each API key"), "{said}");
+    let details = problem(&refused, 429);
+    assert_eq!(details["type"], "https://forebay.dev/problems/rate-limited");
+    assert!(details["detail"].as_str().unwrap().contains("3 calls per 1h with each API key"), "{details}");
     let wait: u64 = refused.header("retry-after").parse().unwrap();
     assert!((1_190..=1_200).contains(&wait), "a third of an hour: {wait}");
     assert_eq!(call("wrong").await.status, 401, "who may not call is not told of rates");

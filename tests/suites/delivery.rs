@@ -1,4 +1,4 @@
-use forebay_tests::{Process, Seen, Sink, Stack, eventually};
+use forebay_tests::{Process, ReceivedCall, Sink, Stack, eventually};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -48,8 +48,8 @@ fn check_order(sink: &Sink, connections: usize, count: usize) -> Twice {
     let mut next: HashMap<u64, u64> = HashMap::new();
     let mut twice = Twice { run_again: 0, sent_again: 0 };
     let mut keys = std::collections::HashSet::new();
-    let mut last: Option<Seen> = None;
-    for call in sink.seen() {
+    let mut last: Option<ReceivedCall> = None;
+    for call in sink.calls() {
         let body: Value = serde_json::from_str(&call.body).unwrap();
         let expected = next.entry(body["connection"].as_u64().unwrap()).or_default();
         let number = body["number"].as_u64().unwrap();
@@ -102,7 +102,7 @@ async fn an_ordered_trigger_keeps_its_order_while_its_workers_are_killed() {
     let killing = async {
         for kill in 0..kills {
             let reached = (kill + 1) * connections * count / (kills + 2);
-            eventually("executions go on", || async { (sink.seen().len() >= reached).then_some(()) }).await;
+            eventually("executions go on", || async { (sink.calls().len() >= reached).then_some(()) }).await;
             if let Some(command) = restart.as_ref().filter(|_| kill == kills / 2) {
                 let restarted = tokio::process::Command::new("bash").args(["-c", command]).status().await.unwrap();
                 assert!(restarted.success());
@@ -112,7 +112,7 @@ async fn an_ordered_trigger_keeps_its_order_while_its_workers_are_killed() {
         }
     };
     tokio::join!(sending, killing);
-    eventually("all are executed", || async { (sink.seen().len() >= connections * count).then_some(()) }).await;
+    eventually("all are executed", || async { (sink.calls().len() >= connections * count).then_some(()) }).await;
     stack.ended("ordered", (connections * count).min(10_000)).await;
     let twice = check_order(&sink, connections, count);
     eprintln!("{} executions ran again, {} calls were sent again ({} in doubt)", twice.run_again, twice.sent_again, in_doubt.get());
@@ -170,7 +170,7 @@ async fn a_failure_halts_an_ordered_trigger_until_a_person_skips_or_resumes() {
     let state = async || stack.command_json(&["triggers", "list"]).await[0]["state"].clone();
     let halted = async || eventually("the trigger is halted", || async { (state().await == "halted").then_some(()) }).await;
     let numbers = || {
-        sink.seen().iter().map(|seen| serde_json::from_str::<Value>(&seen.body).unwrap()["number"].as_u64().unwrap()).collect::<Vec<_>>()
+        sink.calls().iter().map(|call| serde_json::from_str::<Value>(&call.body).unwrap()["number"].as_u64().unwrap()).collect::<Vec<_>>()
     };
 
     sink.answer_with(400);
@@ -287,10 +287,10 @@ steps: [{{ id: send, http: {{ method: POST, url: '{}/' }} }}]
     })
     .await;
     assert_eq!(outcome["attempts"], 3);
-    let seen = sink.seen();
-    assert_eq!(seen.len(), 3);
-    assert!(seen.iter().all(|call| call.idempotency_key == seen[0].idempotency_key), "one execution, one key");
-    assert!(seen[2].began - seen[1].began >= Duration::from_secs(2), "the second pause is twice the first");
+    let calls = sink.calls();
+    assert_eq!(calls.len(), 3);
+    assert!(calls.iter().all(|call| call.idempotency_key == calls[0].idempotency_key), "one execution, one key");
+    assert!(calls[2].began - calls[1].began >= Duration::from_secs(2), "the second pause is twice the first");
     // A permanent failure is not retried.
     sink.answer_with(404);
     stack.post(&process, "/t1/flaky", "{}").await;

@@ -67,11 +67,11 @@ async fn the_triggers_of_a_worker_that_hangs_are_run_by_another_within_three_hea
     let workers = Workers::start(&["one", "two"]).await;
     let active = workers.active().await;
     workers.signal(&active, "STOP");
-    let (other, took) = workers.run().await;
+    let (other, elapsed) = workers.run().await;
     workers.signal(&active, "CONT");
-    eprintln!("taken over after {took:?}");
+    eprintln!("taken over after {elapsed:?}");
     assert_ne!(other, active);
-    assert!(took < TAKEOVER, "{took:?}");
+    assert!(elapsed < TAKEOVER, "{elapsed:?}");
 }
 
 #[tokio::test]
@@ -88,12 +88,12 @@ async fn the_triggers_of_two_workers_that_hang_soon_one_after_the_other_are_run_
     workers.signal(&active, "STOP");
     tokio::time::sleep(SOON).await;
     workers.signal(&standby, "STOP");
-    let (third, took) = workers.run().await;
+    let (third, elapsed) = workers.run().await;
     workers.signal(&active, "CONT");
     workers.signal(&standby, "CONT");
-    eprintln!("taken over after {took:?}");
+    eprintln!("taken over after {elapsed:?}");
     assert!(third != active && third != standby, "{third}");
-    assert!(took < TAKEOVER, "{took:?}");
+    assert!(elapsed < TAKEOVER, "{elapsed:?}");
 }
 
 #[tokio::test]
@@ -113,7 +113,7 @@ async fn calls_are_accepted_and_executed_while_the_database_answers_nothing() {
         }
     };
     // A remote call that is repeated has the same key, and counts once.
-    let effects = || sink.seen().into_iter().map(|seen| seen.idempotency_key).collect::<HashSet<_>>().len();
+    let effects = || sink.calls().into_iter().map(|call| call.idempotency_key).collect::<HashSet<_>>().len();
     let time_of = async |before: usize| {
         let begun = Instant::now();
         send().await;
@@ -125,7 +125,7 @@ async fn calls_are_accepted_and_executed_while_the_database_answers_nothing() {
     database.set(Way::Shut);
     let without = time_of(effects()).await;
     database.set(Way::Open);
-    eprintln!("{CALLS} calls took {with_database:?}, and {without:?} without an answer of the database");
+    eprintln!("{CALLS} calls elapsed {with_database:?}, and {without:?} without an answer of the database");
     let executions = stack.ended("two", 2 * CALLS).await;
     assert!(executions.iter().all(|execution| execution["status"] == "succeeded"), "{executions:?}");
 }

@@ -63,7 +63,7 @@ async fn an_offer_joins_prices_of_a_database_with_the_stock_of_another_system() 
     let answer = stack.send(get()).await;
     let expected = r#"[{"item":"A-1","price":12.50,"onHand":7},{"item":"A-2","price":3}]"#;
     assert_eq!(String::from_utf8_lossy(&answer.body), expected, "as the database has them");
-    assert_eq!(warehouse.seen()[0].path, "/warehouse/stock?item=A-");
+    assert_eq!(warehouse.calls()[0].path, "/warehouse/stock?item=A-");
     warehouse.answer_with(404);
     assert_eq!(stack.send(get()).await.json()[0].to_string(), r#"{"item":"A-1","price":12.50}"#);
 }
@@ -131,15 +131,15 @@ async fn a_push_event_that_github_signed_is_fanned_out() {
     assert_eq!(push("ping", "d2", "{}".to_owned()).await, 202);
     let ended = stack.ended("GitHubPush", 2).await;
     assert!(ended.iter().all(|execution| execution["status"] == "succeeded"), "{ended:?}");
-    let seen = sink.seen();
-    let mut commits: Vec<Value> = seen
+    let calls = sink.calls();
+    let mut commits: Vec<Value> = calls
         .iter()
         .filter(|call| call.path == "/builds/builds/octo-org-octo-repo")
         .map(|call| serde_json::from_str(&call.body).unwrap())
         .collect();
     commits.sort_by_key(|commit: &Value| commit["commit"].to_string());
-    assert_eq!((seen.len(), commits.len(), &commits[0]), (4, 3, &json!({"commit": "c1", "author": "Monalisa", "changed": ["a", "b"]})));
-    let chat = seen.iter().find(|call| call.path == "/chat/messages").unwrap();
+    assert_eq!((calls.len(), commits.len(), &commits[0]), (4, 3, &json!({"commit": "c1", "author": "Monalisa", "changed": ["a", "b"]})));
+    let chat = calls.iter().find(|call| call.path == "/chat/messages").unwrap();
     assert_eq!(chat.body, r#"{"text":"Monalisa pushed 3 commits to main"}"#);
 }
 
@@ -168,7 +168,7 @@ async fn a_price_list_goes_from_a_file_server_into_the_shop_with_a_report_by_mai
     stack.command(&["schedules", "run", "t37ed/PriceListImport"]).await;
     let ended = stack.ended("PriceListImport", 1).await;
     assert_eq!(ended[0]["status"], "succeeded", "{ended:?}");
-    let mut puts: Vec<(String, String)> = shop.seen().into_iter().map(|call| (call.path, call.body)).collect();
+    let mut puts: Vec<(String, String)> = shop.calls().into_iter().map(|call| (call.path, call.body)).collect();
     puts.sort();
     let expected =
         [("/shop/prices/A-1", r#"{"price":12.50}"#), ("/shop/prices/A-2", r#"{"price":7}"#), ("/shop/prices/B-1", r#"{"price":0.10}"#)];

@@ -83,7 +83,7 @@ async fn a_message_that_is_moved_to_the_queues_of_its_tenant_is_executed_once() 
     assert!(flood(&stack, &ingress, "/busy/work", 100).await.iter().all(|status| *status == 202));
     let executions = stack.ended("work", 500).await;
     assert!(executions.iter().all(|execution| execution["status"] == "succeeded"), "{executions:?}");
-    let mut bodies: Vec<u32> = sink.seen().iter().map(|seen| seen.body.parse().unwrap()).collect();
+    let mut bodies: Vec<u32> = sink.calls().iter().map(|call| call.body.parse().unwrap()).collect();
     bodies.sort_unstable();
     let mut expected: Vec<u32> = (0..400).chain(0..100).collect();
     expected.sort_unstable();
@@ -162,7 +162,7 @@ async fn large_bodies_that_wait_in_a_queue_are_drawn_as_they_fit_into_memory() {
     let most = AtomicU64::new(0);
     eventually("all have ended", || async {
         most.fetch_max(worker.resident_bytes(), Ordering::Relaxed);
-        (sink.seen().len() == CALLS).then_some(())
+        (sink.calls().len() == CALLS).then_some(())
     })
     .await;
     stack.ended("large", CALLS).await;

@@ -5,7 +5,7 @@
 
 mod cluster;
 mod refusals;
-mod seen;
+mod test_queue;
 mod too_large;
 
 use forebay_tests::{Answer, Process, Stack, eventually};
@@ -106,7 +106,7 @@ async fn while_the_broker_is_away_calls_get_503_and_what_was_accepted_is_execute
 
     let mut accepted = HashSet::new();
     let mut refused = 0;
-    for (sent, took, answer) in &answers {
+    for (sent, duration, answer) in &answers {
         match answer.status {
             202 => assert!(accepted.insert(execution_id(answer))),
             503 => {
@@ -115,7 +115,7 @@ async fn while_the_broker_is_away_calls_get_503_and_what_was_accepted_is_execute
                 let problem: Value = answer.json();
                 let in_doubt = problem["mayBeDelivered"] == true;
                 assert!(!in_doubt || *sent <= away, "a call that came while the broker was away cannot have been delivered: {problem}");
-                assert!(in_doubt || *took < Duration::from_secs(2), "a refusal took {took:?}");
+                assert!(in_doubt || *duration < Duration::from_secs(2), "a refusal duration {duration:?}");
             }
             status => panic!("{status}: {}", String::from_utf8_lossy(&answer.body)),
         }
@@ -124,7 +124,7 @@ async fn while_the_broker_is_away_calls_get_503_and_what_was_accepted_is_execute
     let first = answers
         .iter()
         .filter(|(sent, _, answer)| *sent + Duration::from_millis(1) > back && answer.status == 202)
-        .map(|(sent, took, _)| *sent + *took)
+        .map(|(sent, duration, _)| *sent + *duration)
         .min();
     let after = first.expect("calls are accepted again").duration_since(back);
     assert!(after < Duration::from_secs(3), "the first call was accepted {after:?} after the broker's return");

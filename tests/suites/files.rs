@@ -46,18 +46,18 @@ steps:
     for name in ["archive", "clean"] {
         assert_eq!(stack.post(&ingress, &format!("/t1/{name}"), "{}").await.status, 202);
     }
-    eventually("both are done and ask", || async { (sink.seen().len() == 2).then_some(()) }).await;
+    eventually("both are done and ask", || async { (sink.calls().len() == 2).then_some(()) }).await;
     worker.kill().await;
     assert!(server.files().join("b").exists() && !server.files().join("old").exists());
     let _worker = stack.start("worker").await;
     for name in ["archive", "clean"] {
         assert_eq!(stack.ended(name, 1).await[0]["status"], "succeeded");
     }
-    let mut told: Vec<String> = sink.seen().into_iter().filter(|seen| seen.path == "/tell").map(|seen| seen.body).collect();
-    told.sort();
+    let mut bodies: Vec<String> = sink.calls().into_iter().filter(|call| call.path == "/tell").map(|call| call.body).collect();
+    bodies.sort();
     assert!(
-        told[0].contains("\"deleted\":true") && told.iter().all(|body| body.contains("\"assumed\":true")) && told.len() == 2,
-        "{told:?}"
+        bodies[0].contains("\"deleted\":true") && bodies.iter().all(|body| body.contains("\"assumed\":true")) && bodies.len() == 2,
+        "{bodies:?}"
     );
 }
 
@@ -79,12 +79,12 @@ steps:
     stack.apply(&yaml).await;
     let (ingress, worker) = (stack.start("ingress").await, stack.start("worker").await);
     assert_eq!(stack.post(&ingress, "/t1/order", r#"{"id":7}"#).await.status, 202);
-    eventually("it is written and asks", || async { (sink.seen().len() == 1).then_some(()) }).await;
+    eventually("it is written and asks", || async { (sink.calls().len() == 1).then_some(()) }).await;
     worker.kill().await;
     let _worker = stack.start("worker").await;
     assert_eq!(stack.ended("order", 1).await[0]["status"], "succeeded");
-    let told = sink.seen().into_iter().find(|seen| seen.path == "/tell").unwrap().body;
-    assert!(told.contains("\"assumed\":true"), "{told}");
+    let body = sink.calls().into_iter().find(|call| call.path == "/tell").unwrap().body;
+    assert!(body.contains("\"assumed\":true"), "{body}");
     // Another call with the same id: the file of the first one stays.
     assert_eq!(stack.post(&ingress, "/t1/order", r#"{"id":7,"again":true}"#).await.status, 202);
     let ended = stack.ended("order", 2).await;

@@ -98,14 +98,14 @@ async fn nobody_who_is_not_signed_in_sends_more_than_a_few_kilobytes() {
         let mut line = [0; 12];
         let read = tokio::time::timeout(Duration::from_secs(5), stream.read_exact(&mut line)).await;
         let status = String::from_utf8_lossy(&line[9..]).into_owned();
-        let wanted = match (route.access, path.as_str()) {
+        let expected = match (route.access, path.as_str()) {
             // The route has no body.
             (Access::Public, "/sign-out") => "303",
             (Access::Public, _) => "413",
             _ if path.starts_with("/api/") => "401",
             _ => "303",
         };
-        if read.is_err() || status != wanted {
+        if read.is_err() || status != expected {
             faults.push(format!("{} {path}: {status}, {read:?}", route.method));
         }
     }
@@ -147,8 +147,8 @@ async fn who_calls_is_told_by_trusted_proxies_alone_to_sign_in_audit_rates_and_d
     }
     for (from, client) in [("127.0.0.1", "198.51.100.1, 203.0.113.7"), ("127.0.0.1", "2001:db8::2"), ("127.0.0.9", "203.0.113.8")] {
         let refused = call(from, client).await;
-        let said = crate::contract::problem(&refused, 429);
-        assert!(said["detail"].as_str().unwrap().contains("2 calls per 1h from each address"), "{from} {client}: {said}");
+        let details = crate::contract::problem(&refused, 429);
+        assert!(details["detail"].as_str().unwrap().contains("2 calls per 1h from each address"), "{from} {client}: {details}");
     }
 
     let shown = async |from: &str, host: &str| {

@@ -61,7 +61,7 @@ respond: {{ body: .steps.send.body }}
     let body = r#"{"price":12345678901234567.89,"odd":[-0,1E5,1e400,1.10,9007199254740993]}"#;
     let answer = stack.post(&ingress, "/t1/digits?n=1.10", body).await;
     assert_eq!((answer.status, String::from_utf8_lossy(&answer.body).as_ref()), (200, DIGITS));
-    assert_eq!(sink.seen()[0].body, DIGITS);
+    assert_eq!(sink.calls()[0].body, DIGITS);
     stack.ended("digits", 1).await;
 
     for label in ["price=12345678901234567.89", "1.10"] {
@@ -127,7 +127,11 @@ steps:
         (execution["attempts"] == 2).then_some(execution)
     })
     .await;
-    assert_eq!(sink.seen().last().unwrap().body, r#"{"password":"hunter2-body","pin":"hunter2-pin"}"#, "a retry sends the call as it came");
+    assert_eq!(
+        sink.calls().last().unwrap().body,
+        r#"{"password":"hunter2-body","pin":"hunter2-pin"}"#,
+        "a retry sends the call as it came"
+    );
     let message = failed_again["error"]["message"].as_str().unwrap();
     assert!(message.contains("[redacted]") && !message.contains("hunter2"), "{message}");
     let shown = stack.command_json(&["executions", "show", &id]).await.to_string();

@@ -56,7 +56,7 @@ async fn hostile_mappings_and_bodies_fail_in_time_while_others_are_served_by_the
             let begun = Instant::now();
             let answer = stack.post(ingress, &format!("/bad/p{index}"), "{}").await;
             let code = answer.json()["code"].as_str().unwrap_or_default().to_owned();
-            assert!(answer.status == 500 && codes.split(' ').any(|known| known == code), "{program}: {} {code}", answer.status);
+            assert!(answer.status == 500 && codes.split(' ').any(|expected| expected == code), "{program}: {} {code}", answer.status);
             assert!(begun.elapsed() < Duration::from_secs(30), "{program}: {:?}", begun.elapsed());
         }
     });

@@ -78,7 +78,7 @@ async fn a_repeated_call_gets_the_first_ones_answer_and_runs_nothing() {
     assert_eq!((other.status, other.json()["type"].as_str().unwrap()), (422, "https://forebay.dev/problems/idempotency-key-reused"));
     let another_key = post(&stack, &ingress, "/t1/sync", Some("k2"), &json!({"n": 2})).await;
     assert_eq!((another_key.status, another_key.header("idempotent-replayed")), (201, ""));
-    assert_eq!(sink.seen().len(), 2);
+    assert_eq!(sink.calls().len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,7 +88,7 @@ async fn a_call_repeated_while_the_first_runs_is_a_conflict_that_names_it() {
     let body = json!({"n": 1});
     let first = post(&stack, &ingress, "/t1/sync", Some("k"), &body);
     let second = async {
-        eventually("the first runs", || async { (!sink.seen().is_empty()).then_some(()) }).await;
+        eventually("the first runs", || async { (!sink.calls().is_empty()).then_some(()) }).await;
         post(&stack, &ingress, "/t1/sync", Some("k"), &body).await
     };
     let (first, second) = tokio::join!(first, second);
@@ -113,7 +113,7 @@ async fn many_at_once_with_one_key_are_one_execution() {
     // A call without a key, so that all earlier messages have been processed.
     post(&stack, &ingress, "/t1/async", None, &json!({"n": 2})).await;
     stack.ended("async", 2).await;
-    assert_eq!(sink.seen().len(), 2);
+    assert_eq!(sink.calls().len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -129,7 +129,7 @@ async fn a_mapping_can_give_the_key_and_null_gives_none() {
         (post(&stack, &ingress, "/t1/mapped", None, &json!({})).await, post(&stack, &ingress, "/t1/mapped", None, &json!({})).await);
     assert_ne!(one.json()["executionId"], two.json()["executionId"]);
     stack.ended("mapped", 3).await;
-    assert_eq!(sink.seen().len(), 3);
+    assert_eq!(sink.calls().len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -170,7 +170,7 @@ async fn where_the_key_alone_is_matched_a_repetition_may_hold_anything_else() {
     assert_eq!(again.header("forebay-execution-id"), first.header("forebay-execution-id"));
     let other = post(&stack, &ingress, "/t1/alone", None, &json!({"id": 8, "sentAt": "06:00:05"})).await;
     assert_eq!((other.status, other.header("idempotent-replayed"), other.json()), (201, "", json!({"sentAt": "06:00:05"})));
-    assert_eq!(sink.seen().len(), 2);
+    assert_eq!(sink.calls().len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

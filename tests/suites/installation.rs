@@ -125,7 +125,7 @@ async fn no_verb_says_yes_with_another_prefix_number_of_queues_or_broker() {
     let mut wrong = vec![
         (("FOREBAY_QUEUE_PREFIX", "other."), "FOREBAY_QUEUE_PREFIX is \"other.\" here"),
         (("FOREBAY_QUEUE_PREFIX", ""), "FOREBAY_QUEUE_PREFIX is \"\" here"),
-        (("FOREBAY_SHARED_QUEUES", "7"), "FOREBAY_SHARED_QUEUES is 7 here, and 1"),
+        (("FOREBAY_SHARED_QUEUES", "7"), "FOREBAY_SHARED_QUEUES is 7 here, but 1"),
     ];
     match &other {
         Some(other) => wrong.push((("FOREBAY_AMQP_URL", other.url.as_str()), "is not this installation's")),
@@ -173,7 +173,8 @@ async fn a_decision_on_a_halted_trigger_needs_no_broker_and_is_effective_with_an
     stack.apply(HALTS).await;
     let process = stack.start("dev").await;
     assert_eq!(stack.post(&process, "/t1/halts", "{}").await.status, 202);
-    let state = async |wanted: &str| stack.sql(&format!("select count(*) from executions where attempts {wanted}")).await.trim() == "1";
+    let state =
+        async |condition: &str| stack.sql(&format!("select count(*) from executions where attempts {condition}")).await.trim() == "1";
     let halted = || async { (stack.command_json(&["triggers", "list"]).await[0]["state"] == "halted").then_some(()) };
     eventually("the trigger halts", halted).await;
     assert!(state("= 1").await);
@@ -188,7 +189,7 @@ async fn a_database_that_no_service_has_started_with_has_no_broker_yet() {
     stack.apply(SCHEDULE).await;
     let (code, output, error) = stack.command_ends(&["schedules", "run", "t1/nightly"]).await;
     assert_eq!((code, output.as_str()), (1, ""), "{error}");
-    assert!(error.contains("no service has been started with this database yet"), "{error}");
+    assert!(error.contains("no broker is registered in this database"), "{error}");
     // All at once: one registers, and the others compare.
     let _all = tokio::join!(stack.start("scheduler"), stack.start("worker"), stack.start("ingress"), stack.start("console"));
     stack.command(&["schedules", "run", "t1/nightly"]).await;

@@ -3,7 +3,7 @@ use forebay_contract::authentication::{Sender, SignatureScheme};
 use forebay_tests::{Answer, Process, Stack, eventually};
 
 /// Returns the parts of a response that could distinguish paths, without the tenant and the path.
-fn told(answer: &Answer, tenant: &str) -> (u16, String, String) {
+fn described(answer: &Answer, tenant: &str) -> (u16, String, String) {
     let challenge = answer.header("www-authenticate").replace(tenant, "TENANT");
     (answer.status, challenge, String::from_utf8(answer.body.clone()).unwrap().replace(tenant, "TENANT"))
 }
@@ -34,19 +34,22 @@ async fn names_that_do_not_exist_can_be_answered_as_those_that_need_a_key() {
     assert_eq!(ask(&telling, "POST", "/t1/nothing", None).await.status, 404);
     for (method, suffix) in [("POST", ""), ("GET", ""), ("OPTIONS", ""), ("GET", "/executions/abc"), ("DELETE", "/executions/abc")] {
         for key in [None, Some("wrong")] {
-            let known = told(&ask(&hiding, method, &format!("/t1/first{suffix}"), key).await, "t1");
-            assert_eq!(known.0, 401, "{method} {suffix}");
+            let of_known = described(&ask(&hiding, method, &format!("/t1/first{suffix}"), key).await, "t1");
+            assert_eq!(of_known.0, 401, "{method} {suffix}");
             for (tenant, name) in [("t1", "nothing"), ("nobody", "first"), ("t2", "other"), ("t1", "off")] {
-                let other = told(&ask(&hiding, method, &format!("/{tenant}/{name}{suffix}"), key).await, tenant);
-                assert_eq!(other, known, "{method} /{tenant}/{name}{suffix} {key:?}");
+                let other = described(&ask(&hiding, method, &format!("/{tenant}/{name}{suffix}"), key).await, tenant);
+                assert_eq!(other, of_known, "{method} /{tenant}/{name}{suffix} {key:?}");
             }
         }
     }
     let of_its_tenant = async |name: &str| ask(&hiding, "POST", &format!("/t1/{name}"), Some(&key)).await.status;
     assert_eq!((of_its_tenant("second").await, of_its_tenant("nothing").await), (404, 404), "a key tells what it opens and nothing more");
     for path in ["/", "/openapi.json"] {
-        let known = told(&ask(&hiding, "GET", &format!("/t1{path}"), Some("wrong")).await, "t1");
-        assert_eq!((known.0, &told(&ask(&hiding, "GET", &format!("/nobody{path}"), Some("wrong")).await, "nobody")), (401, &known));
+        let of_known = described(&ask(&hiding, "GET", &format!("/t1{path}"), Some("wrong")).await, "t1");
+        assert_eq!(
+            (of_known.0, &described(&ask(&hiding, "GET", &format!("/nobody{path}"), Some("wrong")).await, "nobody")),
+            (401, &of_known)
+        );
     }
 }
 
@@ -148,8 +151,8 @@ async fn one_key_opens_several_webhooks_by_granting_and_a_key_that_exists_says_h
     assert_eq!(granted["integrations"], serde_json::json!(["first", "second"]));
     answers("/t1/second", 202).await;
     // Granted again by its label: no change, and no error.
-    let said = stack.command(&["keys", "grant", "--label", "Partner P", "--tenant", "t1", "--integration", "first"]).await;
-    assert!(said.contains("may call first second"), "{said}");
+    let output = stack.command(&["keys", "grant", "--label", "Partner P", "--tenant", "t1", "--integration", "first"]).await;
+    assert!(output.contains("may call first second"), "{output}");
     stack.command(&["keys", "revoke", "--label", "Partner P", "--integration", "first"]).await;
     answers("/t1/first", 403).await;
     answers("/t1/second", 202).await;
@@ -307,7 +310,7 @@ async fn signed_calls_are_accepted_and_those_that_are_not_rightly_signed_get_401
     // A second key with the same secret could not be distinguished from the first.
     let again = ["keys", "create", "--tenant", "t1", "--label", "again", "--integration", "first", "--signing", "--key", old];
     let (code, error) = stack.command_fails(&again).await;
-    assert!(code == 1 && error.contains(&format!("already 'old', of id {old_id}")), "{error}");
+    assert!(code == 1 && error.contains(&format!("The key 'old' (id {old_id}) already has this value")), "{error}");
     let api_key = key("outcomes", &[]).await["key"].as_str().unwrap().to_owned();
     let call = async |secret: &str, body: &str| signed(&stack, &ingress, Sender::GitHub, secret, now, body).await;
     let accepted = eventually("the keys are known to the ingress", || async {
@@ -339,8 +342,8 @@ async fn signed_calls_are_accepted_and_those_that_are_not_rightly_signed_get_401
     assert_eq!(stack.send(stack.http.get(&place).header("x-api-key", &api_key)).await.json()["status"], "queued");
     let listed = stack.command_json(&["keys", "list", "--tenant", "t1"]).await;
     let signing = listed.as_array().unwrap().iter().filter(|key| key["signs"] == true).count();
-    let told = format!("{listed} {}", stack.command(&["audit", "list", "--output", "json"]).await);
-    assert!(signing == 2 && !told.contains(old) && !told.contains(new), "{told}");
+    let shown = format!("{listed} {}", stack.command(&["audit", "list", "--output", "json"]).await);
+    assert!(signing == 2 && !shown.contains(old) && !shown.contains(new), "{shown}");
     let openapi = stack.send(stack.http.get(format!("{}/t1/openapi.json", ingress.url)).header("x-api-key", &api_key)).await.json();
     let security = openapi["paths"]["/t1/signed"]["post"]["security"][0].as_object().unwrap().keys().next().unwrap().clone();
     assert_eq!(openapi["components"]["securitySchemes"][security.as_str()]["name"], "X-Hub-Signature-256");
@@ -367,8 +370,8 @@ async fn a_signing_key_is_kept_under_the_secret_key_and_moves_to_the_next_one() 
     assert_eq!(stack.sql(&format!("select count(*) from api_keys where sealed = '{secret}'::bytea")).await.trim(), "0");
     let (old, new) = ("0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210");
     let both = format!("{new},{old}");
-    let (code, said, error) = stack.command_ends_with(&["connections", "rotate"], &[("FOREBAY_SECRET_KEY", &both)]).await;
-    assert!(code == 0 && said.contains('1'), "{said} {error}");
+    let (code, output, error) = stack.command_ends_with(&["connections", "rotate"], &[("FOREBAY_SECRET_KEY", &both)]).await;
+    assert!(code == 0 && output.contains('1'), "{output} {error}");
     let ingress = stack.start_with("ingress", &[("FOREBAY_SECRET_KEY", new)]).await;
     assert_eq!(signed(&stack, &ingress, Sender::GitHub, &secret, UnixMicros::now(), "{}").await.status, 202);
     drop(ingress);

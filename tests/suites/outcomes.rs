@@ -61,8 +61,8 @@ impl Outcomes {
         let created = self.stack.command_json(&[&create[..], more, &opens[..]].concat()).await;
         let text = |field: &str| created[field].as_str().unwrap().to_owned();
         let key = Key { id: text("id"), value: text("key") };
-        let known = || async { (self.outcome("/t1/price/executions/none", Some(&key)).await.status == 404).then_some(()) };
-        eventually("the key is known to the ingress", known).await;
+        let is_loaded = || async { (self.outcome("/t1/price/executions/none", Some(&key)).await.status == 404).then_some(()) };
+        eventually("the key is known to the ingress", is_loaded).await;
         key
     }
 
@@ -112,9 +112,9 @@ async fn an_outcome_is_for_the_key_that_called_and_for_keys_that_read_all() {
     let (own, other, all) =
         (outcomes.key("A", &[]).await, outcomes.key("B", &[]).await, outcomes.key("monitor", &["--all-outcomes"]).await);
     let place = outcomes.called("price", Some(&own)).await;
-    let seen = outcomes.outcome(&place, Some(&own)).await;
-    assert_eq!((seen.status, &seen.json()["response"]["body"]), (200, &json!({ "price": 42 })));
-    assert_eq!(outcomes.outcome(&place, Some(&all)).await.json(), seen.json());
+    let outcome = outcomes.outcome(&place, Some(&own)).await;
+    assert_eq!((outcome.status, &outcome.json()["response"]["body"]), (200, &json!({ "price": 42 })));
+    assert_eq!(outcomes.outcome(&place, Some(&all)).await.json(), outcome.json());
     let hidden = outcomes.outcome(&place, Some(&other)).await;
     assert_eq!((hidden.status, hidden.json()["type"].as_str().unwrap()), (404, "https://forebay.dev/problems/unknown-execution"));
     let id = place.rsplit('/').next().unwrap();
@@ -175,8 +175,8 @@ async fn a_repeated_call_gets_no_outcome_of_another_keys_call_and_runs_nothing()
     }
     let refused = outcomes.post("/t1/event", Some(&other), &event, &[]).await;
     assert_eq!((refused.status, refused.json()["type"].as_str().unwrap()), (409, "https://forebay.dev/problems/call-of-another-key"));
-    let told = format!("{refused:?}");
-    assert!(!told.contains(first.header("forebay-execution-id")) && !told.contains("secret"), "{told}");
+    let shown = format!("{refused:?}");
+    assert!(!shown.contains(first.header("forebay-execution-id")) && !shown.contains("secret"), "{shown}");
     // A caller that does not wait gets the id of the known event.
     let accepted = outcomes.post("/t1/event", Some(&other), &event, &[("prefer", "respond-async")]).await;
     assert_eq!((accepted.status, accepted.header("idempotent-replayed")), (202, "true"));

@@ -22,7 +22,7 @@ steps: [{{ id: send, http: {{ method: POST, url: '{}/{name}', body: .body }} }}]
 /// Returns the numbers that arrived from an integration, in their order.
 fn numbers(sink: &Sink, name: &str) -> Vec<u64> {
     let path = format!("/{name}");
-    let of_integration = sink.seen().into_iter().filter(|seen| seen.path == path);
+    let of_integration = sink.calls().into_iter().filter(|seen| seen.path == path);
     of_integration.map(|seen| serde_json::from_str::<Value>(&seen.body).unwrap()["number"].as_u64().unwrap()).collect()
 }
 
@@ -85,7 +85,7 @@ async fn a_paused_trigger_of_every_policy_accepts_calls_and_starts_none_until_it
     let _workers = [stack.start("worker").await, stack.start("worker").await];
     send(&stack, &ingress, "other", 20..40).await;
     stack.ended("other", 40).await;
-    let started: HashSet<String> = sink.seen().into_iter().map(|seen| seen.path).collect();
+    let started: HashSet<String> = sink.calls().into_iter().map(|seen| seen.path).collect();
     assert_eq!(started, HashSet::from(["/other".to_owned()]), "{id}");
     for (name, _) in policies {
         let path = format!("t1/{name}");
@@ -196,7 +196,7 @@ async fn a_definition_pauses_and_disables_what_was_accepted_before() {
         (stack.sql("select count(*) from paused_queues").await.trim() == "2").then_some(())
     })
     .await;
-    assert_eq!(sink.seen().len(), 0);
+    assert_eq!(sink.calls().len(), 0);
     let (code, error) = stack.command_fails(&["triggers", "resume", "t1/ordered-paused"]).await;
     assert!(code == 1 && error.contains("`paused: false`"), "{code}: {error}");
     for (name, webhook) in [("shared", ""), ("ordered", ", ordered: true")] {
@@ -204,7 +204,7 @@ async fn a_definition_pauses_and_disables_what_was_accepted_before() {
             stack.apply(&definition(&sink, &format!("{name}-{field}"), webhook, "")).await;
         }
     }
-    eventually("all run", || async { (sink.seen().len() == 4).then_some(()) }).await;
+    eventually("all run", || async { (sink.calls().len() == 4).then_some(()) }).await;
     drop(worker);
 }
 
@@ -223,7 +223,7 @@ async fn a_paused_schedule_misses_its_runs_and_makes_up_for_them_as_its_definiti
     let _process = stack.start("dev").await;
     // The runs of a few seconds are missed.
     tokio::time::sleep(Duration::from_secs(5)).await;
-    assert_eq!(sink.seen().len(), 0);
+    assert_eq!(sink.calls().len(), 0);
     stack.apply(&schedule("all").replace("paused: true\n", "")).await;
     stack.apply(&schedule("once").replace("paused: true\n", "")).await;
     let all = eventually("missed runs are made up for", || async {

@@ -119,12 +119,12 @@ async fn a_stream_ends_within_a_heartbeat_of_the_rights_of_who_follows_it() {
     assert_eq!(console.api("PATCH", &format!("users/{disabled}"), &json!({ "enabled": false })).await.status, 200);
     assert_eq!(console.api("DELETE", &format!("users/{deleted}"), &json!({})).await.status, 200);
     assert_eq!(console.api("PATCH", &format!("users/{weakened}"), &json!({ "grants": { "*": "viewer" } })).await.status, 200);
-    let mut kept = streams.pop().unwrap();
+    let mut open = streams.pop().unwrap();
     for (index, mut stream) in streams.into_iter().enumerate() {
         let ended = async { while let Ok(Some(_)) = stream.chunk().await {} };
         assert!(tokio::time::timeout(Duration::from_secs(25), ended).await.is_ok(), "stream {index} goes on");
     }
-    let beat = tokio::time::timeout(Duration::from_secs(25), kept.chunk()).await.unwrap();
+    let beat = tokio::time::timeout(Duration::from_secs(25), open.chunk()).await.unwrap();
     assert!(beat.unwrap().unwrap().starts_with(b": still here"), "nothing has changed for this one");
 }
 
@@ -174,16 +174,16 @@ async fn signing_in_is_in_the_audit_log_with_the_address_and_without_what_was_ty
     })
     .await;
     assert!(!lines.to_string().contains("hunter2"), "{lines}");
-    let told = |line: &Value| {
+    let summary = |line: &Value| {
         let text = |field: &str| line[field].as_str().unwrap().to_owned();
         (text("action"), text("byKind"), text("address"), line["after"]["reason"].as_str().unwrap_or_default().to_owned())
     };
     let expected = [("session.open", "user", "127.0.0.5", ""), ("session.refuse", "anonymous", "127.0.0.5", "wrong name or password")];
     let expected = expected.map(|(a, b, c, d)| (a.to_owned(), b.to_owned(), c.to_owned(), d.to_owned()));
-    assert_eq!([told(&lines[0]), told(&lines[1])], expected);
+    assert_eq!([summary(&lines[0]), summary(&lines[1])], expected);
     assert_eq!((lines[0]["target"].as_str(), lines[2]["target"].as_str()), (Some("root"), Some("root")));
     assert!(lines[1]["target"].as_str().unwrap().starts_with("nobody ("), "{lines}");
-    assert_eq!(told(&lines[3]).0, "session.open", "the first run");
+    assert_eq!(summary(&lines[3]).0, "session.open", "the first run");
 
     let exported = stack.command(&["audit", "export"]).await;
     let exported: Vec<Value> = exported.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

@@ -1,6 +1,6 @@
 //! Looking at queues: depth, the age of what waits, messages that nobody can read.
 
-use crate::seen::{MAX_LENGTH, unchecked};
+use crate::test_queue::{MAX_LENGTH, unchecked};
 use forebay_broker::{Broker, Depth, Inspector, Queue, UnreadableAction, UnreadableError, UnreadableMessage};
 use forebay_contract::SharedQueueNumber;
 use forebay_tests::{Sink, Stack, eventually};
@@ -47,8 +47,8 @@ async fn the_depth_of_a_queue_is_what_waits_and_its_age_is_what_the_worker_has_i
     assert!((0.0..60.0).contains(&age), "{age}");
     assert_eq!(inspector.depths(&[trigger]).await.unwrap(), [Some(Depth { ready: 0, consumers: 1 })]);
     stack.ended("slow", 3).await;
-    let gone = format!("select count(*) from workers where '{name}' = any(oldest_queues)");
-    eventually("nothing is in hand any more", || async { (stack.sql(&gone).await.trim() == "0").then_some(()) }).await;
+    let is_listed = format!("select count(*) from workers where '{name}' = any(oldest_queues)");
+    eventually("nothing is in hand any more", || async { (stack.sql(&is_listed).await.trim() == "0").then_some(()) }).await;
 }
 
 /// lapin gives out 2047 numbers of channels, and none of a channel that the broker closed works again.

@@ -59,8 +59,8 @@ impl Checkout {
     /// Returns a shell without the environment of the test.
     fn shell(&self, script: &str) -> tokio::process::Command {
         let mut command = tokio::process::Command::new("bash");
-        let kept = ["PATH", "LLVM_PROFILE_FILE"].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
-        command.env_clear().envs(kept).env("HOME", &self.folder).current_dir(&self.folder);
+        let passed_on = ["PATH", "LLVM_PROFILE_FILE"].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
+        command.env_clear().envs(passed_on).env("HOME", &self.folder).current_dir(&self.folder);
         command.args(["-c", script]).stdin(Stdio::null()).kill_on_drop(true);
         command
     }
@@ -104,9 +104,9 @@ async fn the_commands_of_the_readme_work_as_they_are_typed() {
         ("FOREBAY_MANAGEMENT_LISTEN", "127.0.0.1:9464"),
     ];
     let all = "create_developer; load_examples; create_token; write_shell_file; print_next";
-    let said = checkout.prepare(all, &settings).await;
+    let output = checkout.prepare(all, &settings).await;
     let token = checkout.folder.join(".forebay/api-token");
-    assert!(said.contains(&format!("FOREBAY_API_URL={}", process.console)) && said.contains(token.to_str().unwrap()), "{said}");
+    assert!(output.contains(&format!("FOREBAY_API_URL={}", process.console)) && output.contains(token.to_str().unwrap()), "{output}");
     assert_eq!((mode(&token), mode(&checkout.folder.join(".forebay/developer-password"))), (0o600, 0o600));
     let first = std::fs::read_to_string(&token).unwrap();
     checkout.prepare(all, &settings).await;

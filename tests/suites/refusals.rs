@@ -1,7 +1,7 @@
 //! Queues that refuse messages although they are not at their declared limit.
 
-use crate::seen::{MAX_LENGTH, Seen, message, publisher};
 use crate::services;
+use crate::test_queue::{MAX_LENGTH, TestQueue, message, publisher};
 use forebay_broker::{Destination, PublishError, Queue};
 use forebay_contract::SharedQueueNumber;
 use forebay_tests::{Proxy, Stack, eventually};
@@ -14,7 +14,7 @@ async fn a_refusal_of_a_queue_that_is_not_full_is_told_as_such_and_disturbs_no_o
     let stack = Stack::new().await;
     let proxy = Proxy::start(&stack.broker_url()).await.unwrap();
     let (publisher, _end) = publisher(&stack, &proxy.url, MAX_LENGTH).await;
-    let seen = Seen::new(&stack).await;
+    let queue = TestQueue::new(&stack).await;
     let refusing = || Destination::Queue(Queue::Work(SharedQueueNumber::new(0)));
     let policy = format!("refuse-{}", stack.queue_prefix().trim_end_matches('.'));
     services(&format!("rabbitmqctl set_policy {policy} ^{}work {{\"max-length\":1}}", stack.queue_prefix())).await;
@@ -22,9 +22,9 @@ async fn a_refusal_of_a_queue_that_is_not_full_is_told_as_such_and_disturbs_no_o
 
     let begun = Instant::now();
     let refused = async {
-        let mut told = 0;
+        let mut refusals = 0;
         // Until the connections were opened again, on which messages are refused as well.
-        eventually("the publisher connects anew", || async {
+        eventually("the publisher connects again", || async {
             match publisher.send(Some(1), refusing(), message("x")).await {
                 Ok(()) | Err(PublishError::NotAccepting) => {}
                 Err(error) => panic!("{error}"),
@@ -33,21 +33,21 @@ async fn a_refusal_of_a_queue_that_is_not_full_is_told_as_such_and_disturbs_no_o
         })
         .await;
         while publisher.send(Some(1), refusing(), message("x")).await != Err(PublishError::NotAccepting) {
-            told += 1;
-            assert!(told < 10, "it is accepted");
+            refusals += 1;
+            assert!(refusals < 10, "it is accepted");
         }
     };
     let others = async {
         // With the same order, so on the same channels.
         for number in 0..1_000_u32 {
-            publisher.send(Some(1), seen.destination(), message(number.to_be_bytes())).await.unwrap();
+            publisher.send(Some(1), queue.destination(), message(number.to_be_bytes())).await.unwrap();
             tokio::time::sleep(Duration::from_millis(15)).await;
         }
     };
     tokio::join!(refused, others);
     assert!(begun.elapsed() >= Duration::from_secs(10), "connections that work are not left at once");
     let expected: Vec<_> = (0..1_000_u32).map(|number| number.to_be_bytes().to_vec()).collect();
-    assert!(seen.bodies().await == expected, "in their order, each once");
+    assert!(queue.bodies().await == expected, "in their order, each once");
 
     services(&format!("rabbitmqctl clear_policy {policy}")).await;
     eventually("the queue accepts again", || async { publisher.send(Some(1), refusing(), message("x")).await.is_ok().then_some(()) }).await;

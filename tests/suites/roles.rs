@@ -186,7 +186,7 @@ async fn every_route_is_for_whom_the_table_says_and_nothing_of_a_tenant_leaks_to
     // Routes that delete objects are last.
     routes.sort_by_key(|route| route.method == "DELETE" || route.path.ends_with("/delete"));
     let mut faults = Vec::new();
-    let mut asked = 0;
+    let mut requests = 0;
     for route in routes.iter().filter(|route| !route.path.contains("live") && route.path != "/sign-out") {
         for person in &world.people {
             let Some(may) = allows(route.access, person) else { continue };
@@ -196,7 +196,7 @@ async fn every_route_is_for_whom_the_table_says_and_nothing_of_a_tenant_leaks_to
                 request = request.header(CONTENT_TYPE, media).header(HeaderName::from_static("if-match"), "*").body(text);
             }
             let response = request.send().await.unwrap();
-            asked += 1;
+            requests += 1;
             let status = response.status().as_u16();
             let place = response.headers().get(LOCATION).map(|place| place.to_str().unwrap().to_owned()).unwrap_or_default();
             let text = response.text().await.unwrap();
@@ -231,8 +231,8 @@ async fn every_route_is_for_whom_the_table_says_and_nothing_of_a_tenant_leaks_to
             }
         }
     }
-    assert!(asked > 500, "{asked}");
-    assert!(faults.is_empty(), "{} of {asked}:\n{}", faults.len(), faults.join("\n"));
+    assert!(requests > 500, "{requests}");
+    assert!(faults.is_empty(), "{} of {requests}:\n{}", faults.len(), faults.join("\n"));
 }
 
 #[tokio::test]

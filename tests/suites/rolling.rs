@@ -86,8 +86,8 @@ async fn an_ingress_that_stops_is_not_ready_and_goes_on_accepting_for_its_lame_d
     assert_eq!((answer.status, answer.header("connection")), (202, "close"));
     assert_eq!(stack.post(&ingress, "/t1/missing", "{}").await.header("connection"), "close", "errors as well");
     assert!(ingress.ended().await.success());
-    let took = signalled.elapsed();
-    assert!(took >= Duration::from_secs(2) && took < Duration::from_secs(10), "{took:?}");
+    let elapsed = signalled.elapsed();
+    assert!(elapsed >= Duration::from_secs(2) && elapsed < Duration::from_secs(10), "{elapsed:?}");
 }
 
 #[tokio::test]

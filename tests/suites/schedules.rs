@@ -19,7 +19,7 @@ steps: [{{ id: send, http: {{ method: POST, url: '{}/{name}', body: '{{ due: .ex
 
 /// Returns the bodies of the requests that runs have sent.
 fn bodies(sink: &Sink) -> Vec<Value> {
-    sink.seen().iter().map(|seen| serde_json::from_str(&seen.body).unwrap()).collect()
+    sink.calls().iter().map(|call| serde_json::from_str(&call.body).unwrap()).collect()
 }
 
 /// Seconds of Unix time of a due time on a whole second, such as `2026-12-01T06:00:00Z`.
@@ -83,7 +83,7 @@ async fn each_due_time_runs_exactly_once_while_one_of_three_schedulers_is_killed
 
 #[tokio::test]
 async fn missed_runs_are_left_out_made_up_for_by_one_or_all_run() {
-    for (missed, wanted) in [("skip", 0), ("once", 1), ("all", 5)] {
+    for (missed, expected) in [("skip", 0), ("once", 1), ("all", 5)] {
         let stack = Stack::new().await;
         let sink = Sink::start(Duration::ZERO).await;
         // Its next due time is half a period away, so the last missed one is half a period ago.
@@ -96,11 +96,11 @@ async fn missed_runs_are_left_out_made_up_for_by_one_or_all_run() {
         let _processes = [stack.start("worker").await, stack.start("scheduler").await];
         eventually("the schedule is at its place again", || async { (listed(&stack).await["nextDueAt"] == next).then_some(()) }).await;
         // Published runs are listed at once, before a worker has run them.
-        assert_eq!(listed(&stack).await["lastDueAt"].is_null(), wanted == 0, "{missed}");
-        let executions = stack.ended("late", wanted).await;
-        assert_eq!(executions.len(), wanted, "{missed}");
+        assert_eq!(listed(&stack).await["lastDueAt"].is_null(), expected == 0, "{missed}");
+        let executions = stack.ended("late", expected).await;
+        assert_eq!(executions.len(), expected, "{missed}");
         let due: Vec<i64> = runs(&sink).into_keys().collect();
-        let missed_times: Vec<i64> = (1..=wanted as i64).rev().map(|ago| second(&next) - ago * 3600).collect();
+        let missed_times: Vec<i64> = (1..=expected as i64).rev().map(|ago| second(&next) - ago * 3600).collect();
         assert_eq!(due, missed_times, "{missed}");
     }
 }
@@ -114,11 +114,11 @@ async fn ordered_runs_never_overlap_and_each_waits_its_turn() {
     until_runs(&sink, 5).await;
     // A run by hand waits as well.
     stack.command(&["schedules", "run", "t1/slow"]).await;
-    eventually("more runs", || async { (sink.seen().len() >= 8).then_some(()) }).await;
+    eventually("more runs", || async { (sink.calls().len() >= 8).then_some(()) }).await;
     stack.ended("slow", 7).await;
     // The last one may still be running.
-    let seen = &sink.seen()[..7];
-    for (before, after) in seen.iter().zip(&seen[1..]) {
+    let calls = &sink.calls()[..7];
+    for (before, after) in calls.iter().zip(&calls[1..]) {
         assert!(before.ended > before.began && before.ended <= after.began, "two runs overlap");
     }
 }
@@ -155,7 +155,7 @@ async fn a_schedule_starts_when_it_is_enabled_and_a_changed_timing_takes_effect_
     apply("every: 1s, missed: skip", false).await;
     // Long enough for a disabled schedule to run if it could: another one has run meanwhile.
     stack.apply(&definition(&sink, "other", "every: 1s", "")).await;
-    let of = |name: &str| sink.seen().iter().filter(|seen| seen.path == format!("/{name}")).count();
+    let of = |name: &str| sink.calls().iter().filter(|call| call.path == format!("/{name}")).count();
     eventually("the other one has run", || async { (of("other") >= 3).then_some(()) }).await;
     assert_eq!(of("tick"), 0);
     assert_eq!(stack.command_json(&["schedules", "list"]).await[1]["enabled"], false);

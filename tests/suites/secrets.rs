@@ -27,7 +27,7 @@ async fn a_stored_secret_is_sent_only_where_it_was_sent_before() {
     let put = async |body| console.api("PUT", "connections/t1/erp", &body).await;
 
     let refused = put(document(other.address(), "moved", json!({}))).await;
-    assert_eq!(refused.status, 428, "it is not said which version it was made from");
+    assert_eq!(refused.status, 428, "it is not output which version it was made from");
     let put = async |body: serde_json::Value| {
         let request = crate::people::client("127.0.0.1").put(format!("{}/api/v1/connections/t1/erp", console.url));
         let request = request.header("origin", &console.url).header("cookie", &console.session).header("if-match", "*");
@@ -43,19 +43,19 @@ async fn a_stored_secret_is_sent_only_where_it_was_sent_before() {
     assert_eq!(page.status, 422, "the page says the same");
     assert_eq!(console.api("POST", "connections/t1/erp/test", &json!({})).await.status, 200);
 
-    let kept = put(document(meant.address(), "The ERP", json!({}))).await;
-    assert_eq!(kept.status, 200, "{}", kept.json());
+    let stored = put(document(meant.address(), "The ERP", json!({}))).await;
+    assert_eq!(stored.status, 200, "{}", stored.json());
     assert_eq!(console.api("POST", "connections/t1/erp/test", &json!({})).await.status, 200);
-    let tokens: Vec<_> = meant.seen().into_iter().map(|seen| seen.authorization).collect();
+    let tokens: Vec<_> = meant.calls().into_iter().map(|call| call.authorization).collect();
     assert!(!tokens.is_empty() && tokens.iter().all(|token| token.as_deref() == Some("Bearer hunter2")), "{tokens:?}");
 
     assert_eq!(put(document(other.address(), "moved", json!({ "token": "another" }))).await.status, 200);
     console.api("POST", "connections/t1/erp/disable", &json!({})).await;
-    let seen = other.seen().len();
+    let calls_before = other.calls().len();
     let disabled = console.api("POST", "connections/t1/erp/test", &json!({})).await;
     assert!(disabled.status == 409 && disabled.json()["detail"].as_str().unwrap().contains("is disabled"), "{}", disabled.json());
-    assert_eq!(other.seen().len(), seen, "nothing is sent while it is disabled");
-    assert!(other.seen().iter().all(|seen| seen.authorization.as_deref() != Some("Bearer hunter2")));
+    assert_eq!(other.calls().len(), calls_before, "nothing is sent while it is disabled");
+    assert!(other.calls().iter().all(|call| call.authorization.as_deref() != Some("Bearer hunter2")));
 
     let lines = stack.command_json(&["audit", "list", "--action", "connection"]).await;
     let lines: Vec<_> = lines.as_array().unwrap().iter().rev().collect();
@@ -101,26 +101,26 @@ steps: [{ id: send, http: { method: POST, connection: erp, body: '{ p: .body.pas
                 where kind = 'retry' and execution_id = (select id from executions order by id desc limit 1)";
     stack.sql(lost).await;
     let both = format!("{NEW},{OLD}");
-    let (code, said, error) =
+    let (code, output, error) =
         stack.command_ends_with(&["connections", "rotate", "--output", "json"], &[("FOREBAY_SECRET_KEY", &both)]).await;
-    assert_eq!(code, 0, "{said} {error}");
-    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(code, 0, "{output} {error}");
+    let output: serde_json::Value = serde_json::from_str(&output).unwrap();
     assert_eq!(
-        (said["status"].as_str(), &said["unreadable"], &said["oldKeyNeeded"]),
+        (output["status"].as_str(), &output["unreadable"], &output["oldKeyNeeded"]),
         (Some("finished"), &json!(1), &json!(true)),
-        "{said}"
+        "{output}"
     );
     // The connection, the key of digests, and two inputs that a retry needs.
-    assert_eq!(said["total"], 4, "{said}");
+    assert_eq!(output["total"], 4, "{output}");
     stack
         .sql("delete from execution_payloads where kind = 'retry' and execution_id = (select id from executions order by id desc limit 1)")
         .await;
-    let (_, said, _) = stack.command_ends_with(&["connections", "rotate"], &[("FOREBAY_SECRET_KEY", &both)]).await;
+    let (_, output, _) = stack.command_ends_with(&["connections", "rotate"], &[("FOREBAY_SECRET_KEY", &both)]).await;
     assert!(
-        said.contains(
+        output.contains(
             "Re-encrypted 0 connections, keys and payloads. If a process got the new key only after the rotation began, run this again"
         ),
-        "{said}"
+        "{output}"
     );
 
     let new = [("FOREBAY_SECRET_KEY", NEW)];
@@ -135,7 +135,7 @@ steps: [{ id: send, http: { method: POST, connection: erp, body: '{ p: .body.pas
         (shown["status"] == "succeeded").then_some(())
     })
     .await;
-    assert_eq!(sink.seen().last().unwrap().body, r#"{"p":"secret-0"}"#);
+    assert_eq!(sink.calls().last().unwrap().body, r#"{"p":"secret-0"}"#);
 }
 
 #[tokio::test(flavor = "multi_thread")]

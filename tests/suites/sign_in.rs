@@ -20,7 +20,7 @@ impl Browser {
             let text = cookie.to_str().unwrap();
             assert!(text.contains("HttpOnly") && text.contains("SameSite=Lax") && text.contains("Path=/"), "{text}");
             let (name, value) = text.split(';').next().unwrap().split_once('=').unwrap();
-            self.cookies.retain(|(known, _)| known != name);
+            self.cookies.retain(|(cookie, _)| cookie != name);
             self.cookies.push((name.to_owned(), value.to_owned()));
         }
     }
@@ -67,20 +67,20 @@ async fn who_was_invited_signs_in_by_the_provider_and_nobody_else_does() {
     let administrator = set_up(&stack, &dev).await;
     invite(&administrator, &dev.console, "vera%40example.com").await;
 
-    provider.says("sub-9", "stranger@example.com", true, None);
+    provider.set_claims("sub-9", "stranger@example.com", true, None);
     let answer = Browser::new().sign_in(&dev.console).await;
     assert_eq!(answer.status(), 403);
     assert!(answer.text().await.unwrap().contains("Ask an administrator to add a user with this name"));
 
-    provider.says("sub-1", "vera@example.com", false, None);
+    provider.set_claims("sub-1", "vera@example.com", false, None);
     assert_eq!(Browser::new().sign_in(&dev.console).await.status(), 403, "an address that the provider does not vouch for is nobody's");
 
-    provider.says("sub-1", "vera@example.com", true, Some("another"));
+    provider.set_claims("sub-1", "vera@example.com", true, Some("another"));
     let answer = Browser::new().sign_in(&dev.console).await;
     assert_eq!(answer.status(), 403, "a token that was made for another sign-in");
     assert!(answer.text().await.unwrap().contains("is not valid"));
 
-    provider.says("sub-1", "Vera@Example.com", true, None);
+    provider.set_claims("sub-1", "Vera@Example.com", true, None);
     let mut vera = Browser::new();
     let answer = vera.sign_in(&dev.console).await;
     assert_eq!((answer.status().as_u16(), answer.headers()[LOCATION].to_str().unwrap()), (303, "/executions"));
@@ -89,13 +89,13 @@ async fn who_was_invited_signs_in_by_the_provider_and_nobody_else_does() {
     assert!(page.text().await.unwrap().contains("vera@example.com"));
 
     // The user is recognized by the subject from now on, at any address; and the address is in use.
-    provider.says("sub-1", "vera.married@example.com", true, None);
+    provider.set_claims("sub-1", "vera.married@example.com", true, None);
     assert_eq!(Browser::new().sign_in(&dev.console).await.status(), 303);
-    provider.says("sub-2", "vera@example.com", true, None);
+    provider.set_claims("sub-2", "vera@example.com", true, None);
     assert_eq!(Browser::new().sign_in(&dev.console).await.status(), 403, "another subject with the address of somebody who has signed in");
 
     // Begun in one browser and ended in another: the state of the other one does not match.
-    provider.says("sub-1", "vera@example.com", true, None);
+    provider.set_claims("sub-1", "vera@example.com", true, None);
     let (mut one, mut other) = (Browser::new(), Browser::new());
     let begun = one.get(&format!("{}/sign-in/oidc", dev.console)).await;
     other.get(&format!("{}/sign-in/oidc", dev.console)).await;

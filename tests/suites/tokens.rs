@@ -155,8 +155,8 @@ async fn workers_share_a_token_where_each_new_one_ends_the_one_before() {
     for worker in workers {
         assert!(worker.metric("forebay_worker_executions_total").await > 0.0, "both workers had a share");
     }
-    let kept = stack.sql("select count(*)::text || ' ' || count(sealed)::text from connection_tokens").await;
-    assert_eq!(kept.trim(), "1 1");
+    let stored = stack.sql("select count(*)::text || ' ' || count(sealed)::text from connection_tokens").await;
+    assert_eq!(stored.trim(), "1 1");
     let stored = stack.sql("select string_agg(encode(sealed, 'escape'), ' ') from connection_tokens").await;
     assert!(!stored.contains("hunter2"), "{stored}");
 }

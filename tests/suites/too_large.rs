@@ -1,6 +1,6 @@
 //! Bodies that are larger than the broker allows. RabbitMQ closes their channel, with everything else on it.
 
-use crate::seen::{MAX_LENGTH, Seen, message, publisher};
+use crate::test_queue::{MAX_LENGTH, TestQueue, message, publisher};
 use crate::{Load, services};
 use forebay_broker::PublishError;
 use forebay_tests::{Answer, Stack};
@@ -43,10 +43,10 @@ async fn of_messages_on_one_channel_only_those_before_the_too_large_one_are_in_d
     while_bodies_are_limited(async {
         let stack = Stack::new().await;
         let (publisher, _end) = publisher(&stack, &stack.broker_url(), MAX_LENGTH).await;
-        let seen = Seen::new(&stack).await;
+        let queue = TestQueue::new(&stack).await;
         // All are published before the broker has read the first of the large ones.
         let sizes = (0..900_usize).map(|number| if number % 300 == 150 { TOO_LARGE } else { 1 + number });
-        let all = sizes.map(|size| publisher.send(Some(7), seen.destination(), message(vec![b'x'; size])));
+        let all = sizes.map(|size| publisher.send(Some(7), queue.destination(), message(vec![b'x'; size])));
         // Without tokio's budget, which would make some of them wait behind the others.
         let results = tokio::task::unconstrained(join_all(all)).await;
         let is_too_large = |number: &usize| number % 300 == 150;
@@ -58,13 +58,13 @@ async fn of_messages_on_one_channel_only_those_before_the_too_large_one_are_in_d
                 Err(error) => panic!("{number}: {error}"),
             }
         }
-        let sizes: Vec<usize> = seen.bodies().await.iter().map(Vec::len).collect();
+        let sizes: Vec<usize> = queue.bodies().await.iter().map(Vec::len).collect();
         let expected: Vec<usize> = (0..900_usize).filter(|number| !is_too_large(number)).map(|number| 1 + number).collect();
         assert_eq!(sizes, expected, "each once and in order, those in doubt as well");
         // The limit is known by now: the message is refused before it is sent.
-        let refused = publisher.send(Some(7), seen.destination(), message(vec![b'x'; LIMIT + 1])).await;
+        let refused = publisher.send(Some(7), queue.destination(), message(vec![b'x'; LIMIT + 1])).await;
         assert_eq!(refused, Err(PublishError::TooLarge { size: LIMIT + 1, limit: LIMIT }));
-        publisher.send(Some(7), seen.destination(), message(vec![b'x'; LIMIT])).await.unwrap();
+        publisher.send(Some(7), queue.destination(), message(vec![b'x'; LIMIT])).await.unwrap();
     })
     .await;
 }

@@ -9,7 +9,7 @@ const SPAN: &str = "00f067aa0ba902b7";
 async fn call(stack: &Stack, process: &Process, remote: &Sink) -> String {
     let request = stack.http.post(format!("{}/t1/traced", process.url)).header("traceparent", format!("00-{TRACE}-{SPAN}-01"));
     assert_eq!(stack.send(request).await.status, 200);
-    remote.seen().pop().unwrap().traceparent.expect("the step's call carries a traceparent")
+    remote.calls().pop().unwrap().traceparent.expect("the step's call carries a traceparent")
 }
 
 #[tokio::test]
@@ -35,7 +35,7 @@ steps: [{{ id: remote_call, http: {{ method: POST, url: '{}/' }} }}]
     let shown = stack.ended("traced", 1).await;
     assert_eq!(shown[0]["traceId"], TRACE);
     assert!(exporting.terminate().await.success());
-    let exported: String = collector.seen().iter().filter(|seen| seen.path == "/v1/traces").map(|seen| seen.body.as_str()).collect();
+    let exported: String = collector.calls().iter().filter(|call| call.path == "/v1/traces").map(|call| call.body.as_str()).collect();
     for name in ["POST /t1/traced", "process t1/traced", "remote_call", "messaging.message.id", "rabbitmq"] {
         assert!(exported.contains(name), "no {name} among the exported spans");
     }
@@ -80,7 +80,7 @@ async fn messages_that_come_back_from_a_broker_are_in_no_log_and_in_no_trace() {
     eventually("the queue is declared again", || async { (stack.send(call("/t1/ordered")).await.status == 202).then_some(()) }).await;
     assert!(process.terminate().await.success());
 
-    let exported: String = collector.seen().iter().filter(|seen| seen.path == "/v1/traces").map(|seen| seen.body.as_str()).collect();
+    let exported: String = collector.calls().iter().filter(|call| call.path == "/v1/traces").map(|call| call.body.as_str()).collect();
     let log = stack.log_of("dev");
     assert!(exported.contains("process t1/foreign") && log.contains("the ingress is listening"));
     for (name, text) in [("log", &log), ("export", &exported)] {

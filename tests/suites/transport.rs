@@ -27,10 +27,10 @@ steps: [{{ id: call, http: {{ method: POST, url: '{}/' }} }}]
     )
 }
 
-/// Reads everything until the other side closes, or for `patience`.
-async fn read_all(stream: &mut TcpStream, patience: Duration) -> String {
+/// Reads everything until the other side closes, or for `max_wait`.
+async fn read_all(stream: &mut TcpStream, max_wait: Duration) -> String {
     let mut all = Vec::new();
-    let _ = tokio::time::timeout(patience, stream.read_to_end(&mut all)).await;
+    let _ = tokio::time::timeout(max_wait, stream.read_to_end(&mut all)).await;
     String::from_utf8_lossy(&all).into_owned()
 }
 
@@ -121,7 +121,7 @@ async fn a_process_that_is_asked_to_end_answers_what_it_has_accepted() {
     stack.apply(&slow(&sink)).await;
     let (ingress, worker) = (stack.start("ingress").await, stack.start("worker").await);
     let call = tokio::spawn(stack.http.post(format!("{}/t1/slow", ingress.url)).body("x").send());
-    eventually("the execution has begun", || async { (!sink.seen().is_empty()).then_some(()) }).await;
+    eventually("the execution has begun", || async { (!sink.calls().is_empty()).then_some(()) }).await;
     let url = ingress.url.clone();
     let (ingress_ended, worker_ended) = tokio::join!(ingress.terminate(), worker.terminate());
     assert!(ingress_ended.success() && worker_ended.success(), "{ingress_ended} {worker_ended}");

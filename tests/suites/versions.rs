@@ -103,7 +103,7 @@ async fn a_rollback_makes_the_older_definition_the_newest_version_and_calls_get_
     };
     answers("1").await;
     let (_, error) = stack.command_fails(&["rollback", "t1/answer"]).await;
-    assert!(error.contains("one version only"), "{error}");
+    assert!(error.contains("has only one version"), "{error}");
     stack.apply(&second()).await;
     answers("2").await;
     let rolled = stack.command_json(&["rollback", "t1/answer", "--yes"]).await;
@@ -177,8 +177,8 @@ async fn files_without_a_document_and_words_of_yaml_are_told_in_ours() {
         ("tenant: t\nname: n\ndescription: \"a\\0b\"\ntrigger: { webhook: {} }\n", "all.yaml:3: description: a description cannot hold"),
     ];
     for (text, expected) in cases {
-        let (code, said, _) = stack.command_ends(&["validate", &stack.named_file("all.yaml", text)]).await;
-        assert!(code == 1 && said.contains(expected), "{text}: {code} {said}");
+        let (code, output, _) = stack.command_ends(&["validate", &stack.named_file("all.yaml", text)]).await;
+        assert!(code == 1 && output.contains(expected), "{text}: {code} {output}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Workflows with effects: completed steps are not repeated, whatever happens to the worker.
 
-use forebay_tests::{Process, Seen, Sink, Stack, eventually};
+use forebay_tests::{Process, ReceivedCall, Sink, Stack, eventually};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -14,16 +14,16 @@ fn five_calls(sink: &Sink) -> String {
     format!("tenant: t1\nname: five\ntrigger: {{ webhook: {{ authentication: none }} }}\nsteps:\n{steps}")
 }
 
-async fn call_at(sink: &Sink, number: usize, is_reached: impl Fn(&Seen) -> bool) {
+async fn call_at(sink: &Sink, number: usize, is_reached: impl Fn(&ReceivedCall) -> bool) {
     let path = format!("/{number}");
     eventually(&format!("the call {path}"), || async {
-        sink.seen().iter().any(|seen| seen.path == path && is_reached(seen)).then_some(())
+        sink.calls().iter().any(|call| call.path == path && is_reached(call)).then_some(())
     })
     .await;
 }
 
 /// Runs the workflow with a worker that is killed once in each step, when `is_reached` returns true for its call.
-async fn killed_in_each_step(is_reached: impl Fn(&Seen) -> bool + Copy) -> Vec<Seen> {
+async fn killed_in_each_step(is_reached: impl Fn(&ReceivedCall) -> bool + Copy) -> Vec<ReceivedCall> {
     let (stack, sink) = (Stack::new().await, Sink::start(Duration::from_millis(300)).await);
     stack.apply(&five_calls(&sink)).await;
     let ingress = stack.start("ingress").await;
@@ -36,38 +36,38 @@ async fn killed_in_each_step(is_reached: impl Fn(&Seen) -> bool + Copy) -> Vec<S
     }
     let ended = stack.ended("five", 1).await;
     assert_eq!(ended[0]["status"], "succeeded", "{ended:?}");
-    sink.seen()
+    sink.calls()
 }
 
 /// Checks that each effect has one key, so that a server that honours it does it once.
-fn check_keys(seen: &[Seen]) {
+fn check_keys(calls: &[ReceivedCall]) {
     for number in 1..=STEPS {
         let path = format!("/{number}");
-        let keys: Vec<_> = seen.iter().filter(|seen| seen.path == path).map(|seen| seen.idempotency_key.clone().unwrap()).collect();
+        let keys: Vec<_> = calls.iter().filter(|call| call.path == path).map(|call| call.idempotency_key.clone().unwrap()).collect();
         assert!(!keys.is_empty() && keys[0].ends_with(&format!("/s{number}")) && keys.iter().all(|key| *key == keys[0]), "{keys:?}");
     }
 }
 
 /// Checks that no step runs again once a later one has begun: its output is stored by then.
-fn check_order(seen: &[Seen]) {
-    let numbers: Vec<usize> = seen.iter().map(|seen| seen.path[1..].parse().unwrap()).collect();
+fn check_order(calls: &[ReceivedCall]) {
+    let numbers: Vec<usize> = calls.iter().map(|call| call.path[1..].parse().unwrap()).collect();
     assert!(numbers.is_sorted(), "a step that was done was repeated after a later one: {numbers:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_killed_during_every_step_repeats_that_step_and_none_before_it() {
-    let seen = killed_in_each_step(|_| true).await;
-    check_keys(&seen);
-    check_order(&seen);
+    let calls = killed_in_each_step(|_| true).await;
+    check_keys(&calls);
+    check_order(&calls);
     // Each kill interrupted a call. A worker on a busy machine may have progressed before it is killed.
-    assert!(seen.len() > STEPS, "nothing was repeated: {seen:?}");
+    assert!(calls.len() > STEPS, "nothing was repeated: {calls:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_killed_between_the_steps_repeats_at_most_the_last_one() {
-    let seen = killed_in_each_step(|seen| seen.ended > seen.began).await;
-    check_keys(&seen);
-    check_order(&seen);
+    let calls = killed_in_each_step(|call| call.ended > call.began).await;
+    check_keys(&calls);
+    check_order(&calls);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -90,13 +90,13 @@ steps:
     stack.apply(&yaml).await;
     let (ingress, _worker) = (stack.start("ingress").await, stack.start("worker").await);
     assert_eq!(stack.post(&ingress, "/t1/retried", "{}").await.status, 202);
-    eventually("two attempts", || async { (broken.seen().len() >= 2).then_some(()) }).await;
+    eventually("two attempts", || async { (broken.calls().len() >= 2).then_some(()) }).await;
     broken.answer_with(200);
     let ended = stack.ended("retried", 1).await;
     assert!(ended.iter().any(|execution| execution["status"] == "succeeded") || !stack.executions("retried").await.is_empty());
     eventually("success", || async { (stack.executions("retried").await[0]["status"] == "succeeded").then_some(()) }).await;
-    assert_eq!(sink.seen().len(), 1, "the step that was done is not done again");
-    assert_eq!(broken.seen().last().unwrap().body, r#"{"ok":true}"#);
+    assert_eq!(sink.calls().len(), 1, "the step that was done is not done again");
+    assert_eq!(broken.calls().last().unwrap().body, r#"{"ok":true}"#);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -131,7 +131,7 @@ trigger: {{ webhook: {{ authentication: none }} }}
     let ended = stack.ended("waits", 1).await;
     assert_eq!(ended[0]["status"], "succeeded", "{ended:?}");
     assert!(begun.elapsed() >= Duration::from_secs(6), "{:?}", begun.elapsed());
-    let paths: Vec<String> = sink.seen().into_iter().map(|seen| seen.path).collect();
+    let paths: Vec<String> = sink.calls().into_iter().map(|call| call.path).collect();
     assert_eq!(paths, ["/before", "/after"]);
 }
 
@@ -215,9 +215,9 @@ steps:
     let (ingress, _worker) = serving(&stack).await;
     let answer = stack.post(&ingress, "/t1/early", "{}").await;
     assert_eq!((answer.status, answer.json()), (202, json!("soon")));
-    assert!(sink.seen().iter().all(|seen| seen.ended == seen.began), "the workflow has not ended yet");
+    assert!(sink.calls().iter().all(|call| call.ended == call.began), "the workflow has not ended yet");
     let ended = stack.ended("early", 1).await;
-    assert_eq!((&ended[0]["status"], sink.seen().len()), (&json!("succeeded"), 1));
+    assert_eq!((&ended[0]["status"], sink.calls().len()), (&json!("succeeded"), 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -249,5 +249,5 @@ steps:
     broken.answer_with(200);
     stack.command(&["executions", "retry", &id]).await;
     eventually("success", || async { (stack.executions("items").await[0]["status"] == "succeeded").then_some(()) }).await;
-    assert_eq!(sink.seen().len(), 48, "each call of each item is made once");
+    assert_eq!(sink.calls().len(), 48, "each call of each item is made once");
 }

@@ -29,7 +29,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Time for requests after a signal to stop, in seconds; streams end at once.
 const DRAIN: u64 = 5;
 /// Maximum bytes of a body: a definition, or a folder of definitions.
-const LARGEST_BODY: usize = 8 << 20;
+const MAX_REQUEST_BYTES: usize = 8 << 20;
 /// Maximum wait for the response to a call that is tried.
 const TRY_TIMEOUT: Duration = Duration::from_secs(120);
 /// Interval at which old entries of the audit log are deleted.
@@ -195,8 +195,8 @@ impl Console {
         let app = move || {
             App::new()
                 .app_data(state.clone())
-                .app_data(web::PayloadConfig::new(LARGEST_BODY))
-                .app_data(crate::api::response::json_config(LARGEST_BODY))
+                .app_data(web::PayloadConfig::new(MAX_REQUEST_BYTES))
+                .app_data(crate::api::response::json_config(MAX_REQUEST_BYTES))
                 .app_data(crate::error_at::query_config())
                 .app_data(crate::error_at::path_config())
                 .wrap(from_fn(guard))

@@ -105,8 +105,8 @@ pub enum Error {
 impl From<ClientError> for Error {
     fn from(error: ClientError) -> Self {
         match error {
-            ClientError::Url(url) => Self::Usage(format!("FOREBAY_API_URL: {url} is not an address such as https://forebay.example")),
-            ClientError::Token => Self::Usage("FOREBAY_API_TOKEN: the value has characters that no token has".to_owned()),
+            ClientError::Url(url) => Self::Usage(format!("FOREBAY_API_URL: '{url}' is not a URL such as https://forebay.example")),
+            ClientError::Token => Self::Usage("FOREBAY_API_TOKEN: the token has invalid characters; copy it again".to_owned()),
             ClientError::Unreachable { url, source } => Self::Unreachable { url, source },
             ClientError::Refused { url, status, problem } => {
                 Self::Refused { status, text: refusal(&url, status, problem.map(|one| one.detail)) }

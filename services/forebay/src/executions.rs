@@ -94,8 +94,8 @@ fn lines(detail: &ExecutionDetail) -> Vec<String> {
 }
 
 fn step_lines(step: &Step) -> Vec<String> {
-    let why = step.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
-    let mut lines = vec![format!("step         {} {} in {:.1} ms{why}", step.id, step.status.as_str(), step.duration_ms)];
+    let error = step.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+    let mut lines = vec![format!("step         {} {} in {:.1} ms{error}", step.id, step.status.as_str(), step.duration_ms)];
     lines.extend(step.note.as_ref().map(|note| format!("             {note}")));
     if !step.output.is_null() {
         lines.push(format!("             {}", step.output));

@@ -190,9 +190,9 @@ mod tests {
         let shares = Shares::new(1000);
         let integration = Uuid::from_u128(1);
         let share = || {
-            let unknown = Bound { holder: Holder::Unauthenticated, numerator: 1, denominator: 4 };
-            let known = Bound { holder: Holder::Integration(integration), numerator: 1, denominator: 1 };
-            shares.share([Some(known), Some(unknown), None, None])
+            let unauthenticated_bound = Bound { holder: Holder::Unauthenticated, numerator: 1, denominator: 4 };
+            let integration_bound = Bound { holder: Holder::Integration(integration), numerator: 1, denominator: 1 };
+            shares.share([Some(integration_bound), Some(unauthenticated_bound), None, None])
         };
         let mut first = share();
         while first.grow(10).is_ok() {}

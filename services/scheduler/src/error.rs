@@ -7,7 +7,7 @@ use forebay_workflow::EngineError;
 #[derive(Debug, thiserror::Error)]
 pub enum SchedulerError {
     /// The engine that sends notifications could not be built.
-    #[error("what sends alerts cannot be started")]
+    #[error("the engine that sends notifications cannot be built")]
     Engine(#[from] EngineError),
     /// The installation's key could not be read from the store.
     #[error("the installation's id key cannot be read")]

@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn jitter_delays_each_run_by_a_time_of_its_own_that_is_always_the_same_and_ends_before_the_next() {
         let schedule = schedule("every: 10s, jitter: 1h");
-        let mut seen = std::collections::HashSet::new();
+        let mut delays = std::collections::HashSet::new();
         for number in 0..200 {
             let due = DUE + number * 10 * SECOND;
             let waiting = planned(&schedule, due, due);
@@ -146,9 +146,9 @@ mod tests {
                 assert_eq!(planned(&schedule, due, wake - MILLISECOND).runs, []);
             }
             assert_eq!(planned(&schedule, due, wake).runs, [due]);
-            seen.insert(wake.since(due));
+            delays.insert(wake.since(due));
         }
-        assert!(seen.len() > 150, "{} different", seen.len());
+        assert!(delays.len() > 150, "{} different", delays.len());
     }
 
     #[test]

@@ -72,7 +72,7 @@ pub struct ConnectionEnabled {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RotationStatus {
-    /// Payloads are being encrypted anew.
+    /// Payloads are being re-encrypted.
     Running,
     /// Everything is encrypted by the first key.
     Finished,
@@ -90,7 +90,7 @@ pub struct Rotation {
     pub status: RotationStatus,
     /// True while something may still be encrypted by a key after the first one.
     pub old_key_needed: bool,
-    /// Connections, keys and payloads that were encrypted anew.
+    /// Connections, keys and payloads that were re-encrypted.
     pub total: u64,
     /// Payloads that no given key opens.
     pub unreadable: u64,
@@ -102,7 +102,7 @@ pub struct Rotation {
     pub finished_at: Option<Time>,
 }
 
-/// A rotation that began: connections and keys are encrypted anew, payloads follow.
+/// A rotation that began: connections and keys are re-encrypted, payloads follow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct StartedRotation {
     /// Connections and keys.

@@ -115,25 +115,25 @@ impl Progress {
 
     /// Moves past all deliveries without a gap. Returns the tag to acknowledge with `multiple`, which the broker must not know yet.
     fn advance(&mut self) -> Option<u64> {
-        let mut last_unknown = None;
-        while let Some(known) = self.ahead.remove(&(self.through + 1)) {
+        let mut last_unacknowledged = None;
+        while let Some(is_acknowledged) = self.ahead.remove(&(self.through + 1)) {
             self.through += 1;
-            if !known {
-                last_unknown = Some(self.through);
+            if !is_acknowledged {
+                last_unacknowledged = Some(self.through);
             }
         }
-        last_unknown
+        last_unacknowledged
     }
 
     fn holds(&self) -> bool {
-        self.ahead.values().any(|known| !known)
+        self.ahead.values().any(|is_acknowledged| !is_acknowledged)
     }
 
     fn take_held(&mut self) -> Vec<u64> {
         let mut held = Vec::new();
-        for (tag, known) in &mut self.ahead {
-            if !*known {
-                *known = true;
+        for (tag, is_acknowledged) in &mut self.ahead {
+            if !*is_acknowledged {
+                *is_acknowledged = true;
                 held.push(*tag);
             }
         }

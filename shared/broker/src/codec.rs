@@ -20,7 +20,7 @@ const TRANSIENT: u8 = 1;
 /// Reply header: [`ReplyHead`] as JSON.
 const REPLY: &str = "forebay-reply";
 /// Maximum bytes of a reply header: RabbitMQ closes the connection of all replies over a header frame of more than 128 KiB.
-const LARGEST_REPLY_HEAD: usize = 48 * 1024;
+const MAX_REPLY_HEAD_BYTES: usize = 48 * 1024;
 /// The reason for which a message is unreadable.
 pub(crate) const UNREADABLE_REASON: &str = "forebay-reason";
 /// The queue that it came from.
@@ -265,8 +265,10 @@ pub(crate) fn encode_reply(reply: &Reply) -> Message {
     };
     let mut head_text = serde_json::to_string(&head).unwrap_or_default();
     let mut body = body;
-    if head_text.len() > LARGEST_REPLY_HEAD {
-        let message = format!("the answer's headers (or the error's text) are larger than {LARGEST_REPLY_HEAD} bytes; make them smaller");
+    if head_text.len() > MAX_REPLY_HEAD_BYTES {
+        let message = format!(
+            "the headers of the response (or the text of the error) are larger than {MAX_REPLY_HEAD_BYTES} bytes; make them smaller"
+        );
         let error = ExecutionError::permanent(ErrorCode::Limit, message).in_step("respond");
         head_text = serde_json::to_string(&ReplyHead::Failed { error: Cow::Owned(error) }).unwrap_or_default();
         body = Bytes::new();
@@ -485,9 +487,9 @@ mod tests {
         let message = encode_envelope(&envelope(), None, &unsigned());
         let without = |name: &str| {
             let mut headers = FieldTable::default();
-            for (known, value) in message.properties.headers().as_ref().unwrap().inner() {
-                if known.as_str() != name {
-                    headers.insert(known.clone(), value.clone());
+            for (header, value) in message.properties.headers().as_ref().unwrap().inner() {
+                if header.as_str() != name {
+                    headers.insert(header.clone(), value.clone());
                 }
             }
             decode_envelope(&without_proof(&message.properties, headers), Bytes::new(), &unsigned())

@@ -17,7 +17,7 @@ pub enum BrokerError {
         source: lapin::Error,
     },
     /// The connection on which messages are published could not be opened.
-    #[error("the broker at {address} lets nothing be published")]
+    #[error("the connection for publishing to the broker at {address} cannot be opened")]
     Publishing {
         /// Host and port, without credentials.
         address: String,
@@ -69,7 +69,7 @@ pub enum PublishError {
     #[error("the message broker accepts no messages because it is short of memory or disk")]
     Blocked,
     /// Too many messages wait to be sent or confirmed: not sent.
-    #[error("the message broker is slower than the calls that arrive")]
+    #[error("the message broker is slower than the incoming calls")]
     Busy,
     /// The queue is at its limit: refused by the broker.
     #[error("the queue of this endpoint is full")]
@@ -80,7 +80,7 @@ pub enum PublishError {
     )]
     NotAccepting,
     /// The body is larger than the broker is set to take: refused by the broker, or not sent.
-    #[error("the body has {size} bytes, and the message broker takes at most {limit}")]
+    #[error("the body has {size} bytes, but the message broker accepts at most {limit}")]
     TooLarge {
         /// Bytes of the body.
         size: usize,

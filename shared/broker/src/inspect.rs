@@ -105,8 +105,8 @@ impl Inspector {
         let verified = self.broker.check(&connection).await;
         if verified.is_err() {
             // The broker has closed a channel of it, or it is a connection to another broker.
-            let mut known = self.connection.lock().await;
-            known.take_if(|known| Arc::ptr_eq(known, &connection));
+            let mut current = self.connection.lock().await;
+            current.take_if(|current| Arc::ptr_eq(current, &connection));
         }
         verified
     }
@@ -202,21 +202,21 @@ impl Inspector {
     /// Opens a channel; on a new connection where the present one opens none: lapin 4.12 never opens a channel by a number whose earlier
     /// channel the broker has closed, as it does where a queue is missing, and after 2047 channels the numbers come again.
     async fn channel(&self) -> Result<Channel, BrokerError> {
-        let known = self.connected(None).await?;
-        if let Ok(channel) = known.create_channel().await {
+        let current = self.connected(None).await?;
+        if let Ok(channel) = current.create_channel().await {
             return Ok(channel);
         }
-        let other = self.connected(Some(&known)).await?;
+        let other = self.connected(Some(&current)).await?;
         other.create_channel().await.map_err(|source| BrokerError::Lost { doing: "opening a channel", source })
     }
 
     async fn connected(&self, instead_of: Option<&Arc<Connection>>) -> Result<Arc<Connection>, BrokerError> {
         let mut connection = self.connection.lock().await;
-        if let Some(known) = &*connection
-            && known.status().connected()
-            && instead_of.is_none_or(|other| !Arc::ptr_eq(known, other))
+        if let Some(current) = &*connection
+            && current.status().connected()
+            && instead_of.is_none_or(|other| !Arc::ptr_eq(current, other))
         {
-            return Ok(known.clone());
+            return Ok(current.clone());
         }
         let made = self.broker.connect_checked(&self.name).await?;
         Ok(connection.insert(Arc::new(made)).clone())
@@ -259,7 +259,7 @@ fn described(message: &BasicGetMessage) -> UnreadableMessage {
             headers.push((name.to_string(), text.to_string()));
         }
     }
-    let mut take = |name: &str| headers.iter().position(|(known, _)| known == name).map(|place| headers.remove(place).1);
+    let mut take = |name: &str| headers.iter().position(|(header, _)| header == name).map(|place| headers.remove(place).1);
     let (reason, from, message_id) = (take(UNREADABLE_REASON).unwrap_or_default(), take(UNREADABLE_FROM), take(UNREADABLE_ID));
     UnreadableMessage {
         id: properties.message_id().as_ref().map(ToString::to_string).unwrap_or_default(),

@@ -59,15 +59,15 @@ impl Installation {
     }
 
     /// Keeps this process from using the broker, for this reason. Publishing connections are closed.
-    pub fn refuse(&self, why: &str) {
-        self.set(Standing::Refused(why.into()));
+    pub fn refuse(&self, reason: &str) {
+        self.set(Standing::Refused(reason.into()));
     }
 
     /// Returns the reason for which this process must not use the broker; `None`: it may, or nothing is known yet.
     #[must_use]
     pub fn refusal(&self) -> Option<String> {
         match &*self.standing.borrow() {
-            Standing::Refused(why) => Some(why.to_string()),
+            Standing::Refused(reason) => Some(reason.to_string()),
             Standing::Unknown | Standing::Marked(_) | Standing::Unchecked => None,
         }
     }
@@ -77,15 +77,15 @@ impl Installation {
     }
 
     fn set(&self, standing: Standing) {
-        self.standing.send_if_modified(|known| {
-            let is_news = *known != standing;
-            *known = standing;
+        self.standing.send_if_modified(|current| {
+            let is_news = *current != standing;
+            *current = standing;
             is_news
         });
     }
 
     /// Waits until the broker of the installation is known.
-    pub(crate) async fn known(&self) {
+    pub(crate) async fn ready(&self) {
         let may_be_used = |standing: &Standing| match standing {
             Standing::Marked(_) | Standing::Unchecked => true,
             Standing::Unknown | Standing::Refused(_) => false,
@@ -121,7 +121,7 @@ mod tests {
         let installation = Installation::unknown();
         installation.refuse("another prefix");
         let waiting = installation.clone();
-        let waiting = tokio::spawn(async move { waiting.known().await });
+        let waiting = tokio::spawn(async move { waiting.ready().await });
         installation.set_mark("a.installation.x");
         waiting.await.unwrap();
     }

@@ -21,7 +21,7 @@ impl Broker {
             Standing::Unknown => {
                 return Err(BrokerError::NotOfInstallation("it is not known yet which broker is this installation's".to_owned()));
             }
-            Standing::Refused(why) => return Err(BrokerError::NotOfInstallation(why.to_string())),
+            Standing::Refused(reason) => return Err(BrokerError::NotOfInstallation(reason.to_string())),
             Standing::Marked(mark) => mark,
         };
         match has_mark(connection, &mark).await? {
@@ -78,10 +78,10 @@ impl Broker {
     /// Makes a connection for one request.
     async fn once<T>(&self, ask: impl AsyncFnOnce(&Connection) -> Result<T, BrokerError>) -> Result<T, BrokerError> {
         let (connection, _) = self.connect(&self.connection_name("installation")).await?;
-        let asked = tokio::time::timeout(CONNECT_TIMEOUT, ask(&connection)).await;
+        let result = tokio::time::timeout(CONNECT_TIMEOUT, ask(&connection)).await;
         // Its answer is known; when closing fails, the connection is gone already.
         let _ = tokio::time::timeout(CONNECT_TIMEOUT, connection.close(200, "done".into())).await;
-        asked.unwrap_or_else(|_| Err(BrokerError::Timeout { address: self.place(), after: CONNECT_TIMEOUT }))
+        result.unwrap_or_else(|_| Err(BrokerError::Timeout { address: self.place(), after: CONNECT_TIMEOUT }))
     }
 }
 

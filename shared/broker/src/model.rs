@@ -224,23 +224,23 @@ mod tests {
 
     #[test]
     fn every_order_of_two_threads_is_tried() {
-        let seen = Arc::new(Mutex::new(std::collections::BTreeSet::new()));
+        let logs = Arc::new(Mutex::new(std::collections::BTreeSet::new()));
         let orders = explore(9, || {
             let log = Arc::new(Mutex::new(String::new()));
-            let thread = |name: char, log: Arc<Mutex<String>>, seen: Arc<Mutex<std::collections::BTreeSet<String>>>| -> Body {
+            let thread = |name: char, log: Arc<Mutex<String>>, logs: Arc<Mutex<std::collections::BTreeSet<String>>>| -> Body {
                 Box::new(move |_| {
                     for _ in 0..2 {
                         lock(&log).unwrap().push(name);
                     }
                     let text = log.lock().clone();
                     if text.len() == 4 {
-                        seen.lock().insert(text);
+                        logs.lock().insert(text);
                     }
                 })
             };
-            vec![thread('a', log.clone(), seen.clone()), thread('b', log, seen.clone())]
+            vec![thread('a', log.clone(), logs.clone()), thread('b', log, logs.clone())]
         });
-        assert_eq!(seen.lock().len(), 6, "4 steps, of which 2 are those of one thread");
+        assert_eq!(logs.lock().len(), 6, "4 steps, of which 2 are those of one thread");
         assert!(orders >= 6);
     }
 

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 const KEY_ID_BYTES: usize = 8;
 
 /// The keys of an installation. The first one encrypts; all of them decrypt, so that a new key can be put first and the old one taken
-/// out once everything is encrypted anew.
+/// out once everything is re-encrypted.
 pub struct SecretKeys(Vec<Key>);
 
 struct Key {

@@ -44,7 +44,7 @@ pub(super) async fn get_user(caller: Caller, at: web::Path<IdPath>) -> ApiResult
 
 fn read_grants(grants: &BTreeMap<TenantScope, RoleName>) -> Result<Grants, Failure> {
     let read = |(scope, role): (&TenantScope, &RoleName)| Ok((scope.as_str().parse::<Scope>()?, role.as_str().parse::<Role>()?));
-    grants.iter().map(read).collect::<Result<Grants, String>>().map_err(|why| Failure::invalid(format!("grants: {why}")))
+    grants.iter().map(read).collect::<Result<Grants, String>>().map_err(|reason| Failure::invalid(format!("grants: {reason}")))
 }
 
 /// `POST /users`.

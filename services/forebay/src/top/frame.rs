@@ -36,7 +36,7 @@ fn part<T>(lines: &mut Vec<String>, title: &str, found: &Result<Vec<T>, String>,
     lines.push(title.to_owned());
     match found {
         Ok(items) => lines.extend(show(items).into_iter().map(|line| format!("  {line}"))),
-        Err(why) => lines.push(format!("  {why}")),
+        Err(reason) => lines.push(format!("  {reason}")),
     }
     lines.push(String::new());
 }

@@ -124,6 +124,6 @@ pub(crate) fn has_ended(key: &ApiKey) -> bool {
 
 /// The problem of an expired key; only its holder receives it.
 pub(super) fn ended_key(realm: &str) -> Problem {
-    let detail = "The key has expired. Ask the operator for a new one, or to move its end.";
+    let detail = "The key has expired. Ask the operator to extend it or to create a new one.";
     Problem::unauthorized("Key expired", detail, format!("Bearer realm=\"{realm}\", error=\"invalid_token\""))
 }

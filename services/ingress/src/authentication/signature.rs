@@ -42,12 +42,12 @@ impl Proof for Signed {
 }
 
 fn not_signed(realm: &str, scheme: &SignatureScheme, error: &SignatureError) -> Problem {
-    let detail = format!("This endpoint takes calls that are signed ({}): {error}.", scheme.name());
+    let detail = format!("This endpoint accepts only signed calls ({}): {error}.", scheme.name());
     let challenge = format!("Signature realm=\"{realm}\", header=\"{}\"", scheme.header());
     Problem::unauthorized("Signature needed", detail, challenge)
 }
 
 fn wrong_signature(realm: &str) -> Problem {
-    let detail = "The signature is of no signing key of this endpoint, or the body is not as it was signed.";
+    let detail = "The signature matches no signing key of this endpoint, or the body was changed after it was signed.";
     Problem::unauthorized("Signature not valid", detail, format!("Signature realm=\"{realm}\", error=\"invalid_signature\""))
 }

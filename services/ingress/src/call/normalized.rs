@@ -28,7 +28,7 @@ impl<'r> Normalized<'r> {
         let (call, access, Body { bytes, memory }) = authenticated.into_parts();
         let webhook = call.endpoint.webhook;
         let id = dependencies.ids.issue(access.integration.id);
-        let id = id.map_err(|_| Problem::internal("No random bytes can be had for an execution id."))?;
+        let id = id.map_err(|_| Problem::internal("The system provides no random bytes for an execution id."))?;
         let envelope = normalize(&access, webhook, call.request, bytes, id, call.trace.clone())?;
         let checks = dependencies.checks.of(&access.integration, webhook)?;
         if let Some(checks) = &checks {

@@ -70,9 +70,9 @@ pub(super) fn answers(endpoint: Endpoint<'_>) -> Vec<Answer> {
     if webhook.response.is_some() {
         problem(500, &["Location", "Forebay-Execution-Id"], "The execution failed; its id is in the problem.");
     }
-    problem(503, &["Retry-After"], "Not accepted at the moment; the text says whether it may still be delivered.");
+    problem(503, &["Retry-After"], "Not accepted; `mayBeDelivered` says if the call may still be executed.");
     if let Some(response) = webhook.response.filter(|response| response.on_timeout == OnTimeout::Error) {
-        let meaning = format!("No answer within {}. The outcome, if there is one, will be at Location.", format_duration(response.wait));
+        let meaning = format!("No response within {}. The outcome, if there is one, will be at Location.", format_duration(response.wait));
         problem(504, &["Location", "Forebay-Execution-Id"], &meaning);
     }
     answers.splice(0..0, good_answers(endpoint, definition.respond.as_ref().map(|respond| &respond.status)));
@@ -94,17 +94,17 @@ fn good_answers(endpoint: Endpoint<'_>, status: Option<&Status>) -> Vec<Answer> 
         Some(Status::Fixed(status)) => status.to_string(),
         Some(Status::Mapping(_)) => "2XX".to_owned(),
     };
-    let meaning = "The answer of the workflow.".to_owned();
+    let meaning = "The response of the workflow.".to_owned();
     let headers = &["Forebay-Execution-Id", "Preference-Applied", "Idempotent-Replayed"];
     let workflows = Answer { status, meaning, kind: AnswerKind::OfWorkflow, headers };
     if workflows.status == "202" {
         return vec![workflows];
     }
     let late = if response.on_timeout == OnTimeout::Accepted {
-        format!(", or no answer within {}", format_duration(response.wait))
+        format!(", or no response within {}", format_duration(response.wait))
     } else {
         String::new()
     };
-    let accepted = accepted(format!("Accepted, as `Prefer: respond-async` asked{late}. The outcome will be at Location."));
+    let accepted = accepted(format!("Accepted, as `Prefer: respond-async` requests{late}. The outcome will be at Location."));
     vec![workflows, accepted]
 }

@@ -102,10 +102,10 @@ impl Documents {
     fn made(&self, tenant: &str, key: Option<&ApiKey>, snapshot: &Snapshot) -> Arc<Made> {
         let generation = snapshot.generation();
         let reader: Reader = (tenant.to_owned(), key.map(|key| key.id));
-        let known = |documents: &HashMap<Reader, (u64, Arc<Made>)>| {
+        let cached = |documents: &HashMap<Reader, (u64, Arc<Made>)>| {
             documents.get(&reader).filter(|(made_of, _)| *made_of == generation).map(|(_, made)| made.clone())
         };
-        if let Some(made) = known(&self.made.lock()) {
+        if let Some(made) = cached(&self.made.lock()) {
             return made;
         }
         // Made without the lock: a large tenant must not delay readers of others. Two requests may make the same documents, which is
@@ -155,18 +155,18 @@ fn basic_password(headers: &HeaderMap) -> Option<String> {
 
 fn answer(request: &HttpRequest, access: DocsAccess, content_type: &'static str, text: String) -> HttpResponse {
     let etag = format!("\"{}\"", HEXLOWER.encode(&Sha256::digest(&text)[..16]));
-    let is_known = request.headers().get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()).is_some_and(|known| names(known, &etag));
-    let mut response = HttpResponse::build(if is_known { StatusCode::NOT_MODIFIED } else { StatusCode::OK });
+    let is_current = request.headers().get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()).is_some_and(|etags| names(etags, &etag));
+    let mut response = HttpResponse::build(if is_current { StatusCode::NOT_MODIFIED } else { StatusCode::OK });
     // Browsers must validate the document for each use: a setting that closes the documents is effective at once.
     let cache = if access == DocsAccess::Open { "no-cache" } else { "private, no-cache" };
     response.insert_header((ETAG, etag)).insert_header((CACHE_CONTROL, cache)).insert_header((CONTENT_TYPE, content_type));
     response.insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff")).insert_header((REFERRER_POLICY, "no-referrer"));
-    if is_known { response.finish() } else { response.body(text) }
+    if is_current { response.finish() } else { response.body(text) }
 }
 
 /// Compares entity tags weakly (RFC 9110, section 13.1.2).
-fn names(known: &str, etag: &str) -> bool {
-    known.split(',').map(str::trim).any(|one| one == "*" || one.trim_start_matches("W/") == etag)
+fn names(etags: &str, etag: &str) -> bool {
+    etags.split(',').map(str::trim).any(|one| one == "*" || one.trim_start_matches("W/") == etag)
 }
 
 /// Returns the policy by which the page may load only its style.

@@ -102,7 +102,7 @@ fn query_parameter(parameter: &forebay_contract::definition::QueryParameter) -> 
 
 fn request_body(endpoint: Endpoint<'_>) -> Value {
     let webhook = endpoint.webhook;
-    let mut description = format!("At most {} bytes, as it travels and after a Content-Encoding is undone.", endpoint.max_bytes);
+    let mut description = format!("At most {} bytes, both as sent and after its Content-Encoding is decoded.", endpoint.max_bytes);
     if let Some(rule) = rule_text(&webhook.body) {
         description.push(' ');
         description.push_str(&rule);
@@ -118,21 +118,21 @@ fn request_body(endpoint: Endpoint<'_>) -> Value {
 
 /// Returns the content type as which an endpoint reads bodies, if it overrides the caller's.
 pub(super) fn rule_text(rule: &BodyRule) -> Option<String> {
-    let mut said = Vec::new();
+    let mut rules = Vec::new();
     if let Some(content_type) = rule.content_type() {
-        said.push(format!("as {content_type}"));
+        rules.push(format!("as {content_type}"));
     }
     if let Some(charset) = rule.charset() {
-        said.push(format!("in the charset {}", charset.name()));
+        rules.push(format!("in the charset {}", charset.name()));
     }
     if let Some(separator) = rule.separator() {
         let separator = char::from(separator);
-        said.push(match separator {
+        rules.push(match separator {
             '\t' => "with a tab between the fields of CSV".to_owned(),
             separator => format!("with '{separator}' between the fields of CSV"),
         });
     }
-    (!said.is_empty()).then(|| format!("It is read {}, whatever the call says.", said.join(", ")))
+    (!rules.is_empty()).then(|| format!("It is read {}; the Content-Type of the call is ignored.", rules.join(", ")))
 }
 
 /// Embeds a schema. A schema with references gets its own base address, since `#/...` would otherwise refer to the whole document.
@@ -173,15 +173,15 @@ fn executions(endpoint: Endpoint<'_>) -> Value {
     let readers = endpoint.webhook.authentication.outcome_readers();
     let mut responses = json!({
         "200": {
-            "description": "Where the execution stands.",
+            "description": "The state of the execution.",
             "headers": { "Forebay-Execution-Id": { "$ref": "#/components/headers/Forebay-Execution-Id" } },
             "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Execution" } } },
         },
         "404": problem(match readers {
             OutcomeReaders::KeyHolders => {
-                "No execution with this id was accepted here, it is older than the history that is kept, or another API key called it."
+                "No execution with this id was accepted here, it is older than the retention of the history, or it was called with another API key."
             }
-            OutcomeReaders::Anybody => "No execution with this id was accepted here, or it is older than the history that is kept.",
+            OutcomeReaders::Anybody => "No execution with this id was accepted here, or it is older than the retention of the history.",
         }),
         "503": problem("The history cannot be read at the moment."),
     });
@@ -219,7 +219,7 @@ fn schemas() -> Value {
                 "error": { "type": "object", "properties": { "code": { "type": "string" }, "step": { "type": ["string", "null"] } } },
                 "response": {
                     "type": "object",
-                    "description": "What the workflow answers, or would have answered.",
+                    "description": "The response of the workflow, whether or not a caller received it.",
                     "properties": { "status": { "type": "integer" }, "headers": { "type": "object" }, "body": true },
                 },
             },
@@ -241,11 +241,11 @@ fn schemas() -> Value {
 fn headers() -> Value {
     let header = |description: &str| json!({ "description": description, "schema": { "type": "string" } });
     json!({
-        "Location": header("Where the execution's outcome is or will be."),
+        "Location": header("The address of the execution's outcome."),
         "Forebay-Execution-Id": header("The execution's id."),
         "Preference-Applied": header("The preference that was followed (RFC 7240)."),
-        "Idempotent-Replayed": header("`true` where this is the answer of an earlier call with the same idempotency key."),
-        "Retry-After": header("Seconds after which another try makes sense."),
+        "Idempotent-Replayed": header("`true` if this is the response to an earlier call with the same idempotency key."),
+        "Retry-After": header("Seconds after which to try again."),
         "WWW-Authenticate": header("How to authenticate."),
         "Accept-Encoding": header("The content encodings that are supported."),
     })
@@ -261,14 +261,14 @@ fn parameters() -> Value {
     };
     json!({
         "IdempotencyKey": idempotency_key(
-            "Sent again with the same request, the call is not executed again: the first execution's answer is given.",
+            "A call that is sent again with the same key and the same request is not executed again: it gets the response of the first execution.",
         ),
         "IdempotencyKeyAlone": idempotency_key(
-            "Of all calls with one key, whatever else they hold, one is executed; the others get the first execution's answer.",
+            "Of all calls with the same key, also with different requests, one is executed. The others get its response.",
         ),
         "Prefer": {
             "name": "Prefer", "in": "header", "required": false, "schema": { "type": "string" },
-            "description": "RFC 7240: `respond-async` for 202 at once, `wait=n` to wait n seconds at most.",
+            "description": "RFC 7240: `respond-async` for 202 at once, `wait=n` to wait at most n seconds.",
         },
     })
 }
@@ -288,7 +288,7 @@ mod tests {
         let body = &document["paths"]["/t1/a"]["post"]["requestBody"];
         assert_eq!(body["content"], json!({ "text/csv": {} }));
         let description = body["description"].as_str().unwrap();
-        let expected = "It is read as text/csv, in the charset windows-1252, with ';' between the fields of CSV, whatever the call says.";
+        let expected = "It is read as text/csv, in the charset windows-1252, with ';' between the fields of CSV; the Content-Type of the call is ignored.";
         assert!(description.ends_with(expected), "{description}");
     }
 

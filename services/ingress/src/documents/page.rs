@@ -62,24 +62,26 @@ fn section(html: &mut String, tenant: &str, endpoint: Endpoint<'_>) {
     let header = header.map(|header| format!(": <code>{}</code>", escaped(&header))).unwrap_or_default();
     html.push_str(&format!("<li>{}{header}.</li>\n", escaped(&text)));
     let when = match webhook.response {
-        None => "Answers 202 once the call is stored; the outcome is at <code>Location</code>.".to_owned(),
-        Some(response) => format!("Waits for the outcome, {} at most.", format_duration(response.wait)),
+        None => "Responds with 202 when the call is stored; the outcome is at <code>Location</code>.".to_owned(),
+        Some(response) => format!("Waits at most {} for the outcome.", format_duration(response.wait)),
     };
     html.push_str(&format!("<li>{when}</li>\n"));
     if webhook.policy.is_ordered() {
-        html.push_str("<li>Calls are executed in the order in which they were accepted.</li>\n");
+        html.push_str("<li>Calls are executed in the order of their receipt.</li>\n");
     }
     if let Some(rate) = webhook.rate {
-        html.push_str(&format!("<li>Lets {} in; more get 429 and <code>Retry-After</code>.</li>\n", escaped(&rate.to_string())));
+        html.push_str(&format!("<li>Accepts {}; further calls get 429 and <code>Retry-After</code>.</li>\n", escaped(&rate.to_string())));
     }
     let repeated = match (&webhook.idempotency.key, webhook.idempotency.matched_by) {
         (None, IdempotencyMatch::Request) => "<code>Idempotency-Key: TEXT</code> makes it safe to send a call again.",
         (None, IdempotencyMatch::Key) => {
-            "<code>Idempotency-Key: TEXT</code> makes it safe to send a call again: of all calls with one key, whatever else they hold, one is executed."
+            "<code>Idempotency-Key: TEXT</code> makes it safe to send a call again: of all calls with the same key, also with different requests, one is executed."
         }
-        (Some(_), IdempotencyMatch::Request) => "A call is known by a key that it holds: sent again, it is not executed again.",
+        (Some(_), IdempotencyMatch::Request) => {
+            "The idempotency key is a part of the call: a call that is sent again is not executed again."
+        }
         (Some(_), IdempotencyMatch::Key) => {
-            "A call is known by a key that it holds: of all calls with one key, whatever else they hold, one is executed."
+            "The idempotency key is a part of the call: of all calls with the same key, also with different requests, one is executed."
         }
     };
     html.push_str(&format!("<li>{repeated}</li>\n</ul>\n"));
@@ -90,13 +92,16 @@ fn section(html: &mut String, tenant: &str, endpoint: Endpoint<'_>) {
             html.push_str(&format!("<p>{}</p>\n", escaped(&rule)));
         }
         if let Some(schema) = &webhook.schema {
-            let what =
-                if webhook.body.content_type().is_some() { "What fits this schema once it is read" } else { "JSON that fits this schema" };
+            let what = if webhook.body.content_type().is_some() {
+                "A body that fits this schema after it is read"
+            } else {
+                "JSON that fits this schema"
+            };
             html.push_str(&format!("<p>{what}:</p>\n<pre>{}</pre>\n", escaped(&format!("{schema:#}"))));
         }
     }
-    html.push_str(&format!("<h3>A call</h3>\n<pre>{}</pre>\n", curl(tenant, endpoint)));
-    html.push_str("<h3>Answers</h3>\n<div class=\"table\"><table>\n");
+    html.push_str(&format!("<h3>Example</h3>\n<pre>{}</pre>\n", curl(tenant, endpoint)));
+    html.push_str("<h3>Responses</h3>\n<div class=\"table\"><table>\n");
     for answer in answers(endpoint) {
         html.push_str(&format!("<tr><td><code>{}</code></td><td>{}</td></tr>\n", escaped(&answer.status), escaped(&answer.meaning)));
     }
@@ -199,6 +204,6 @@ mod tests {
         assert!(html.contains("/t1/a' -X PUT -H 'Content-Type: application/json' -d '{}'</pre>"), "{html}");
         let html = page_of("tenant: t1\nname: a\ntrigger: { webhook: { methods: [POST], body: { content_type: text/csv } } }\n");
         assert!(html.contains("-H 'Content-Type: text/csv' --data-binary @FILE</pre>"), "{html}");
-        assert!(html.contains("<p>It is read as text/csv, whatever the call says.</p>"), "{html}");
+        assert!(html.contains("<p>It is read as text/csv; the Content-Type of the call is ignored.</p>"), "{html}");
     }
 }

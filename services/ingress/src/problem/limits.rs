@@ -72,7 +72,7 @@ impl Problem {
     }
 
     pub(crate) fn over_rate(rate: Rate, wait: Duration) -> Self {
-        let detail = format!("This endpoint takes {rate}. Nothing was accepted; try again after Retry-After.");
+        let detail = format!("This endpoint accepts {rate}. Nothing was accepted; try again after Retry-After.");
         Self::new(StatusCode::TOO_MANY_REQUESTS, "rate-limited", "Too many calls", detail).with_retry_after(wait)
     }
 

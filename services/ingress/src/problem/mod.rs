@@ -53,7 +53,7 @@ impl Problem {
     }
 
     pub(crate) fn unknown_path(path: &str) -> Self {
-        let detail = format!("No integration answers at '{}'. Calls go to /TENANT/NAME.", shown(path));
+        let detail = format!("There is no integration at '{}'. The path of a call is /TENANT/NAME.", shown(path));
         Self::new(StatusCode::NOT_FOUND, "unknown-path", "Unknown path", detail)
     }
 
@@ -136,7 +136,7 @@ impl Problem {
             KeyError::Boolean => "gave true or false, which would be the key of every call".to_owned(),
             KeyError::Failed(error) => format!("failed ({})", error.code.as_str()),
         };
-        let detail = format!("The call has no usable idempotency key: the endpoint's mapping of it {reason}.");
+        let detail = format!("The call has no usable idempotency key: the endpoint's mapping for it {reason}.");
         Self::new(StatusCode::BAD_REQUEST, "invalid-idempotency-key", "No idempotency key", detail)
     }
 
@@ -161,14 +161,14 @@ impl Problem {
     }
 
     pub(crate) fn keys_unavailable() -> Self {
-        let detail = "Idempotency keys cannot be looked up at the moment. Nothing was accepted and nothing will be executed; call again.";
+        let detail = "Idempotency keys cannot be read at the moment. Nothing was accepted and nothing will be executed; call again.";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable", detail)
             .with("mayBeDelivered", false)
             .with_retry_after(Duration::from_secs(1))
     }
 
     pub(crate) fn body_interrupted(cause: &str) -> Self {
-        let detail = format!("The body did not arrive whole: {cause}.");
+        let detail = format!("The body did not arrive completely: {cause}.");
         Self::new(StatusCode::BAD_REQUEST, "malformed-body", "Malformed body", detail)
     }
 
@@ -200,7 +200,7 @@ impl Problem {
     pub(crate) fn unknown_execution(id: &str) -> Self {
         let id = shown(id);
         let detail = format!(
-            "No execution with the id '{id}' was accepted here, it is older than the history that is kept, or another API key called it."
+            "No execution with the id '{id}' was accepted here, it is older than the retention of the history, or it was called with another API key."
         );
         Self::new(StatusCode::NOT_FOUND, "unknown-execution", "Unknown execution", detail)
     }
@@ -209,7 +209,7 @@ impl Problem {
     /// only for the integration's owner.
     pub(crate) fn execution_failed(id: ExecutionId, location: &str, error: &ExecutionError) -> Self {
         let place = error.step.as_deref().map(|step| format!(" in '{step}'")).unwrap_or_default();
-        let detail = format!("The execution failed{place} ({}). Its id tells the operator more.", error.code.as_str());
+        let detail = format!("The execution failed{place} ({}). Give its id to the operator.", error.code.as_str());
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "execution-failed", "Execution failed", detail)
             .with("executionId", id.to_string())
             .with("code", error.code.as_str())
@@ -220,10 +220,10 @@ impl Problem {
 
     pub(crate) fn execution_timeout(id: ExecutionId, location: &str, waited: Duration) -> Self {
         let detail = format!(
-            "No answer within {}. If the execution had not started by then it never will; if it had, its outcome will be at Location.",
+            "No response within {}. An execution that had not started by then never starts. The outcome of one that had started will be at Location.",
             forebay_contract::format_duration(waited)
         );
-        Self::new(StatusCode::GATEWAY_TIMEOUT, "execution-timeout", "No answer in time", detail)
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "execution-timeout", "No response in time", detail)
             .with("executionId", id.to_string())
             .with_header(LOCATION, location)
             .with_header(crate::EXECUTION_ID_HEADER, id.to_string())

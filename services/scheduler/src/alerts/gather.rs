@@ -36,7 +36,7 @@ impl Gathering {
         let live = self.store.live_workers(WORKER_TTL).await?;
         let mut in_hand: HashMap<Uuid, UnixMicros> = HashMap::new();
         for (integration, since) in live.iter().flat_map(|worker| &worker.oldest_of) {
-            in_hand.entry(*integration).and_modify(|known| *known = (*known).min(*since)).or_insert(*since);
+            in_hand.entry(*integration).and_modify(|oldest| *oldest = (*oldest).min(*since)).or_insert(*since);
         }
         Ok(Workers { are_there: !live.is_empty(), in_hand })
     }
@@ -74,16 +74,16 @@ impl Gathering {
                 let query =
                     StatisticsQuery { of: StatisticsScope::Integrations(ids), from, to: UnixMicros::MAX, step: ONE_POINT, each: true };
                 for point in self.store.statistics(&query).await? {
-                    if let Some(known) = point.integration.and_then(|id| facts.get_mut(&id)) {
-                        known.counts.merge(&point.counts);
+                    if let Some(facts) = point.integration.and_then(|id| facts.get_mut(&id)) {
+                        facts.counts.merge(&point.counts);
                     }
                 }
             }
             Condition::OldestAge { .. } => self.add_waiting(watched, workers, &mut facts).await,
             Condition::Silent { .. } => {
                 for (id, accepted_at) in self.store.last_accepted(&ids).await? {
-                    if let Some(known) = facts.get_mut(&id) {
-                        known.last_accepted = Some(accepted_at);
+                    if let Some(facts) = facts.get_mut(&id) {
+                        facts.last_accepted = Some(accepted_at);
                     }
                 }
                 self.add_waiting(watched, workers, &mut facts).await;
@@ -96,35 +96,35 @@ impl Gathering {
     /// Adds whether messages wait that no worker holds. Those in an exclusive queue belong to its integration. For a shared queue that is
     /// unknown: while workers live, they hold its first messages; without workers, its messages count for every integration.
     async fn add_waiting(&self, watched: &[Arc<Integration>], workers: &Workers, facts: &mut HashMap<Uuid, Facts>) {
-        let mut wanted: Vec<(Uuid, Queue)> = Vec::new();
+        let mut lookups: Vec<(Uuid, Queue)> = Vec::new();
         for integration in watched {
             let is_exclusive = integration.definition.trigger.policy().is_exclusive();
-            let Some(known) = facts.get_mut(&integration.id) else { continue };
-            if known.in_hand.is_some() || (!is_exclusive && workers.are_there) {
-                known.waits = Some(false);
+            let Some(facts) = facts.get_mut(&integration.id) else { continue };
+            if facts.in_hand.is_some() || (!is_exclusive && workers.are_there) {
+                facts.waits = Some(false);
             } else if is_exclusive {
-                wanted.push((integration.id, Queue::Trigger(integration.id)));
+                lookups.push((integration.id, Queue::Trigger(integration.id)));
             } else {
                 let tenant = integration.definition.tenant.as_str();
                 let own = self.snapshot.current().tenant_queue(tenant);
                 for number in [self.broker.topology().shared_queue_of(tenant)].into_iter().chain(own) {
-                    wanted.extend([Queue::Work(number), Queue::Call(number)].map(|queue| (integration.id, queue)));
+                    lookups.extend([Queue::Work(number), Queue::Call(number)].map(|queue| (integration.id, queue)));
                 }
             }
         }
-        if wanted.is_empty() {
+        if lookups.is_empty() {
             return;
         }
-        let queues: Vec<Queue> = wanted.iter().map(|(_, queue)| *queue).collect();
+        let queues: Vec<Queue> = lookups.iter().map(|(_, queue)| *queue).collect();
         let depths = match tokio::time::timeout(BROKER_TIMEOUT, self.inspector.depths(&queues)).await {
             Ok(Ok(depths)) => depths,
             Ok(Err(error)) => return tracing::debug!(%error, "the state of queues is not known for alert rules"),
             Err(_) => return tracing::debug!("the state of queues is not known in time for alert rules"),
         };
-        for ((id, _), depth) in wanted.iter().zip(depths) {
+        for ((id, _), depth) in lookups.iter().zip(depths) {
             let waits = depth.is_some_and(|depth| depth.ready > 0);
-            if let Some(known) = facts.get_mut(id) {
-                known.waits = Some(known.waits.unwrap_or(false) || waits);
+            if let Some(facts) = facts.get_mut(id) {
+                facts.waits = Some(facts.waits.unwrap_or(false) || waits);
             }
         }
     }

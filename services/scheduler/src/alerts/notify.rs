@@ -37,7 +37,7 @@ impl Notifier {
         let id = self.ids.derive(due.id, notification.at.to_millis(), &format!("alert {}", notification.number));
         let (connections, tenant) = (self.connections.clone(), alert.tenant.clone());
         let find: FindConnection = Arc::new(move |name| connections.get(&tenant, name));
-        let open = Channel::of(alert).into_iter().filter(|channel| !delivered.iter().any(|known| known == channel.as_str()));
+        let open = Channel::of(alert).into_iter().filter(|channel| !delivered.iter().any(|name| name == channel.as_str()));
         let results =
             join_all(open.map(async |channel| (channel, self.engine.notify(alert, channel, notification, id, find.clone()).await))).await;
         let mut result = NotificationResult { number: notification.number, delivered: delivered.to_vec(), failed: None };
@@ -75,10 +75,10 @@ fn pause(interval: Duration, attempts: i32, requested: Option<Duration>) -> Dura
 /// Returns the note of the rule's error about a `Retry-After` that is longer than the maximum.
 fn unmet_retry_after(requested: Option<Duration>) -> String {
     let requested = requested.filter(|requested| *requested > MAX_REQUESTED_DELAY);
-    let said = requested.map(|requested| {
+    let note = requested.map(|requested| {
         format!("; {}; it is called again after {}, the longest pause", asked_for(requested), show_duration(MAX_REQUESTED_DELAY))
     });
-    said.unwrap_or_default()
+    note.unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(pause(every, 0, Some(seconds(90))), seconds(90));
         assert_eq!(pause(every, 0, Some(seconds(9_785))), seconds(600));
         assert_eq!(unmet_retry_after(Some(seconds(600))), "");
-        let said = unmet_retry_after(Some(seconds(9_785)));
-        assert!(said.contains("for 2 h 43 min (Retry-After)") && said.contains("after 10 min, the longest pause"), "{said}");
+        let note = unmet_retry_after(Some(seconds(9_785)));
+        assert!(note.contains("for 2 h 43 min (Retry-After)") && note.contains("after 10 min, the longest pause"), "{note}");
     }
 }

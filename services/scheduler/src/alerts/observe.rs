@@ -72,8 +72,8 @@ fn oldest_age(over: Duration, facts: &Facts, waiting_since: Option<UnixMicros>) 
 
 fn halted(facts: &Facts) -> (Option<bool>, String) {
     let Some(halt) = &facts.halt else { return (Some(false), "the trigger runs".to_owned()) };
-    let why = halt.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
-    (Some(true), format!("the trigger has halted{why}"))
+    let reason = halt.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+    (Some(true), format!("the trigger has halted{reason}"))
 }
 
 fn silent(lasting: Duration, facts: &Facts, state: Option<&AlertState>) -> (Option<bool>, String) {
@@ -131,9 +131,9 @@ mod tests {
         AlertState { integration, phase, watched_since, waiting_since, raised_at, clear_since, notified_at, over_at, flaps: 0, detail }
     }
 
-    fn seen(condition: Condition, facts: Facts, state: Option<&AlertState>) -> (Option<bool>, String) {
-        let seen = observe(&condition, &integration(), &Facts { now: NOW, ..facts }, state);
-        (seen.holds, seen.detail)
+    fn observed(condition: Condition, facts: Facts, state: Option<&AlertState>) -> (Option<bool>, String) {
+        let observed = observe(&condition, &integration(), &Facts { now: NOW, ..facts }, state);
+        (observed.holds, observed.detail)
     }
 
     fn counts(succeeded: u64, failed: u64, expired: u64) -> Facts {
@@ -150,36 +150,36 @@ mod tests {
     fn the_failure_rate_counts_what_failed_or_expired_of_enough_that_ended() {
         let rate = Condition::FailureRate { over: 10.0, window: Duration::from_secs(900), at_least: 20 };
         let text = "3 of 20 executions that ended within 15m failed or expired (15.0 %)";
-        assert_eq!(seen(rate, counts(17, 2, 1), None), (Some(true), text.to_owned()));
-        assert_eq!(seen(rate, counts(18, 2, 0), None).0, Some(false), "10 % is not over 10 %");
-        assert_eq!(seen(rate, counts(0, 19, 0), None).0, Some(false), "too few");
-        assert_eq!(seen(rate, counts(0, 0, 0), None).0, Some(false));
+        assert_eq!(observed(rate, counts(17, 2, 1), None), (Some(true), text.to_owned()));
+        assert_eq!(observed(rate, counts(18, 2, 0), None).0, Some(false), "10 % is not over 10 %");
+        assert_eq!(observed(rate, counts(0, 19, 0), None).0, Some(false), "too few");
+        assert_eq!(observed(rate, counts(0, 0, 0), None).0, Some(false));
         let any = Condition::FailureRate { over: 0.0, window: Duration::from_secs(900), at_least: 1 };
-        assert_eq!(seen(any, counts(1_000, 1, 0), None).0, Some(true));
+        assert_eq!(observed(any, counts(1_000, 1, 0), None).0, Some(true));
     }
 
     #[test]
     fn the_oldest_message_is_in_hand_or_waits_for_a_worker_or_for_a_decision() {
         let condition = Condition::OldestAge { over: Duration::from_secs(300) };
         let facts = |in_hand: Option<UnixMicros>, waits| Facts { in_hand, waits, ..Facts::default() };
-        let none = seen(condition, facts(None, Some(false)), None);
+        let none = observed(condition, facts(None, Some(false)), None);
         assert_eq!(none, (Some(false), "no message waits".to_owned()));
-        let old = seen(condition, facts(Some(NOW - 6 * MINUTE - Duration::from_secs(12)), Some(false)), None);
+        let old = observed(condition, facts(Some(NOW - 6 * MINUTE - Duration::from_secs(12)), Some(false)), None);
         assert_eq!(old, (Some(true), "the oldest message has been under way for 6m 12s".to_owned()));
-        assert_eq!(seen(condition, facts(Some(NOW - 5 * MINUTE), Some(false)), None).0, Some(false), "it is 5 minutes and not over");
+        assert_eq!(observed(condition, facts(Some(NOW - 5 * MINUTE), Some(false)), None).0, Some(false), "it is 5 minutes and not over");
         // No worker holds it: its age counts from the first observation.
         let first = observe(&condition, &integration(), &Facts { now: NOW, ..facts(None, Some(true)) }, None);
         assert_eq!((first.holds, first.waiting_since), (Some(false), Some(NOW)));
         let waiting = state(UnixMicros::default(), Some(NOW - 6 * MINUTE));
-        assert_eq!(seen(condition, facts(None, Some(true)), Some(&waiting)).0, Some(true));
-        assert_eq!(seen(condition, facts(None, Some(false)), Some(&waiting)).0, Some(false), "it is gone");
-        assert_eq!(seen(condition, facts(None, None), None).0, None, "the broker cannot be asked");
-        assert_eq!(seen(condition, facts(Some(NOW - 6 * MINUTE), None), None).0, Some(true));
+        assert_eq!(observed(condition, facts(None, Some(true)), Some(&waiting)).0, Some(true));
+        assert_eq!(observed(condition, facts(None, Some(false)), Some(&waiting)).0, Some(false), "it is gone");
+        assert_eq!(observed(condition, facts(None, None), None).0, None, "the broker cannot be asked");
+        assert_eq!(observed(condition, facts(Some(NOW - 6 * MINUTE), None), None).0, Some(true));
         let millis = u128::try_from((NOW - 7 * MINUTE).to_millis().get()).unwrap();
         let execution_id = Some(Uuid::from_u128(millis << 80 | 99));
         let halt = TriggerState { phase: TriggerPhase::Halted, execution_id, error: None, since: NOW, decision: None };
         let halted = Facts { halt: Some(halt), waits: Some(true), ..Facts::default() };
-        assert_eq!(seen(condition, halted, None).1, "the oldest message has been under way for 7m");
+        assert_eq!(observed(condition, halted, None).1, "the oldest message has been under way for 7m");
     }
 
     #[test]
@@ -192,16 +192,16 @@ mod tests {
             ..Facts::default()
         };
         let (long, short) = (state(NOW - 40 * MINUTE, None), state(NOW - 20 * MINUTE, None));
-        let nothing = seen(condition, facts(None, None, Some(false)), Some(&long));
+        let nothing = observed(condition, facts(None, None, Some(false)), Some(&long));
         assert_eq!(nothing, (Some(true), "no execution was accepted in 40m".to_owned()));
-        let old = seen(condition, facts(Some(NOW - 300 * MINUTE), None, Some(false)), Some(&long));
+        let old = observed(condition, facts(Some(NOW - 300 * MINUTE), None, Some(false)), Some(&long));
         assert_eq!(old, (Some(true), "the last execution was accepted 5h ago".to_owned()));
-        assert_eq!(seen(condition, facts(Some(NOW - 300 * MINUTE), None, Some(false)), Some(&short)).0, Some(false));
-        assert_eq!(seen(condition, facts(None, None, Some(false)), None).0, Some(false), "it is watched since now");
-        assert_eq!(seen(condition, facts(Some(NOW - 29 * MINUTE), None, Some(false)), Some(&long)).0, Some(false));
-        assert_eq!(seen(condition, facts(None, Some(NOW - MINUTE), Some(false)), Some(&long)).0, Some(false), "one runs");
-        assert_eq!(seen(condition, facts(None, None, Some(true)), Some(&long)).0, None, "what waits may have come just now");
-        assert_eq!(seen(condition, facts(None, None, None), Some(&long)).0, None);
+        assert_eq!(observed(condition, facts(Some(NOW - 300 * MINUTE), None, Some(false)), Some(&short)).0, Some(false));
+        assert_eq!(observed(condition, facts(None, None, Some(false)), None).0, Some(false), "it is watched since now");
+        assert_eq!(observed(condition, facts(Some(NOW - 29 * MINUTE), None, Some(false)), Some(&long)).0, Some(false));
+        assert_eq!(observed(condition, facts(None, Some(NOW - MINUTE), Some(false)), Some(&long)).0, Some(false), "one runs");
+        assert_eq!(observed(condition, facts(None, None, Some(true)), Some(&long)).0, None, "what waits may have come just now");
+        assert_eq!(observed(condition, facts(None, None, None), Some(&long)).0, None);
     }
 
     #[test]

@@ -56,12 +56,12 @@ impl Backlog {
     /// Adds a waiting delivery of the tenant.
     pub(crate) fn wait(&self, tenant: &Name) -> (Waits, Relief) {
         let mut tenants = locked(&self.tenants);
-        let known = tenants.entry(tenant.clone()).or_insert_with(|| TenantBacklog { waiting: 0, move_to: watch::Sender::new(None) });
-        known.waiting += 1;
-        let relief = Relief(known.move_to.subscribe());
+        let backlog = tenants.entry(tenant.clone()).or_insert_with(|| TenantBacklog { waiting: 0, move_to: watch::Sender::new(None) });
+        backlog.waiting += 1;
+        let relief = Relief(backlog.move_to.subscribe());
         // `follow` checks the backlog again when more deliveries wait.
-        if known.waiting == MAX_WAITING + 1 {
-            self.relieve(tenant, known);
+        if backlog.waiting == MAX_WAITING + 1 {
+            self.relieve(tenant, backlog);
         }
         (Waits { tenants: self.tenants.clone(), tenant: tenant.clone() }, relief)
     }
@@ -75,21 +75,21 @@ impl Backlog {
                 () = snapshot.changed() => {}
                 () = tokio::time::sleep(REVIEW_INTERVAL) => {}
             }
-            for (tenant, known) in &*locked(&self.tenants) {
-                if known.waiting > MAX_WAITING {
-                    self.relieve(tenant, known);
+            for (tenant, backlog) in &*locked(&self.tenants) {
+                if backlog.waiting > MAX_WAITING {
+                    self.relieve(tenant, backlog);
                 }
             }
         }
     }
 
-    fn relieve(&self, tenant: &Name, known: &TenantBacklog) {
-        if known.move_to.borrow().is_some() {
+    fn relieve(&self, tenant: &Name, backlog: &TenantBacklog) {
+        if backlog.move_to.borrow().is_some() {
             return;
         }
         let snapshot = self.snapshot.current();
         match snapshot.tenant_queue(tenant.as_str()) {
-            Some(own) => _ = known.move_to.send_replace(Some(own)),
+            Some(own) => _ = backlog.move_to.send_replace(Some(own)),
             None if self.broker.topology().is_alone(tenant.as_str(), snapshot.tenants()) => {}
             None => self.opener.ask(tenant),
         }
@@ -117,9 +117,9 @@ impl Relief {
 impl Drop for Waits {
     fn drop(&mut self) {
         let mut tenants = locked(&self.tenants);
-        let Some(known) = tenants.get_mut(&self.tenant) else { return };
-        known.waiting -= 1;
-        if known.waiting == 0 {
+        let Some(backlog) = tenants.get_mut(&self.tenant) else { return };
+        backlog.waiting -= 1;
+        if backlog.waiting == 0 {
             tenants.remove(&self.tenant);
         }
     }

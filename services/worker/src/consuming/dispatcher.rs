@@ -122,8 +122,8 @@ pub(crate) async fn dispatch(
                             None => _ = waiting.remove(&key),
                         }
                     }
-                    NextAction::End(why) => {
-                        end = why;
+                    NextAction::End(reason) => {
+                        end = reason;
                         break;
                     }
                 }

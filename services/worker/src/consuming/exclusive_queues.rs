@@ -32,7 +32,7 @@ pub(crate) async fn serve(
     activity: Activity,
     stop: Stop,
 ) {
-    let (keying, places, wanted) = match policy {
+    let (keying, places, desired) = match policy {
         DispatchPolicy::Ordered => (Keying::Serial, 1, usize::from(SERIAL_PREFETCH)),
         // Deliveries whose key is running wait in the worker.
         DispatchPolicy::OrderedByKey { concurrency, .. } => (Keying::ByMapping, concurrency, concurrency * 4),
@@ -47,7 +47,7 @@ pub(crate) async fn serve(
     {
         pause = RETRY_INTERVAL;
         activity.begin();
-        let prefetch = prefetch_of(wanted, largest_body(&snapshot.current(), integration), memory_budget());
+        let prefetch = prefetch_of(desired, largest_body(&snapshot.current(), integration), memory_budget());
         let subscription = match consumption.consumers.subscribe(Queue::Trigger(integration), prefetch).await {
             Ok(subscription) => subscription,
             Err(error) => {
@@ -65,15 +65,15 @@ pub(crate) async fn serve(
     }
 }
 
-/// Returns the prefetch: the wanted one, or less where bodies of this size would fill too much of the memory.
-fn prefetch_of(wanted: usize, largest_body: usize, memory: usize) -> u16 {
+/// Returns the prefetch: the desired one, or less where bodies of this size would fill too much of the memory.
+fn prefetch_of(desired: usize, largest_body: usize, memory: usize) -> u16 {
     let fitting = memory / MEMORY_SHARE / largest_body.max(1);
-    u16::try_from(wanted.min(fitting)).unwrap_or(u16::MAX).max(SERIAL_PREFETCH)
+    u16::try_from(desired.min(fitting)).unwrap_or(u16::MAX).max(SERIAL_PREFETCH)
 }
 
 /// Returns the maximum bytes of a body that the trigger accepts.
 fn largest_body(snapshot: &Snapshot, integration: Uuid) -> usize {
-    match snapshot.integration_by_id(integration).map(|known| &known.definition.trigger) {
+    match snapshot.integration_by_id(integration).map(|integration| &integration.definition.trigger) {
         Some(Trigger::Webhook(webhook)) => webhook.max_bytes,
         Some(Trigger::Schedule(_)) | None => MAX_BODY_BYTES,
     }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 /// The messages in hand of one queue. The subscriptions of the queue share it.
 #[derive(Default)]
-struct Known {
+struct QueueState {
     messages: Mutex<QueueMessages>,
     count: watch::Sender<usize>,
 }
@@ -28,11 +28,11 @@ struct QueueMessages {
 
 /// All queues that this worker consumes, by their names at the broker. Cheap to clone.
 #[derive(Clone, Default)]
-pub(crate) struct InHand(Arc<Mutex<HashMap<String, Arc<Known>>>>);
+pub(crate) struct InHand(Arc<Mutex<HashMap<String, Arc<QueueState>>>>);
 
 /// The messages in hand of one queue. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct QueueInHand(Arc<Known>);
+pub(crate) struct QueueInHand(Arc<QueueState>);
 
 /// A message in hand, until this is dropped.
 pub(crate) struct Held {
@@ -52,11 +52,11 @@ impl InHand {
     /// Returns the time of receipt of the oldest message in hand, by queue.
     pub(crate) fn oldest(&self) -> Vec<(String, UnixMicros)> {
         let mut oldest = Vec::new();
-        self.0.lock().retain(|name, known| {
-            let first = known.messages().accepted.first().copied();
+        self.0.lock().retain(|name, queue| {
+            let first = queue.messages().accepted.first().copied();
             oldest.extend(first.map(|(accepted_at, _)| (name.clone(), accepted_at)));
             // Integrations are created and deleted, and their queues with them: a queue without a consumer is removed.
-            first.is_some() || Arc::strong_count(known) > 1
+            first.is_some() || Arc::strong_count(queue) > 1
         });
         oldest.sort_unstable();
         oldest
@@ -65,10 +65,10 @@ impl InHand {
     /// Returns the time since which the oldest message in hand is under way, by integration.
     pub(crate) fn oldest_of(&self) -> Vec<(Uuid, UnixMicros)> {
         let mut oldest: HashMap<Uuid, UnixMicros> = HashMap::new();
-        for known in self.0.lock().values() {
-            for (integration, under_way) in &known.messages().under_way {
+        for queue in self.0.lock().values() {
+            for (integration, under_way) in &queue.messages().under_way {
                 let Some((since, _)) = under_way.first() else { continue };
-                oldest.entry(*integration).and_modify(|known| *known = (*known).min(*since)).or_insert(*since);
+                oldest.entry(*integration).and_modify(|oldest| *oldest = (*oldest).min(*since)).or_insert(*since);
             }
         }
         let mut oldest: Vec<(Uuid, UnixMicros)> = oldest.into_iter().collect();
@@ -77,7 +77,7 @@ impl InHand {
     }
 }
 
-impl Known {
+impl QueueState {
     fn messages(&self) -> MutexGuard<'_, QueueMessages> {
         self.messages.lock()
     }
@@ -117,11 +117,11 @@ impl QueueInHand {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let known = &self.queue.0;
-        let mut messages = known.messages();
+        let queue = &self.queue.0;
+        let mut messages = queue.messages();
         messages.accepted.remove(&self.accepted);
         messages.bytes -= self.bytes;
-        known.count.send_replace(messages.accepted.len());
+        queue.count.send_replace(messages.accepted.len());
         if let Some(under_way) = messages.under_way.get_mut(&self.integration) {
             under_way.remove(&self.under_way);
             if under_way.is_empty() {

@@ -21,9 +21,9 @@ const STANDBY_DELAY: Duration = Duration::from_secs(3);
 const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time for which a standby may be the active consumer beside a live primary. A primary that was lost when the standby became active is no
 /// live worker any more by then, so this one has come back and waits behind the standby.
-const FIRST_PATIENCE: Duration = Duration::from_secs(WORKER_TTL.as_secs() + 2 * HEARTBEAT_INTERVAL.as_secs());
+const FIRST_STANDBY_TIMEOUT: Duration = Duration::from_secs(WORKER_TTL.as_secs() + 2 * HEARTBEAT_INTERVAL.as_secs());
 /// The time doubles up to this maximum with each attempt: a live primary that does not consume must not stop the queue again and again.
-const MAX_PATIENCE: Duration = Duration::from_secs(600);
+const MAX_STANDBY_TIMEOUT: Duration = Duration::from_secs(600);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
@@ -38,7 +38,7 @@ struct Served {
     policy: DispatchPolicy,
     activity: Activity,
     /// A standby that has been the active consumer for so long subscribes again, behind the primary.
-    patience: Duration,
+    standby_timeout: Duration,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -68,8 +68,8 @@ impl Members {
             self.me.oldest = self.consumption.in_hand.oldest();
             self.me.oldest_of = self.consumption.in_hand.oldest_of();
             // While the database is away, the workers that were seen last count as members; standbys and the broker do the rest.
-            if let Some(seen) = self.beat().await {
-                alive = seen;
+            if let Some(workers) = self.beat().await {
+                alive = workers;
             }
             let queues: HashMap<Uuid, DispatchPolicy> = snapshot
                 .current()
@@ -119,44 +119,44 @@ impl Members {
     ) {
         let ids: Vec<Uuid> = queues.keys().copied().collect();
         let assigned = assign(alive, &ids);
-        let mut wanted: HashMap<Uuid, (Role, Uuid, &DispatchPolicy)> = HashMap::new();
+        let mut assignments: HashMap<Uuid, (Role, Uuid, &DispatchPolicy)> = HashMap::new();
         for (queue, policy) in queues {
             let Some(assigned) = assigned.get(queue) else { continue };
             if assigned.primary == self.me.id {
-                wanted.insert(*queue, (Role::Primary, assigned.primary, policy));
+                assignments.insert(*queue, (Role::Primary, assigned.primary, policy));
             } else if assigned.standby == Some(self.me.id) {
-                wanted.insert(*queue, (Role::Standby, assigned.primary, policy));
+                assignments.insert(*queue, (Role::Standby, assigned.primary, policy));
             }
         }
-        let mut patience: HashMap<Uuid, Duration> = HashMap::new();
-        for (queue, served) in served.extract_if(|queue, served| served.fit(wanted.get(queue)) != Fit::Stays) {
-            if served.fit(wanted.get(&queue)) == Fit::KeepsFromPrimary {
+        let mut standby_timeouts: HashMap<Uuid, Duration> = HashMap::new();
+        for (queue, served) in served.extract_if(|queue, served| served.fit(assignments.get(queue)) != Fit::Stays) {
+            if served.fit(assignments.get(&queue)) == Fit::KeepsFromPrimary {
                 tracing::info!(forebay.integration.id = %queue, "the worker of this trigger is back: its standby subscribes again, behind it");
-                patience.insert(queue, (served.patience * 2).min(MAX_PATIENCE));
+                standby_timeouts.insert(queue, (served.standby_timeout * 2).min(MAX_STANDBY_TIMEOUT));
             }
             served.stop.cancel();
             stopping.push(served.task);
         }
-        for (queue, (role, primary, policy)) in wanted {
+        for (queue, (role, primary, policy)) in assignments {
             match served.get_mut(&queue) {
                 // A standby that became the primary is subscribed already.
                 Some(served) => (served.role, served.primary) = (role, primary),
                 None => {
-                    let patience = patience.get(&queue).copied().unwrap_or(FIRST_PATIENCE);
-                    served.insert(queue, self.serve(queue, role, primary, policy.clone(), patience));
+                    let standby_timeout = standby_timeouts.get(&queue).copied().unwrap_or(FIRST_STANDBY_TIMEOUT);
+                    served.insert(queue, self.serve(queue, role, primary, policy.clone(), standby_timeout));
                 }
             }
         }
     }
 
-    fn serve(&self, queue: Uuid, role: Role, primary: Uuid, policy: DispatchPolicy, patience: Duration) -> Served {
+    fn serve(&self, queue: Uuid, role: Role, primary: Uuid, policy: DispatchPolicy, standby_timeout: Duration) -> Served {
         let stop = self.stop.gently.child_token();
         let delay = if role == Role::Primary { Duration::ZERO } else { STANDBY_DELAY };
         let until = Stop { gently: stop.clone(), now: self.stop.now.clone() };
         let (consumption, snapshot, activity) = (self.consumption.clone(), self.snapshot.clone(), Activity::default());
         let serving = exclusive_queues::serve(consumption, snapshot, queue, policy.clone(), delay, activity.clone(), until);
         let task = tokio::spawn(serving);
-        Served { role, primary, policy, activity, patience, stop, task }
+        Served { role, primary, policy, activity, standby_timeout, stop, task }
     }
 }
 
@@ -172,8 +172,8 @@ enum Fit {
 }
 
 impl Served {
-    fn fit(&self, wanted: Option<&(Role, Uuid, &DispatchPolicy)>) -> Fit {
-        let Some((role, primary, policy)) = wanted else { return Fit::Changed };
+    fn fit(&self, assignment: Option<&(Role, Uuid, &DispatchPolicy)>) -> Fit {
+        let Some((role, primary, policy)) = assignment else { return Fit::Changed };
         if **policy != self.policy || self.task.is_finished() {
             return Fit::Changed;
         }
@@ -181,7 +181,7 @@ impl Served {
             (Role::Primary, _) => Fit::Stays,
             (Role::Standby, Role::Primary) => Fit::Changed,
             (Role::Standby, Role::Standby) if self.primary != *primary => Fit::Changed,
-            (Role::Standby, Role::Standby) if self.activity.since().is_some_and(|since| since.elapsed() >= self.patience) => {
+            (Role::Standby, Role::Standby) if self.activity.since().is_some_and(|since| since.elapsed() >= self.standby_timeout) => {
                 Fit::KeepsFromPrimary
             }
             (Role::Standby, Role::Standby) => Fit::Stays,
@@ -196,7 +196,7 @@ mod tests {
     fn served(role: Role, primary: Uuid) -> Served {
         let task = tokio::spawn(std::future::pending());
         let (policy, stop) = (DispatchPolicy::Ordered, CancellationToken::new());
-        Served { role, primary, policy, activity: Activity::default(), patience: FIRST_PATIENCE, stop, task }
+        Served { role, primary, policy, activity: Activity::default(), standby_timeout: FIRST_STANDBY_TIMEOUT, stop, task }
     }
 
     #[tokio::test(start_paused = true)]
@@ -204,10 +204,10 @@ mod tests {
         let (primary, other) = (Uuid::new_v4(), Uuid::new_v4());
         let standby = served(Role::Standby, primary);
         let fit = |role, primary| standby.fit(Some(&(role, primary, &DispatchPolicy::Ordered)));
-        tokio::time::advance(2 * FIRST_PATIENCE).await;
+        tokio::time::advance(2 * FIRST_STANDBY_TIMEOUT).await;
         assert_eq!(fit(Role::Standby, primary), Fit::Stays, "without a delivery it waits behind the primary");
         standby.activity.delivered();
-        tokio::time::advance(FIRST_PATIENCE - Duration::from_millis(1)).await;
+        tokio::time::advance(FIRST_STANDBY_TIMEOUT - Duration::from_millis(1)).await;
         assert_eq!(fit(Role::Standby, primary), Fit::Stays, "the primary may be gone");
         tokio::time::advance(Duration::from_millis(1)).await;
         assert_eq!(fit(Role::Standby, primary), Fit::KeepsFromPrimary);
@@ -222,7 +222,7 @@ mod tests {
         let me = Uuid::new_v4();
         let primary = served(Role::Primary, me);
         primary.activity.delivered();
-        tokio::time::advance(10 * MAX_PATIENCE).await;
+        tokio::time::advance(10 * MAX_STANDBY_TIMEOUT).await;
         assert_eq!(primary.fit(Some(&(Role::Primary, me, &DispatchPolicy::Ordered))), Fit::Stays);
     }
 }

@@ -104,11 +104,11 @@ async fn serve(consumption: Consumption, kind: Kind, number: SharedQueueNumber, 
                 return subscribe(consumption, admission, prefetch, stop).await;
             }
             let window = Window { in_hand, before, prefetch };
-            while window.until_wanted(&stop).await {
+            while window.until_needed(&stop).await {
                 let until = Stop { gently: stop.gently.child_token(), now: stop.now.clone() };
                 let ended = until.gently.clone();
                 tokio::join!(subscribe(consumption.clone(), admission.clone(), prefetch, until), async {
-                    window.until_unwanted(&ended).await;
+                    window.until_not_needed(&ended).await;
                     ended.cancel();
                 });
             }
@@ -139,8 +139,8 @@ struct Window {
 
 impl Window {
     /// Returns when the prefetch of the subscriptions before it is used up and memory is free; `false` when stopped meanwhile.
-    async fn until_wanted(&self, stop: &Stop) -> bool {
-        let wanted = async {
+    async fn until_needed(&self, stop: &Stop) -> bool {
+        let needed = async {
             loop {
                 self.in_hand.reaches(self.before).await;
                 if self.fits() {
@@ -151,12 +151,12 @@ impl Window {
         };
         tokio::select! {
             () = stop.gently.cancelled() => false,
-            () = wanted => true,
+            () = needed => true,
         }
     }
 
     /// Returns when the subscriptions before it would have been enough for some time, when no memory is free, or when stopped.
-    async fn until_unwanted(&self, stopped: &CancellationToken) {
+    async fn until_not_needed(&self, stopped: &CancellationToken) {
         let mut quiet = Duration::ZERO;
         while quiet < QUIET && free_memory() > 0 {
             tokio::select! {

@@ -1,8 +1,8 @@
 //! Checkpoints: durable outputs of steps. A later attempt of the execution does not repeat these steps.
 
 use super::delivered::Delivered;
-use super::patience::{ask_until_answered, log_unavailable};
 use super::ports::{Batch, ExecutionStore};
+use super::store_retry::{ask_until_answered, log_unavailable};
 use forebay_contract::ExecutionId;
 use forebay_contract::outcome::Checkpoint;
 use forebay_workflow::Program;

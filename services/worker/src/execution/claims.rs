@@ -2,8 +2,8 @@
 
 use super::delivered::Delivered;
 use super::halts::Halts;
-use super::patience::{ASK_AGAIN_INTERVAL, ask_until_answered, log_unavailable};
 use super::ports::ExecutionStore;
+use super::store_retry::{ASK_AGAIN_INTERVAL, ask_until_answered, log_unavailable};
 use crate::measure;
 use crate::recording::stored_count;
 use forebay_store::{Decision, FinishedExecution};

@@ -2,8 +2,8 @@
 
 use super::delivered::{Delivered, Source};
 use super::outcome::Disposition;
-use super::patience::ASK_AGAIN_INTERVAL;
 use super::ports::ExecutionStore;
+use super::store_retry::ASK_AGAIN_INTERVAL;
 use crate::measure;
 use forebay_contract::definition::{DispatchPolicy, OnFailure};
 use forebay_contract::envelope::Envelope;
@@ -28,7 +28,7 @@ impl Halts {
     /// Returns true if the current definition halts its trigger on a failure.
     pub(crate) fn halts_on_failure(&self, envelope: &Envelope) -> bool {
         let snapshot = self.snapshot.current();
-        snapshot.integration_by_id(envelope.integration_id).is_some_and(|known| known.definition.on_failure == OnFailure::Halt)
+        snapshot.integration_by_id(envelope.integration_id).is_some_and(|integration| integration.definition.on_failure == OnFailure::Halt)
     }
 
     /// Returns the decision of a person about the halt at this execution.

@@ -18,10 +18,10 @@ mod delivered;
 mod halts;
 mod host;
 pub(crate) mod outcome;
-mod patience;
 pub(crate) mod ports;
 pub(crate) mod programs;
 mod settlement;
+mod store_retry;
 #[cfg(test)]
 mod tests;
 mod waiting;

@@ -1,8 +1,8 @@
 //! Compiled definitions, each version compiled once.
 
 use super::delivered::Delivered;
-use super::patience::ask_until_answered;
 use super::ports::ExecutionStore;
+use super::store_retry::ask_until_answered;
 use forebay_contract::definition::Definition;
 use forebay_contract::envelope::Envelope;
 use forebay_contract::outcome::{ErrorCode, ExecutionError};
@@ -60,7 +60,7 @@ impl Programs {
         match self.get(envelope).await {
             Ok(program) => Some(program.definition().clone()),
             Err(NoProgram::Never(_) | NoProgram::NotNow) => {
-                self.snapshot.current().integration_by_id(envelope.integration_id).map(|known| known.definition.clone())
+                self.snapshot.current().integration_by_id(envelope.integration_id).map(|integration| integration.definition.clone())
             }
         }
     }
@@ -90,7 +90,7 @@ impl Programs {
 
     async fn definition(&self, integration: Uuid, version: i32) -> Result<Arc<Definition>, NoProgram> {
         let snapshot = self.snapshot.current();
-        if let Some(current) = snapshot.integration_by_id(integration).filter(|known| known.version == version) {
+        if let Some(current) = snapshot.integration_by_id(integration).filter(|current| current.version == version) {
             return Ok(current.definition.clone());
         }
         match self.store.definition(integration, version).await {

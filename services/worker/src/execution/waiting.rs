@@ -31,8 +31,8 @@ mod tests {
         let (minutes, wait) = (|minutes: u64| Duration::from_secs(minutes * 60), Duration::from_secs(120));
         let error = ExecutionError::transient(ErrorCode::Remote, "it answered 503");
         let shown = waiting(&error, false, minutes(1), wait).message;
-        let (why, at) = shown.split_once("; the next attempt begins after 2 min, at ").unwrap();
-        assert_eq!((why, at.len()), ("it answered 503", "2026-01-31T06:00:00Z".len()));
+        let (reason, at) = shown.split_once("; the next attempt begins after 2 min, at ").unwrap();
+        assert_eq!((reason, at.len()), ("it answered 503", "2026-01-31T06:00:00Z".len()));
         let requested = ExecutionError { retry_after: Some(minutes(1)), ..error };
         let shown = waiting(&requested, true, minutes(1), wait).message;
         assert!(

@@ -168,10 +168,13 @@ impl Recording {
             status: ending.status(),
             attempts: stored_count(attempts),
             redeliveries: stored_count(end.redeliveries),
-            is_served: envelope.claim_token.is_some() || may_be_asked_for_later(envelope),
+            is_served: envelope.claim_token.is_some() || may_be_requested_later(envelope),
             input: keeps_input.then(|| stored_request(envelope)),
             // The input for a retry by a person stays as long as the history, and a response as long as repeated calls receive it.
-            retention: diagnostics.retention.filter(|_| !has_failed).map(|retention| retention.max(known_for(envelope, end.definition))),
+            retention: diagnostics
+                .retention
+                .filter(|_| !has_failed)
+                .map(|retention| retention.max(key_retention(envelope, end.definition))),
             halted: end.halts,
             ..self.empty_record(envelope)
         };
@@ -214,13 +217,13 @@ pub(crate) fn stored_count(count: u32) -> i32 {
 }
 
 /// Returns the retention of the call's idempotency key; zero if it cannot have one.
-fn known_for(envelope: &Envelope, definition: Option<&Definition>) -> Duration {
+fn key_retention(envelope: &Envelope, definition: Option<&Definition>) -> Duration {
     let webhook = definition.and_then(|definition| definition.trigger.webhook()).filter(|_| envelope.claim_token.is_some());
     webhook.map_or(Duration::ZERO, |webhook| webhook.idempotency.retention)
 }
 
 /// Returns true if the caller may request the outcome later: it did not receive it in time.
-fn may_be_asked_for_later(envelope: &Envelope) -> bool {
+fn may_be_requested_later(envelope: &Envelope) -> bool {
     let in_time = |deadline| UnixMillis::now() + ANSWERED_BEFORE < deadline;
     envelope.reply_to.is_some() && !envelope.deadline.is_some_and(in_time)
 }

@@ -33,8 +33,8 @@ impl Statistics {
         // The counts of a minute replace those written before for it. So an execution is counted in the present minute: a minute that was
         // dropped must not begin again.
         let place = (integration, MinuteStatistics::minute_of(UnixMicros::now()));
-        let (known, changed) = counts.entry(place).or_default();
-        known.add(status, duration);
+        let (minute, changed) = counts.entry(place).or_default();
+        minute.add(status, duration);
         *changed = true;
     }
 

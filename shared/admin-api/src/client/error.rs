@@ -7,16 +7,16 @@ use crate::problem::Problem;
 #[non_exhaustive]
 pub enum ClientError {
     /// The address of the console is not one.
-    #[error("{0} is not an address such as https://forebay.example")]
+    #[error("'{0}' is not a URL such as https://forebay.example")]
     Url(String),
     /// The token has characters that no token has.
-    #[error("the token holds characters that no token has")]
+    #[error("the token has invalid characters; copy it again")]
     Token,
     /// The request cannot be written as JSON.
     #[error("the request cannot be written as JSON")]
     Body(#[source] serde_json::Error),
     /// No response.
-    #[error("no answer from {url}: is that the address of a console, and does it run?")]
+    #[error("{url} does not respond: check that it is the URL of a console, and that the console runs")]
     Unreachable {
         /// The root of the API.
         url: String,
@@ -34,7 +34,7 @@ pub enum ClientError {
         problem: Option<Problem>,
     },
     /// The response is not the one of this route.
-    #[error("{url} answers what this version cannot read: is it the address of a console, and of the same version?")]
+    #[error("this version cannot read the response of {url}: check that it is the URL of a console of the same version")]
     Unreadable {
         /// The address of the request.
         url: String,
@@ -46,6 +46,6 @@ pub enum ClientError {
 fn refused(url: &str, status: u16, problem: Option<&Problem>) -> String {
     match problem {
         Some(problem) => problem.detail.clone(),
-        None => format!("{url} answers {status}: is that the address of a console?"),
+        None => format!("{url} responds with {status}: check that it is the URL of a console"),
     }
 }

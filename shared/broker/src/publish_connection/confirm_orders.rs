@@ -47,14 +47,14 @@ fn callers(confirms: Vec<(Confirm, Then)>) -> Body {
                 turn.wait_for_notice();
                 continue;
             };
-            let (confirm, then, has_asked) = &mut waiting[caller];
-            let Some(asked) = confirm else { continue };
+            let (confirm, then, is_polled) = &mut waiting[caller];
+            let Some(pending) = confirm else { continue };
             let waker = Arc::new(Wakes { executor: executor.clone(), caller }).into();
-            let is_over = match (*then, *has_asked) {
+            let is_over = match (*then, *is_polled) {
                 (Then::Goes | Then::Leaves, true) => true,
-                (..) => Pin::new(asked).poll(&mut Context::from_waker(&waker)).is_ready(),
+                (..) => Pin::new(pending).poll(&mut Context::from_waker(&waker)).is_ready(),
             };
-            *has_asked = true;
+            *is_polled = true;
             if *then == Then::Leaves {
                 executor.woken.lock().push_back(caller);
             }

@@ -111,10 +111,10 @@ fn unexpected() -> WireError {
 }
 
 /// Returns the smaller of two limits; 0 is no limit.
-fn least(offered: u32, wanted: u32) -> u32 {
-    match (offered, wanted) {
+fn least(offered: u32, preferred: u32) -> u32 {
+    match (offered, preferred) {
         (limit, 0) | (0, limit) => limit,
-        (offered, wanted) => offered.min(wanted),
+        (offered, preferred) => offered.min(preferred),
     }
 }
 

@@ -87,7 +87,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// Methods of a broker in any order: for channels that are open and for others, for messages that were sent and for others.
-    fn said() -> impl Strategy<Value = Vec<u8>> {
+    fn frames() -> impl Strategy<Value = Vec<u8>> {
         let number = 0..9u16;
         let method = (number, 0..12u64, any::<bool>(), 0..9usize).prop_map(|(number, tag, multiple, kind)| {
             let mut out = Vec::new();
@@ -110,8 +110,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_the_broker_says_every_message_gets_a_result(said in proptest::collection::vec(said(), 0..30), piece in 1..200usize) {
-            prop_assert!(every_message_is_resolved(&said.concat(), piece).unwrap());
+        fn whatever_the_broker_says_every_message_gets_a_result(frames in proptest::collection::vec(frames(), 0..30), piece in 1..200usize) {
+            prop_assert!(every_message_is_resolved(&frames.concat(), piece).unwrap());
         }
     }
 }

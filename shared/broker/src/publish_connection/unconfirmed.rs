@@ -30,7 +30,7 @@ struct Pending {
 }
 
 /// A message that was written to a channel which the broker closed before it had handled the message.
-pub(super) struct Unseen {
+pub(super) struct Unhandled {
     pub(super) id: String,
     pub(super) result: ConfirmSender,
 }
@@ -77,7 +77,7 @@ impl Unconfirmed {
     ///
     /// The broker handles the messages of a channel in their order. If it closed the channel over the size of one, the messages before it
     /// may be delivered; those after it were not handled, and are returned in their order.
-    pub(super) fn close(&mut self, refused: Option<TooLarge>, woken: &mut Woken) -> Vec<Unseen> {
+    pub(super) fn close(&mut self, refused: Option<TooLarge>, woken: &mut Woken) -> Vec<Unhandled> {
         let is_refused = |pending: &Option<Pending>| match (pending, refused) {
             (Some(pending), Some(refused)) => pending.size > refused.limit,
             (None, _) | (_, None) => false,
@@ -85,12 +85,12 @@ impl Unconfirmed {
         let refused_at = self.pending.iter().position(is_refused);
         let (pending, returned) = (std::mem::take(&mut self.pending), std::mem::take(&mut self.returned));
         self.first_tag = 1;
-        let (mut unseen, mut settled) = (Vec::new(), 0);
+        let (mut unhandled, mut settled) = (Vec::new(), 0);
         for (place, pending) in pending.into_iter().enumerate() {
             let Some(Pending { id, size, result }) = pending else { continue };
             let error = match (refused, refused_at) {
                 (Some(_), Some(at)) if place > at => {
-                    unseen.push(Unseen { id, result });
+                    unhandled.push(Unhandled { id, result });
                     continue;
                 }
                 (Some(TooLarge { limit, .. }), Some(at)) if place == at => PublishError::TooLarge { size, limit },
@@ -101,7 +101,7 @@ impl Unconfirmed {
             result.resolve(Err(error), woken);
         }
         self.give_back(settled);
-        unseen
+        unhandled
     }
 
     /// Resolves the message of `tag`, and with `multiple` all before it.
@@ -226,14 +226,14 @@ mod tests {
             (&[1, 90, 1], &[1], None, "+??", &[]),
             (&[], &[], refused, "", &[]),
         ];
-        for (sizes, confirmed, refused, expected, unseen) in cases {
+        for (sizes, confirmed, refused, expected, unhandled) in cases {
             let (mut channel, settled) = channel_of(sizes);
             for tag in confirmed {
                 channel.resolve(*tag, false, &Ok(()), &mut Woken::default()).unwrap();
             }
             let again = channel.close(refused, &mut Woken::default());
-            assert_eq!(again.iter().map(|unseen| unseen.id.as_str()).collect::<Vec<_>>(), unseen, "{sizes:?}");
-            assert_eq!(channel.permits.available_permits(), sizes.len() - unseen.len(), "{sizes:?}");
+            assert_eq!(again.iter().map(|unhandled| unhandled.id.as_str()).collect::<Vec<_>>(), unhandled, "{sizes:?}");
+            assert_eq!(channel.permits.available_permits(), sizes.len() - unhandled.len(), "{sizes:?}");
             assert_eq!(results(settled), expected, "{sizes:?}");
             assert_eq!((channel.first_tag, channel.is_empty()), (1, true));
         }

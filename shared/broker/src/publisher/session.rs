@@ -36,7 +36,7 @@ pub(super) struct Session {
     /// Queues that were declared over this connection.
     declared: Mutex<HashMap<Queue, Declaration>>,
     /// The last answers about queues that refused messages.
-    fullness: Mutex<HashMap<Queue, Arc<KnownFullness>>>,
+    fullness: Mutex<HashMap<Queue, Arc<CachedFullness>>>,
     /// Queues that refuse messages though they are not full.
     troubles: Mutex<HashMap<Queue, Trouble>>,
     /// Notified when the connections should be opened again.
@@ -46,7 +46,7 @@ pub(super) struct Session {
 }
 
 /// The time and result of the last request. Locked during a request, so that one request serves all who wait.
-type KnownFullness = tokio::sync::Mutex<Option<(Instant, Fullness)>>;
+type CachedFullness = tokio::sync::Mutex<Option<(Instant, Fullness)>>;
 
 #[derive(Clone, Copy)]
 struct Declaration {
@@ -160,8 +160,8 @@ impl Session {
     /// Finds out if a queue that refused a message is at its limit.
     pub(super) async fn fullness(&self, queue: Queue) -> Fullness {
         let cell = locked(&self.fullness).entry(queue).or_default().clone();
-        let mut known = cell.lock().await;
-        if let Some((at, fullness)) = *known
+        let mut cached = cell.lock().await;
+        if let Some((at, fullness)) = *cached
             && at.elapsed() < FULLNESS_TTL
         {
             return fullness;
@@ -171,7 +171,7 @@ impl Session {
             // The length of a queue without a leader may not be known either.
             Ok(Err(_)) | Err(_) => Fullness::NotFull,
         };
-        *known = Some((Instant::now(), fullness));
+        *cached = Some((Instant::now(), fullness));
         fullness
     }
 

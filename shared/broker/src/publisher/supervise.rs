@@ -42,7 +42,7 @@ impl Supervisor {
     pub(super) async fn run(self) {
         let shutdown = self.shutdown.clone();
         loop {
-            if shutdown.run_until_cancelled(self.broker.installation().known()).await.is_none() {
+            if shutdown.run_until_cancelled(self.broker.installation().ready()).await.is_none() {
                 return;
             }
             // Before the connection is made, so that no later change is missed; the one that ended the wait is no reason to connect again.
@@ -158,9 +158,9 @@ impl Supervisor {
 }
 
 /// Closes connections that take no new messages, once all their messages are resolved.
-async fn leave(session: Arc<Session>, patience: Duration) {
+async fn leave(session: Arc<Session>, timeout: Duration) {
     let begun = Instant::now();
-    while !session.publishing.is_idle() && begun.elapsed() < patience {
+    while !session.publishing.is_idle() && begun.elapsed() < timeout {
         tokio::time::sleep(LEAVING_INTERVAL).await;
     }
     session.publishing.close();

@@ -78,7 +78,7 @@ impl Scanner<'_> {
     /// Pairs with semicolons between them; an empty element is allowed (RFC 9110, section 5.6.1).
     fn element(&mut self) -> Option<Element> {
         let mut element = Element { hop: Hop::Hidden, proto: None, host: None };
-        let mut seen = Vec::new();
+        let mut names = Vec::new();
         loop {
             self.skip_blanks();
             if !self.rest.is_empty() && !self.rest.starts_with([',', ';']) {
@@ -93,10 +93,10 @@ impl Scanner<'_> {
                     _ => {}
                 }
                 // Of two values, none counts.
-                if seen.contains(&name) {
+                if names.contains(&name) {
                     return None;
                 }
-                seen.push(name);
+                names.push(name);
                 self.skip_blanks();
             }
             if !self.rest.starts_with(';') {
@@ -110,8 +110,8 @@ impl Scanner<'_> {
         self.rest = self.rest.trim_start_matches([' ', '\t']);
     }
 
-    fn take(&mut self, wanted: char) -> Option<()> {
-        self.rest = self.rest.strip_prefix(wanted)?;
+    fn take(&mut self, expected: char) -> Option<()> {
+        self.rest = self.rest.strip_prefix(expected)?;
         Some(())
     }
 

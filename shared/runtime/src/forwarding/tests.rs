@@ -5,7 +5,7 @@ const PROXY: &str = "10.0.0.1";
 
 fn client_of(proxies: &str, peer: &str, headers: &[(&'static str, &str)]) -> Client {
     let proxies = TrustedProxies::parse(proxies).unwrap();
-    let values = |name: &'static str| headers.iter().filter(|(known, _)| *known == name).map(|(_, value)| value.as_bytes()).collect();
+    let values = |name: &'static str| headers.iter().filter(|(header, _)| *header == name).map(|(_, value)| value.as_bytes()).collect();
     proxies.client(Some(peer.parse().unwrap()), false, values)
 }
 
@@ -107,7 +107,7 @@ proptest! {
         prop_assume!(client != peer);
         for (name, added) in [("forwarded", format!("for={}", node(client))), ("x-forwarded-for", client.to_string())] {
             let values: Vec<String> = if lines { vec![written.clone(), added] } else { vec![format!("{written}, {added}")] };
-            let found = proxies.client(Some(peer), false, |asked| if asked == name { values.iter().map(String::as_bytes).collect() } else { Vec::new() });
+            let found = proxies.client(Some(peer), false, |requested| if requested == name { values.iter().map(String::as_bytes).collect() } else { Vec::new() });
             // Either the address that the proxy has seen, or the proxy itself where what the client wrote cannot be read.
             prop_assert!(found.address == Some(client) || found.address == Some(peer), "{found:?} of {values:?}");
             prop_assert!(name == "forwarded" || found.address == Some(client));

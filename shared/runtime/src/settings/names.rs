@@ -11,11 +11,11 @@ pub struct UnknownVariable {
     pub meant: Option<&'static str>,
 }
 
-/// Finds the variables among `names` that start with `FOREBAY_` and are neither a setting nor in `also_known`
+/// Finds the variables among `names` that start with `FOREBAY_` and are neither a setting nor in `also_valid`
 /// (variables of the client commands and scripts): a misspelled setting would otherwise do nothing, silently.
-pub fn unknown_variables(names: impl IntoIterator<Item = String>, also_known: &[&str]) -> Vec<UnknownVariable> {
+pub fn unknown_variables(names: impl IntoIterator<Item = String>, also_valid: &[&str]) -> Vec<UnknownVariable> {
     let is_setting = |name: &str| SETTINGS.iter().flat_map(SettingDoc::variables).any(|variable| variable == name);
-    let is_known = |name: &str| is_setting(name) || also_known.contains(&name);
+    let is_known = |name: &str| is_setting(name) || also_valid.contains(&name);
     let mut unknown: Vec<UnknownVariable> = names
         .into_iter()
         .filter(|name| name.starts_with("FOREBAY_") && !is_known(name))

@@ -17,7 +17,7 @@ impl RedactedUrl {
             format!("a URL that starts with {} is needed", forms.join(" or "))
         };
         let (scheme, rest) = text.split_once("://").ok_or_else(meant)?;
-        if !schemes.iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
+        if !schemes.iter().any(|allowed| scheme.eq_ignore_ascii_case(allowed)) {
             return Err(meant());
         }
         if rest.is_empty() {

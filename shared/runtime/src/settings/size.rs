@@ -17,8 +17,8 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
     if unit.is_empty() || unit.eq_ignore_ascii_case("B") {
         return Ok(number);
     }
-    let known = BINARY.iter().chain(&DECIMAL).find(|(name, _)| name.eq_ignore_ascii_case(unit));
-    let (_, factor) = known.ok_or_else(meant)?;
+    let found = BINARY.iter().chain(&DECIMAL).find(|(name, _)| name.eq_ignore_ascii_case(unit));
+    let (_, factor) = found.ok_or_else(meant)?;
     number.checked_mul(*factor).ok_or_else(meant)
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 
 fn read(pairs: &[(&str, &str)]) -> Result<Settings, SettingsError> {
-    Settings::read(|name| pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
+    Settings::read(|name| pairs.iter().find(|(setting, _)| *setting == name).map(|(_, value)| (*value).to_owned()))
 }
 
 /// The only problem of a reading, as text.
@@ -147,9 +147,9 @@ fn secrets_are_in_neither_errors_nor_debug_output() {
 
 #[test]
 fn every_default_in_the_table_is_asked_for_and_reads() {
-    let asked = std::cell::RefCell::new(std::collections::BTreeSet::new());
+    let read = std::cell::RefCell::new(std::collections::BTreeSet::new());
     Settings::read(|name| {
-        asked.borrow_mut().insert(name.to_owned());
+        read.borrow_mut().insert(name.to_owned());
         SETTINGS.iter().find(|doc| doc.env == name).and_then(|doc| match doc.default {
             SettingDefault::Text(text) => Some(text.to_owned()),
             _ => None,
@@ -157,7 +157,7 @@ fn every_default_in_the_table_is_asked_for_and_reads() {
     })
     .unwrap();
     let listed: std::collections::BTreeSet<_> = SETTINGS.iter().flat_map(SettingDoc::variables).map(str::to_owned).collect();
-    assert_eq!(asked.into_inner(), listed);
+    assert_eq!(read.into_inner(), listed);
 }
 
 #[test]

@@ -88,13 +88,13 @@ pub(crate) async fn charts(store: &Store, client: &Client, pages: &mut Pages, bu
          where at >= now() - interval '1 day' group by 1",
         buckets.join(", ")
     );
-    let mut took = Vec::new();
+    let mut durations = Vec::new();
     for _ in 0..10 {
         let began = Instant::now();
         client.query(&from_minutes, &[]).await?;
-        took.push(began.elapsed());
+        durations.push(began.elapsed());
     }
-    say("to compare: a day by the quarter, summed from the minutes", &mut took);
+    say("to compare: a day by the quarter, summed from the minutes", &mut durations);
     Ok(())
 }
 

@@ -40,7 +40,7 @@ async fn main() -> Outcome<()> {
     let parts: Vec<String> = std::env::args().skip(2).collect();
     let outcome = measure(&url, rows, &parts).await;
     if parts.iter().any(|part| part == "keep") {
-        println!("kept: {url}");
+        println!("not removed: {url}");
         return outcome;
     }
     let admin = connect(&format!("postgres://{authority}/postgres")).await?;
@@ -55,7 +55,7 @@ async fn connect(url: &str) -> Outcome<Client> {
 }
 
 async fn measure(url: &str, rows: usize, parts: &[String]) -> Outcome<()> {
-    let wants = |part: &str| parts.is_empty() || parts.iter().any(|wanted| wanted == part);
+    let wants = |part: &str| parts.is_empty() || parts.iter().any(|name| name == part);
     let store = Store::connect(url, StoreOptions::default()).await?;
     let client = connect(url).await?;
     store.migrate().await?;
@@ -63,7 +63,7 @@ async fn measure(url: &str, rows: usize, parts: &[String]) -> Outcome<()> {
     let integrations = snapshots(&store).await?;
     if wants("records") {
         records(&store, &issuer, integrations[0]).await?;
-        kept(&store, &issuer, integrations[0]).await?;
+        checkpoints(&store, &issuer, integrations[0]).await?;
     }
     if wants("pages") {
         history::fill(&store, &client, &issuer, &integrations, rows).await?;
@@ -108,15 +108,15 @@ async fn snapshots(store: &Store) -> Outcome<Vec<Uuid>> {
     let began = Instant::now();
     let mut snapshot = store.watch(shutdown.clone(), WatchOptions::default()).await?;
     println!("first snapshot of 10,000: {:?}", began.elapsed());
-    let mut took = Vec::new();
+    let mut durations = Vec::new();
     for round in 0..50 {
         let changed = [definition(round, round, "changed")?];
         store.apply(&changed, "measure").await?;
         let began = Instant::now();
         snapshot.changed().await;
-        took.push(began.elapsed());
+        durations.push(began.elapsed());
     }
-    say("one of 10,000 changed, from commit to effective", &mut took);
+    say("one of 10,000 changed, from commit to effective", &mut durations);
     let path = ("t0", "n7");
     let current = snapshot.current();
     let began = Instant::now();
@@ -129,7 +129,7 @@ async fn snapshots(store: &Store) -> Outcome<Vec<Uuid>> {
 async fn records(store: &Store, issuer: &IdIssuer, integration: Uuid) -> Outcome<()> {
     for (what, payload, labelled) in [("bare", false, false), ("with a label", false, true), ("with 1 kB input", true, false)] {
         for size in [1, 50, 500] {
-            let mut took = Vec::new();
+            let mut durations = Vec::new();
             for _ in 0..60 {
                 let mut batch = Vec::with_capacity(size);
                 for _ in 0..size {
@@ -142,16 +142,16 @@ async fn records(store: &Store, issuer: &IdIssuer, integration: Uuid) -> Outcome
                 }
                 let began = Instant::now();
                 store.record(&batch).await?;
-                took.push(began.elapsed());
+                durations.push(began.elapsed());
             }
-            say(&format!("record {size} {what}"), &mut took);
+            say(&format!("record {size} {what}"), &mut durations);
         }
     }
     Ok(())
 }
 
 /// What a workflow with several effects pays for each but the last, and what a resume costs.
-async fn kept(store: &Store, issuer: &IdIssuer, integration: Uuid) -> Outcome<()> {
+async fn checkpoints(store: &Store, issuer: &IdIssuer, integration: Uuid) -> Outcome<()> {
     let (mut keeping, mut reading) = (Vec::new(), Vec::new());
     let step = Checkpoint { path: "send".to_owned(), output: format!("\"{}\"", "x".repeat(1000)).into_bytes() };
     for _ in 0..300 {
@@ -163,8 +163,8 @@ async fn kept(store: &Store, issuer: &IdIssuer, integration: Uuid) -> Outcome<()
         store.checkpoints(&id).await?;
         reading.push(began.elapsed());
     }
-    say("keep one output of 1 kB", &mut keeping);
-    say("read what was kept", &mut reading);
+    say("store one output of 1 kB", &mut keeping);
+    say("read the stored outputs", &mut reading);
     Ok(())
 }
 
@@ -197,8 +197,8 @@ fn now() -> Outcome<i64> {
     Ok(i64::try_from(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_micros())?)
 }
 
-fn say(what: &str, took: &mut [Duration]) {
-    took.sort_unstable();
-    let at = |share: usize| took[(took.len() - 1) * share / 100];
+fn say(what: &str, durations: &mut [Duration]) {
+    durations.sort_unstable();
+    let at = |share: usize| durations[(durations.len() - 1) * share / 100];
     println!("{what}: median {:.2?}, p95 {:.2?}, slowest {:.2?}", at(50), at(95), at(100));
 }

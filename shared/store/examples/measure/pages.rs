@@ -18,14 +18,14 @@ impl Pages {
     where
         F: Future<Output = Result<usize, E>>,
     {
-        let (mut took, mut rows) = (Vec::with_capacity(rounds), 0);
+        let (mut durations, mut rows) = (Vec::with_capacity(rounds), 0);
         for _ in 0..rounds {
             let began = Instant::now();
             rows = query().await?;
-            took.push(began.elapsed());
+            durations.push(began.elapsed());
         }
-        took.sort_unstable();
-        let at = |share: usize| took[(took.len() - 1) * share / 100];
+        durations.sort_unstable();
+        let at = |share: usize| durations[(durations.len() - 1) * share / 100];
         let mark = if at(95) > BOUND { "  TOO SLOW" } else { "" };
         println!("{what} ({rows}): p50 {:.2?}, p95 {:.2?}{mark}", at(50), at(95));
         self.slowest.push((at(95), what.to_owned()));
@@ -35,10 +35,10 @@ impl Pages {
     /// Says how many kept to the bound.
     pub(crate) fn conclude(mut self) {
         self.slowest.sort_unstable();
-        let over = self.slowest.iter().filter(|(took, _)| *took > BOUND).count();
+        let over = self.slowest.iter().filter(|(duration, _)| *duration > BOUND).count();
         println!("{} queries of pages, {over} of them over {BOUND:?} p95; the slowest:", self.slowest.len());
-        for (took, what) in self.slowest.iter().rev().take(5) {
-            println!("    {took:.2?} {what}");
+        for (duration, what) in self.slowest.iter().rev().take(5) {
+            println!("    {duration:.2?} {what}");
         }
     }
 }

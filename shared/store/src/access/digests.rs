@@ -59,19 +59,19 @@ pub(crate) async fn load(client: &impl GenericClient, keys: Option<&SecretKeys>)
 /// Returns the installation's, and makes it where there is none; `None`: there is no `FOREBAY_SECRET_KEY` to encrypt it under.
 pub(crate) async fn load_or_make(client: &impl GenericClient, keys: Option<&SecretKeys>) -> Result<Option<PastedDigests>, StoreError> {
     let Some(secret) = keys else { return load(client, None).await };
-    if let Some(known) = load(client, keys).await? {
-        return Ok(Some(known));
+    if let Some(digests) = load(client, keys).await? {
+        return Ok(Some(digests));
     }
     let mut key = vec![0; KEY_BYTES];
     getrandom::fill(&mut key).map_err(|source| StoreError::Random { source })?;
     let Sealed { content, by } = secret.seal(&PLACE, key)?;
     let sql = "update installation set digest_key = $1, digest_key_by = $2 where digest_key is null";
-    client.execute(sql, &[&content, &by]).await.map_err(StoreError::during("make the key of digests"))?;
+    client.execute(sql, &[&content, &by]).await.map_err(StoreError::during("create the key of digests"))?;
     // Another process may have been faster.
     load(client, keys).await
 }
 
-/// Encrypts the key of digests anew, unless the first key has encrypted it; returns true if it did.
+/// Re-encrypts the key of digests, unless the first key has encrypted it; returns true if it did.
 pub(crate) async fn reseal(transaction: &Transaction<'_>, keys: &SecretKeys) -> Result<bool, StoreError> {
     let failed = StoreError::during("encrypt the key of digests");
     let sql = "select digest_key, digest_key_by from installation where digest_key is not null for update";

@@ -17,15 +17,15 @@ pub(crate) async fn resolve(transaction: &Transaction<'_>, tenant: &Name, names:
         .query("select name, id from integrations where tenant = $1 and name = any($2)", &[&tenant.as_str(), &texts])
         .await
         .map_err(StoreError::during("read integrations to grant"))?;
-    let mut known: HashMap<Name, Uuid> = HashMap::with_capacity(rows.len());
+    let mut ids: HashMap<Name, Uuid> = HashMap::with_capacity(rows.len());
     for row in &rows {
-        known.insert(row.name("name")?, row.get("id"));
+        ids.insert(row.name("name")?, row.get("id"));
     }
-    let unknown: Vec<Name> = names.iter().filter(|name| !known.contains_key(*name)).cloned().collect();
+    let unknown: Vec<Name> = names.iter().filter(|name| !ids.contains_key(*name)).cloned().collect();
     if !unknown.is_empty() {
         return Err(StoreError::UnknownIntegrations { tenant: tenant.clone(), names: unknown });
     }
-    Ok(known.into_values().collect())
+    Ok(ids.into_values().collect())
 }
 
 /// Makes these the integrations that the key opens, and no others.

@@ -134,8 +134,8 @@ impl Store {
                 let digests = digests::load_or_make(&*transaction, self.secret_keys.as_deref()).await?;
                 let [digest, earlier] = pasted_digests(digests.as_ref(), &new.tenant, &key);
                 let sql = "select exists (select from api_keys where tenant = $1 and digest = $2 and sealed is null)";
-                let known = transaction.query_one(sql, &[&new.tenant.as_str(), &earlier.as_slice()]).await.map_err(failed)?;
-                if known.get(0) {
+                let exists = transaction.query_one(sql, &[&new.tenant.as_str(), &earlier.as_slice()]).await.map_err(failed)?;
+                if exists.get(0) {
                     return Err(StoreError::KeyExists);
                 }
                 digest

@@ -69,7 +69,7 @@ pub(crate) async fn find(
     Ok(rows.iter().find(has_value).map(|row| row.get("id")))
 }
 
-/// Encrypts the signing keys anew that the first key has not encrypted, and returns their number.
+/// Re-encrypts the signing keys that the first key has not encrypted, and returns their number.
 pub(crate) async fn reseal(transaction: &Transaction<'_>, keys: &SecretKeys) -> Result<usize, StoreError> {
     let sql = "select id, tenant, sealed, sealed_by from api_keys where sealed is not null";
     let mut resealed = Resealed::default();

@@ -83,12 +83,12 @@ impl Store {
     pub async fn integrations_ever(&self) -> Result<Vec<Uuid>, StoreError> {
         let client = self.client(READ).await?;
         // From one id to the next by the index: reading millions of executions would take too long.
-        let sql = "with recursive seen (id) as (
+        let sql = "with recursive ids (id) as (
                        (select integration_id from executions order by integration_id limit 1)
                        union all
-                       select (select e.integration_id from executions e where e.integration_id > seen.id order by e.integration_id limit 1)
-                       from seen where seen.id is not null)
-                   select id from seen where id is not null union select id from integrations";
+                       select (select e.integration_id from executions e where e.integration_id > ids.id order by e.integration_id limit 1)
+                       from ids where ids.id is not null)
+                   select id from ids where id is not null union select id from integrations";
         let rows = client.query(sql, &[]).await.map_err(StoreError::during(READ))?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }

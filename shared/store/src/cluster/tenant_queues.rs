@@ -30,15 +30,15 @@ const DECLARE_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct TenantQueueOpener {
     store: Store,
     declare: Arc<Declare>,
-    asked: Arc<Mutex<HashMap<Name, Asked>>>,
+    requests: Arc<Mutex<HashMap<Name, Request>>>,
 }
 
 /// Declares the shared queues of a number at the broker; `false`: that failed.
 type Declare = dyn Fn(SharedQueueNumber) -> BoxFuture<'static, bool> + Send + Sync;
 
-/// A question to the store, and its answer once it is there.
+/// A request to the store, and its result once it is there.
 #[derive(Clone)]
-struct Asked {
+struct Request {
     at: Instant,
     number: Arc<OnceCell<Option<SharedQueueNumber>>>,
 }
@@ -50,7 +50,7 @@ impl TenantQueueOpener {
         store: Store,
         declare: impl Fn(SharedQueueNumber) -> D + Send + Sync + 'static,
     ) -> Self {
-        Self { store, declare: Arc::new(move |number| declare(number).boxed()), asked: Arc::default() }
+        Self { store, declare: Arc::new(move |number| declare(number).boxed()), requests: Arc::default() }
     }
 
     /// Asks for queues of the tenant in the background. The snapshot has them once they are open.
@@ -62,10 +62,10 @@ impl TenantQueueOpener {
     /// Returns the number of the tenant's queues, and opens them where there are none. `None`: the store refused a moment ago.
     pub async fn open(&self, tenant: &Name) -> Option<SharedQueueNumber> {
         let number = {
-            let mut asked = self.asked.lock();
-            asked.retain(|_, asked| asked.at.elapsed() < ASK_AGAIN_INTERVAL);
-            let new = || Asked { at: Instant::now(), number: Arc::default() };
-            asked.entry(tenant.clone()).or_insert_with(new).number.clone()
+            let mut requests = self.requests.lock();
+            requests.retain(|_, request| request.at.elapsed() < ASK_AGAIN_INTERVAL);
+            let new = || Request { at: Instant::now(), number: Arc::default() };
+            requests.entry(tenant.clone()).or_insert_with(new).number.clone()
         };
         *number.get_or_init(|| self.open_now(tenant)).await
     }
@@ -73,13 +73,13 @@ impl TenantQueueOpener {
     async fn open_now(&self, tenant: &Name) -> Option<SharedQueueNumber> {
         match self.store.open_tenant_queue(tenant, |number| (self.declare)(number)).await {
             Ok(Some(number)) => {
-                tracing::info!(forebay.tenant = %tenant, queue = number.get(), "the tenant has a backlog: it has queues of its own");
+                tracing::info!(forebay.tenant = %tenant, queue = number.get(), "the tenant has a backlog: queues of its own were opened");
                 Some(number)
             }
             Ok(None) => {
                 tracing::warn!(
                     forebay.tenant = %tenant,
-                    "the tenant has a backlog on a queue that it shares; {MAX_TENANT_QUEUES} tenants, the most, have queues of their own"
+                    "the tenant has a backlog on a queue that it shares; {MAX_TENANT_QUEUES} tenants, the maximum, have queues of their own"
                 );
                 None
             }
@@ -112,8 +112,8 @@ impl Store {
         let failed = StoreError::during(operation);
         let mut client = self.client(operation).await?;
         let transaction = ChangeTransaction::begin(&mut client, operation, &[Part::TenantQueues]).await?;
-        let known = "select number from tenant_queues where tenant = $1";
-        if let Some(row) = transaction.query_opt(known, &[&tenant.as_str()]).await.map_err(failed)? {
+        let select = "select number from tenant_queues where tenant = $1";
+        if let Some(row) = transaction.query_opt(select, &[&tenant.as_str()]).await.map_err(failed)? {
             return number(row.get(0)).map(Some);
         }
         let open = "insert into tenant_queues (tenant, number)

@@ -76,7 +76,7 @@ words! {
         ConnectionUpdate = "connection.update",
         /// A connection was deleted.
         ConnectionDelete = "connection.delete",
-        /// Connections and keys were encrypted anew.
+        /// Connections and keys were re-encrypted.
         ConnectionRotate = "connection.rotate",
         /// An alert rule was created.
         AlertCreate = "alert.create",

@@ -37,13 +37,13 @@ impl Server {
         let wrong = |reason: String| StoreError::Url { reason };
         let (url, protection) = Protection::taken_from(url).map_err(wrong)?;
         // The parser's own text may repeat parts of the URL, and so of the password.
-        let mut config: Config = url.parse().map_err(|_| wrong("it is not of the right form".to_owned()))?;
+        let mut config: Config = url.parse().map_err(|_| wrong("it is not a valid URL of PostgreSQL".to_owned()))?;
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             return Err(wrong("it names no host".to_owned()));
         }
         let session = match config.get_options() {
             // The last setting wins, so the options of the URL go last.
-            Some(asked) => format!("{SESSION} {asked}"),
+            Some(options) => format!("{SESSION} {options}"),
             None => SESSION.to_owned(),
         };
         config.options(session);

@@ -82,9 +82,9 @@ async fn run(transaction: &Transaction<'_>) -> Result<MigrationReport, StoreErro
         )
         .await
         .map_err(failed)?;
-    let known = verify_applied(transaction).await?;
+    let earlier = verify_applied(transaction).await?;
     let mut applied = Vec::new();
-    for migration in MIGRATIONS.iter().filter(|migration| !known.contains(&migration.version)) {
+    for migration in MIGRATIONS.iter().filter(|migration| !earlier.contains(&migration.version)) {
         transaction.batch_execute(migration.sql).await.map_err(failed)?;
         transaction
             .execute(

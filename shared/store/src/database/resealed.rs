@@ -1,11 +1,11 @@
-//! Content of rows that is encrypted anew.
+//! Content of rows that is re-encrypted.
 
 use crate::error::StoreError;
 use crate::seal::Sealed;
 use deadpool_postgres::Transaction;
 use uuid::Uuid;
 
-/// Content that is encrypted anew, by the id of its row.
+/// Content that is re-encrypted, by the id of its row.
 #[derive(Default)]
 pub(crate) struct Resealed {
     ids: Vec<Uuid>,
@@ -29,7 +29,7 @@ impl Resealed {
             "update {table} t set sealed = new.sealed, sealed_by = new.sealed_by
              from unnest($1::uuid[], $2::bytea[], $3::bytea[]) as new (id, sealed, sealed_by) where t.id = new.id"
         );
-        let failed = StoreError::during("write content that is encrypted anew");
+        let failed = StoreError::during("write content that is re-encrypted");
         transaction.execute(&sql, &[&self.ids, &self.contents, &self.bys]).await.map_err(failed)?;
         Ok(self.ids.len())
     }

@@ -8,7 +8,7 @@ use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, accepts, to_sql_checke
 /// Postgres counts from 2000-01-01.
 const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
 /// The largest value that still is a time for Postgres (the year 294276).
-const LARGEST: i64 = 9_223_371_331_199_999_999;
+const MAX_MICROS: i64 = 9_223_371_331_199_999_999;
 
 /// A time that the database driver reads and writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,7 +23,7 @@ impl Timestamp {
 
 impl ToSql for Timestamp {
     fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
-        out.put_i64(self.0.get().clamp(0, LARGEST) - POSTGRES_EPOCH);
+        out.put_i64(self.0.get().clamp(0, MAX_MICROS) - POSTGRES_EPOCH);
         Ok(IsNull::No)
     }
 

@@ -258,10 +258,10 @@ fn integration_row(row: &Row) -> Result<IntegrationRow, StoreError> {
 }
 
 fn refuse_repeats(definitions: &[NewDefinition]) -> Result<(), StoreError> {
-    let mut seen = HashSet::with_capacity(definitions.len());
+    let mut paths = HashSet::with_capacity(definitions.len());
     for new in definitions {
         let path = new.definition.path();
-        if !seen.insert(path.clone()) {
+        if !paths.insert(path.clone()) {
             return Err(StoreError::DefinedTwice { path });
         }
     }
@@ -334,8 +334,8 @@ async fn read_current(
     let tenants: Vec<&str> = definitions.iter().map(|new| new.definition.tenant.as_str()).collect();
     let names: Vec<&str> = definitions.iter().map(|new| new.definition.name.as_str()).collect();
     let sql = "select i.tenant, i.name, i.id, i.current_version, v.document::text as document, v.source
-               from unnest($1::text[], $2::text[]) as asked (tenant, name)
-               join integrations i on i.tenant = asked.tenant and i.name = asked.name
+               from unnest($1::text[], $2::text[]) as requested (tenant, name)
+               join integrations i on i.tenant = requested.tenant and i.name = requested.name
                join integration_versions v on v.integration_id = i.id and v.version = i.current_version";
     let rows = transaction.query(sql, &[&tenants, &names]).await.map_err(StoreError::during("read current versions"))?;
     let mut stored = HashMap::with_capacity(rows.len());

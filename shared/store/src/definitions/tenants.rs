@@ -64,10 +64,10 @@ impl Store {
     pub async fn list_tenants(&self) -> Result<Vec<TenantRow>, StoreError> {
         let operation = "list tenants";
         let client = self.client(operation).await?;
-        let sql = "select known.name, t.docs, t.payload_bytes,
-                       (select count(*) from integrations i where i.tenant = known.name) as integrations
-                   from (select tenant as name from integrations union select tenant from api_keys union select name from tenants) known
-                   left join tenants t on t.name = known.name order by known.name";
+        let sql = "select every.name, t.docs, t.payload_bytes,
+                       (select count(*) from integrations i where i.tenant = every.name) as integrations
+                   from (select tenant as name from integrations union select tenant from api_keys union select name from tenants) every
+                   left join tenants t on t.name = every.name order by every.name";
         let rows = client.query(sql, &[]).await.map_err(StoreError::during(operation))?;
         let row = |row: &tokio_postgres::Row| {
             Ok(TenantRow {

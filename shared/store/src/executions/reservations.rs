@@ -98,8 +98,8 @@ impl Store {
     pub async fn reserve(&self, call: ReservedCall) -> Result<Reserve, StoreError> {
         let store = self.clone();
         // In a task of its own: the server completes the statement even if the caller is dropped, and the key has to be released then.
-        let asked = tokio::spawn(async move { store.reserve_uncancelled(call).await });
-        match asked.await {
+        let task = tokio::spawn(async move { store.reserve_uncancelled(call).await });
+        match task.await {
             Ok(answer) => answer,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
@@ -114,14 +114,14 @@ impl Store {
         let failed = StoreError::during(operation);
         let issuer = self.issuer().await?;
         let client = self.client(operation).await?;
-        let sql = "insert into idempotency_keys as known (integration_id, key_digest, request_digest, execution_id, expires_at, caller)
+        let sql = "insert into idempotency_keys as stored (integration_id, key_digest, request_digest, execution_id, expires_at, caller)
                    values ($1, $2, $3, $4, now() + make_interval(secs => $5), $6)
                    on conflict (integration_id, key_digest) do update set
-                       request_digest = case when known.expires_at < now() then excluded.request_digest else known.request_digest end,
-                       execution_id = case when known.expires_at < now() then excluded.execution_id else known.execution_id end,
-                       caller = case when known.expires_at < now() then excluded.caller else known.caller end,
-                       created_at = case when known.expires_at < now() then now() else known.created_at end,
-                       expires_at = case when known.expires_at < now() then excluded.expires_at else known.expires_at end
+                       request_digest = case when stored.expires_at < now() then excluded.request_digest else stored.request_digest end,
+                       execution_id = case when stored.expires_at < now() then excluded.execution_id else stored.execution_id end,
+                       caller = case when stored.expires_at < now() then excluded.caller else stored.caller end,
+                       created_at = case when stored.expires_at < now() then now() else stored.created_at end,
+                       expires_at = case when stored.expires_at < now() then excluded.expires_at else stored.expires_at end
                    returning execution_id, request_digest, caller";
         let statement = client.prepare_cached(sql).await.map_err(failed)?;
         let unique = call.execution_id.unique();

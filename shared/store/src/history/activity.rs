@@ -39,23 +39,23 @@ impl Store {
         };
         let mut activity: HashMap<Uuid, Activity> = integrations.iter().map(|id| (*id, Activity::default())).collect();
         for point in self.statistics(&query).await? {
-            if let Some(known) = point.integration.and_then(|id| activity.get_mut(&id)) {
-                known.counts.merge(&point.counts);
+            if let Some(activity) = point.integration.and_then(|id| activity.get_mut(&id)) {
+                activity.counts.merge(&point.counts);
             }
         }
         let issuer = self.issuer().await?;
         let client = self.client(operation).await?;
         for (condition, is_unsuccessful) in [("true", false), ("e.status <> 'succeeded'", true)] {
             let sql = format!(
-                "select {COLUMNS} from unnest($1::uuid[]) as wanted (integration_id) cross join lateral (
-                     select * from executions e where e.integration_id = wanted.integration_id and {condition} order by e.id desc limit 1) e
+                "select {COLUMNS} from unnest($1::uuid[]) as requested (integration_id) cross join lateral (
+                     select * from executions e where e.integration_id = requested.integration_id and {condition} order by e.id desc limit 1) e
                  join integrations i on i.id = e.integration_id"
             );
             let statement = client.prepare_cached(&sql).await.map_err(failed)?;
             for row in client.query(&statement, &[&integrations]).await.map_err(failed)? {
                 let row = execution_row(&row, issuer)?;
-                let Some(known) = activity.get_mut(&row.integration_id) else { continue };
-                let place = if is_unsuccessful { &mut known.last_unsuccessful } else { &mut known.last };
+                let Some(activity) = activity.get_mut(&row.integration_id) else { continue };
+                let place = if is_unsuccessful { &mut activity.last_unsuccessful } else { &mut activity.last };
                 *place = Some(row);
             }
         }

@@ -131,7 +131,7 @@ async fn delete_of_day(client: &mut Object, over: &mut Over, day: Date, needed: 
         let Some(transaction) = begin(client).await? else { return Ok(None) };
         let row = transaction.query_one(&statement, &[&over.integrations, &needed, &over.bytes]).await.map_err(failed)?;
         let (rows, bytes) = (row.count("rows"), row.get::<_, i64>("bytes"));
-        // Counted anew by the next upkeep.
+        // Counted again by the next upkeep.
         transaction.execute("delete from payload_usage where day = $1::text::date", &[&day.to_string()]).await.map_err(failed)?;
         transaction.commit_unaudited().await?;
         if rows == 0 {

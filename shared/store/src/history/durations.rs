@@ -89,8 +89,8 @@ mod tests {
             durations.add(Duration::from_millis(millis));
         }
         for (quantile, millis) in [(0.5, 500.0), (0.95, 950.0), (0.99, 990.0)] {
-            let told = durations.quantile(quantile).unwrap().as_secs_f64() * 1000.0;
-            assert!((0.7..1.42).contains(&(told / millis)), "{quantile}: {told}");
+            let estimate = durations.quantile(quantile).unwrap().as_secs_f64() * 1000.0;
+            assert!((0.7..1.42).contains(&(estimate / millis)), "{quantile}: {estimate}");
         }
         let mut twice = durations;
         twice.merge(&durations);

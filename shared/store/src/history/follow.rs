@@ -69,11 +69,11 @@ impl Follow {
     /// Returns the next records; `None` after shutdown.
     pub async fn next(&mut self) -> Option<Followed> {
         loop {
-            let told = tokio::select! {
+            let announced = tokio::select! {
                 () = self.shutdown.cancelled() => return None,
-                told = self.receiver.recv() => told,
+                announced = self.receiver.recv() => announced,
             };
-            match told {
+            match announced {
                 Ok(Announced::Interrupted) | Err(RecvError::Lagged(_)) => return Some(Followed::Interrupted),
                 Err(RecvError::Closed) => return None,
                 Ok(Announced::Rows(rows, left_out)) => {
@@ -155,18 +155,18 @@ async fn listen(store: &Store, to_all: &broadcast::Sender<Announced>) {
             if to_all.receiver_count() == 0 {
                 continue;
             }
-            let told = match told(store, &payload).await {
-                Some(told) if !listener.has_missed() => told,
+            let announced = match announced(store, &payload).await {
+                Some(announced) if !listener.has_missed() => announced,
                 _ => Announced::Interrupted,
             };
-            send(to_all, told);
+            send(to_all, announced);
         }
         backoff.pause().await;
     }
 }
 
 /// Returns the rows of a notification; `None`: it is not of this version's form, or the rows could not be read.
-async fn told(store: &Store, payload: &str) -> Option<Announced> {
+async fn announced(store: &Store, payload: &str) -> Option<Announced> {
     let (left_out, ids) = payload.split_once(' ')?;
     let bytes = BASE64URL_NOPAD.decode(ids.as_bytes()).ok()?;
     let mut ids = Vec::with_capacity(bytes.len() / size_of::<Uuid>());

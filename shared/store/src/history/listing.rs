@@ -42,7 +42,7 @@ impl Store {
         let mut rows = Vec::new();
         for part in parts {
             let since = newest - *part;
-            if filter.since.is_some_and(|asked| asked >= since) {
+            if filter.since.is_some_and(|from| from >= since) {
                 break;
             }
             let search = Search::new(filter, integrations.ids());
@@ -94,9 +94,9 @@ impl Store {
     }
 
     /// Returns the integrations of the filter; `None`: none has that tenant or name.
-    async fn integrations_of(&self, filter: &Filter) -> Result<Option<Asked>, StoreError> {
+    async fn integrations_of(&self, filter: &Filter) -> Result<Option<IntegrationScope>, StoreError> {
         if filter.tenants.is_none() && filter.integration.is_none() {
-            return Ok(Some(Asked::All));
+            return Ok(Some(IntegrationScope::All));
         }
         let failed = StoreError::during(OPERATION);
         let tenants: Option<Vec<&str>> = filter.tenants.as_ref().map(|tenants| tenants.iter().map(Name::as_str).collect());
@@ -106,7 +106,7 @@ impl Store {
         let statement = client.prepare_cached(sql).await.map_err(failed)?;
         let rows = client.query(&statement, &[&tenants, &name]).await.map_err(failed)?;
         let ids: Vec<Uuid> = rows.iter().map(|row| row.get(0)).collect();
-        Ok(Some(ids).filter(|ids| !ids.is_empty()).map(Asked::These))
+        Ok(Some(ids).filter(|ids| !ids.is_empty()).map(IntegrationScope::These))
     }
 
     /// Runs a search. The statement is prepared each time: one plan for any label or tenant would be bad for most.
@@ -117,12 +117,12 @@ impl Store {
     }
 }
 
-enum Asked {
+enum IntegrationScope {
     All,
     These(Vec<Uuid>),
 }
 
-impl Asked {
+impl IntegrationScope {
     fn are_many(&self) -> bool {
         matches!(self, Self::These(ids) if ids.len() >= MANY_INTEGRATIONS)
     }

@@ -48,9 +48,9 @@ const WORTH_DEFLATING: usize = 256;
 /// Bytes of the length before the head.
 const LENGTH_BYTES: usize = 4;
 /// Maximum bytes of an answer's body in the history; larger ones are cut. Inputs are bounded by the broker.
-const LARGEST_OUTPUT: usize = 32 * 1024 * 1024;
+const MAX_OUTPUT_BYTES: usize = 32 * 1024 * 1024;
 /// Maximum bytes of all steps' outputs; beyond, outputs are left out, the largest first.
-const LARGEST_STEPS: usize = 4 * 1024 * 1024;
+const MAX_STEPS_BYTES: usize = 4 * 1024 * 1024;
 
 /// One payload in its stored form.
 #[derive(Debug, PartialEq, Eq)]
@@ -98,13 +98,13 @@ impl Packer {
 
     pub(crate) fn output(&mut self, output: &StoredResponse) -> Packed {
         let head = OutputHead { status: output.status, headers: Cow::Borrowed(&output.headers) };
-        let body = &output.body[..output.body.len().min(LARGEST_OUTPUT)];
+        let body = &output.body[..output.body.len().min(MAX_OUTPUT_BYTES)];
         self.pack(framed(&head, body))
     }
 
     pub(crate) fn steps(&mut self, steps: &[StepRecord]) -> Packed {
         let mut content = serde_json::to_vec(steps).unwrap_or_default();
-        if content.len() > LARGEST_STEPS {
+        if content.len() > MAX_STEPS_BYTES {
             content = serde_json::to_vec(&without_large_outputs(steps)).unwrap_or_default();
         }
         self.pack(content)
@@ -159,7 +159,7 @@ fn without_large_outputs(steps: &[StepRecord]) -> Vec<StepRecord> {
     by_size.sort_unstable_by(|a, b| b.cmp(a));
     let mut total: usize = by_size.iter().map(|(size, _)| size).sum();
     for (size, index) in by_size {
-        if total <= LARGEST_STEPS {
+        if total <= MAX_STEPS_BYTES {
             break;
         }
         let step = &mut steps[index];
@@ -285,7 +285,7 @@ mod tests {
             error: None,
             note: None,
         };
-        let steps = [step("small", 10), step("large", LARGEST_STEPS), step("middle", 1000)];
+        let steps = [step("small", 10), step("large", MAX_STEPS_BYTES), step("middle", 1000)];
         let packed = Packer::new().steps(&steps);
         let read = read_steps(packed).unwrap();
         assert_eq!((&read[0], &read[2]), (&steps[0], &steps[2]));

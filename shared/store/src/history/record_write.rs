@@ -102,7 +102,7 @@ impl Store {
         let written = outcome?;
         let is_stored = |record: &Record| {
             let id = record.execution_id.unique();
-            let of_this_batch = records.binary_search_by_key(&id, |known| known.execution_id.unique());
+            let of_this_batch = records.binary_search_by_key(&id, |record| record.execution_id.unique());
             of_this_batch.is_ok_and(|place| std::ptr::eq(records[place], record)) && written.binary_search(&id).is_ok()
         };
         Ok(batch.iter().map(is_stored).collect())
@@ -159,9 +159,9 @@ fn is_partition_moved(error: &StoreError) -> bool {
 fn prevailing(batch: &[Record]) -> Vec<&Record> {
     let mut prevailing: HashMap<Uuid, &Record> = HashMap::with_capacity(batch.len());
     for record in batch {
-        let known = prevailing.entry(record.execution_id.unique()).or_insert(record);
-        if replaces(known, record) {
-            *known = record;
+        let earlier = prevailing.entry(record.execution_id.unique()).or_insert(record);
+        if replaces(earlier, record) {
+            *earlier = record;
         }
     }
     let mut records: Vec<&Record> = prevailing.into_values().collect();

@@ -79,13 +79,13 @@ impl Store {
             }
         }
         let statement = format!(
-            "with gone as (
+            "with deleted as (
                  delete from execution_payloads p using (
                      select execution_id, accepted_at, kind from execution_payloads where expires_at < $1 limit {ROWS_AT_ONCE}) x
                  where p.execution_id = x.execution_id and p.accepted_at = x.accepted_at and p.kind = x.kind returning p.accepted_at),
              uncounted as (
-                 delete from payload_usage where day in (select (accepted_at at time zone 'UTC')::date from gone))
-             select from gone"
+                 delete from payload_usage where day in (select (accepted_at at time zone 'UTC')::date from deleted))
+             select from deleted"
         );
         let Some(deleted) = delete_all(&mut client, &statement, now).await? else { return Ok(report) };
         report.payloads_deleted = deleted;

@@ -85,8 +85,8 @@ impl LabelFilter {
     #[must_use]
     pub fn fits(&self, labels: &[Label]) -> bool {
         match self {
-            Self::Is(wanted) => labels.contains(wanted),
-            Self::Value(wanted) => labels.iter().any(|label| label.value() == label_value(wanted)),
+            Self::Is(label) => labels.contains(label),
+            Self::Value(value) => labels.iter().any(|label| label.value() == label_value(value)),
         }
     }
 
@@ -209,8 +209,8 @@ impl Search {
                 // The first of each integration, from its index, then the first of those.
                 let (ids, conditions) = (self.bind(ids), &self.conditions);
                 format!(
-                    "select e.* from unnest({ids}::uuid[]) as wanted (integration_id) cross join lateral (
-                         select * from executions e where e.integration_id = wanted.integration_id and {conditions} {ordered}) e {ordered}"
+                    "select e.* from unnest({ids}::uuid[]) as requested (integration_id) cross join lateral (
+                         select * from executions e where e.integration_id = requested.integration_id and {conditions} {ordered}) e {ordered}"
                 )
             }
             ids => {

@@ -34,8 +34,8 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Counts one execution. `took`: its duration; `None`: it had not begun. One that has not ended is not counted.
-    pub fn add(&mut self, status: ExecutionStatus, took: Option<Duration>) {
+    /// Counts one execution. `duration` is `None` if it had not begun. One that has not ended is not counted.
+    pub fn add(&mut self, status: ExecutionStatus, duration: Option<Duration>) {
         let count = match status {
             ExecutionStatus::Succeeded => &mut self.succeeded,
             ExecutionStatus::Failed => &mut self.failed,
@@ -43,8 +43,8 @@ impl Counts {
             ExecutionStatus::Queued | ExecutionStatus::Running => return,
         };
         *count = count.saturating_add(1);
-        if let Some(took) = took {
-            self.durations.add(took);
+        if let Some(duration) = duration {
+            self.durations.add(duration);
         }
     }
 

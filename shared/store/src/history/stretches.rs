@@ -14,24 +14,24 @@ pub(crate) struct Stretch {
 }
 
 /// Returns the fewest rows for a time, in its order: in the middle the widest that divide `step`, at its ends narrower ones. `widths`: from
-/// the narrowest; each divides the next. Rows narrower than `kept` are not read before `narrow_from`; the time is widened to whole rows
+/// the narrowest; each divides the next. Rows narrower than `retained` are not read before `narrow_from`; the time is widened to whole rows
 /// there, and to whole rows of the narrowest elsewhere.
 pub(crate) fn stretches(
     widths: &[Duration],
-    kept: Duration,
+    retained: Duration,
     step: Duration,
     time: Range<UnixMicros>,
     narrow_from: UnixMicros,
 ) -> Vec<Stretch> {
     let Some(narrowest) = widths.first().copied() else { return Vec::new() };
     let divides = |width: Duration| step.as_micros().is_multiple_of(width.as_micros());
-    let old: Vec<Duration> = widths.iter().copied().filter(|width| *width == kept || *width > kept && divides(*width)).collect();
+    let old: Vec<Duration> = widths.iter().copied().filter(|width| *width == retained || *width > retained && divides(*width)).collect();
     let new: Vec<Duration> = widths.iter().copied().filter(|width| *width == narrowest || divides(*width)).collect();
     let from = begin_of(time.start.max(UnixMicros::default()), narrowest);
     let to = end_of(time.end, narrowest);
     let mut found = Vec::new();
     if from < to && from < narrow_from {
-        cover(&old, begin_of(from, kept), end_of(to.min(narrow_from), kept), &mut found);
+        cover(&old, begin_of(from, retained), end_of(to.min(narrow_from), retained), &mut found);
     }
     cover(&new, from.max(narrow_from), to, &mut found);
     found
@@ -73,8 +73,8 @@ mod tests {
 
     /// Returns width, begin and end of each stretch, in microseconds.
     fn of(step: u64, time: Range<i64>, narrow_from: i64) -> Vec<(i64, i64, i64)> {
-        let (kept, step) = (Duration::from_micros(KEPT as u64), Duration::from_micros(step));
-        let found = stretches(&WIDTHS, kept, step, at(time.start)..at(time.end), at(narrow_from));
+        let (retained, step) = (Duration::from_micros(KEPT as u64), Duration::from_micros(step));
+        let found = stretches(&WIDTHS, retained, step, at(time.start)..at(time.end), at(narrow_from));
         found.into_iter().map(|stretch| (stretch.width.as_micros() as i64, stretch.from.get(), stretch.to.get())).collect()
     }
 

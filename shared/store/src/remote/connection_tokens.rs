@@ -41,16 +41,16 @@ impl Store {
         if row.as_ref().is_some_and(|row| row.get("is_fetched")) {
             return Ok(TokenTurn::Wait);
         }
-        let seen: i64 = row.as_ref().map_or(0, |row| row.get("turn"));
+        let turn_before: i64 = row.as_ref().map_or(0, |row| row.get("turn"));
         // A faster process has changed the turn by now, and perhaps stored a token.
-        let sql = "insert into connection_tokens as known (tenant, connection, settings, turn, fetching_until, expires_at)
+        let sql = "insert into connection_tokens as stored (tenant, connection, settings, turn, fetching_until, expires_at)
                    values ($1, $2, $3, $4::bigint + 1, now() + make_interval(secs => $5), now() + make_interval(secs => $6))
                    on conflict (tenant, connection, settings) do update set turn = excluded.turn, fetching_until = excluded.fetching_until,
-                       expires_at = greatest(known.expires_at, excluded.expires_at)
-                   where known.turn = $4 and coalesce(known.fetching_until <= now(), true)
+                       expires_at = greatest(stored.expires_at, excluded.expires_at)
+                   where stored.turn = $4 and coalesce(stored.fetching_until <= now(), true)
                    returning turn";
         let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 6] =
-            [&tenant, &connection, &settings, &seen, &TURN_SECONDS, &ROW_SECONDS];
+            [&tenant, &connection, &settings, &turn_before, &TURN_SECONDS, &ROW_SECONDS];
         let turn = client.query_opt(sql, &parameters).await.map_err(StoreError::during(operation))?;
         Ok(turn.map_or(TokenTurn::Wait, |row| TokenTurn::Fetch(row.get("turn"))))
     }
@@ -79,7 +79,7 @@ impl Store {
     }
 
     fn sealing(&self, owner: &TokenOwner) -> Result<(&SecretKeys, Vec<u8>), StoreError> {
-        let missing = || StoreError::Invalid { what: WHAT, reason: "cannot be kept: this process has no FOREBAY_SECRET_KEY".to_owned() };
+        let missing = || StoreError::Invalid { what: WHAT, reason: "cannot be stored: this process has no FOREBAY_SECRET_KEY".to_owned() };
         let keys = self.secret_keys.as_deref().ok_or_else(missing)?;
         let settings = keys.digest(owner.settings.expose().as_bytes()).ok_or_else(missing)?;
         Ok((keys, settings))

@@ -89,7 +89,7 @@ pub struct ConnectionRow {
 }
 
 const OPERATION: &str = "write a connection";
-const RESEAL: &str = "encrypt connections and keys anew";
+const RESEAL: &str = "re-encrypt connections and keys";
 
 impl Store {
     /// Creates or replaces a connection. `document`: the document of `connection`, every secret as text. `expected`: the revision from which
@@ -114,7 +114,7 @@ impl Store {
             return Err(StoreError::Changed { what: format!("the connection {tenant}/{name}") });
         }
         let id = before.as_ref().map_or_else(Uuid::new_v4, |before| before.id);
-        let known = read_sealed(&*transaction, &connection.tenant, &connection.name).await?;
+        let stored = read_sealed(&*transaction, &connection.tenant, &connection.name).await?;
         let sealed = keys.seal(&place(&connection.tenant, &connection.name, id.as_bytes()), document.to_string().into_bytes())?;
         let sql = "insert into connections (id, tenant, name, kind, description, enabled, sealed, sealed_by)
                    values ($1, $2, $3, $4, $5, $6, $7, $8)
@@ -129,7 +129,7 @@ impl Store {
         }
         let action = if before.is_some() { AuditAction::ConnectionUpdate } else { AuditAction::ConnectionCreate };
         // A connection that cannot be opened any more is replaced all the same.
-        let earlier = known.and_then(|known| known.document(keys).ok());
+        let earlier = stored.and_then(|stored| stored.document(keys).ok());
         let (shown_before, after) = audited(earlier.as_ref(), document);
         let shown_before = shown_before.or_else(|| before.as_ref().map(ConnectionRow::shown));
         let event = AuditEvent::of_tenant(action, &connection.tenant, &connection.name, shown_before, Some(after));
@@ -217,7 +217,7 @@ impl Store {
         transaction.commit(by, &[AuditEvent::of_tenant(AuditAction::ConnectionDelete, tenant, name, Some(before.shown()), None)]).await
     }
 
-    /// Encrypts connections, signing keys and the key of digests anew that the first key has not encrypted, or that an earlier version has,
+    /// Re-encrypts connections, signing keys and the key of digests that the first key has not encrypted, or that an earlier version has,
     /// and returns their number: all or none. Payloads of executions are the concern of [`Store::rotate_part`].
     ///
     /// # Errors
@@ -236,7 +236,7 @@ impl Store {
     }
 }
 
-/// Encrypts the connections anew that the first key has not encrypted, and returns their number.
+/// Re-encrypts the connections that the first key has not encrypted, and returns their number.
 async fn reseal(transaction: &Transaction<'_>, keys: &SecretKeys) -> Result<usize, StoreError> {
     let rows = transaction.query(&format!("select {SEALED_COLUMNS} from connections"), &[]).await.map_err(StoreError::during(RESEAL))?;
     let mut resealed = Resealed::default();

@@ -1,4 +1,4 @@
-//! Encrypting payloads of executions anew, after a new key was put first: in parts, so that another process can go on where one has ended.
+//! Re-encryption of the payloads of executions, after a new key was put first: in parts, so that another process can continue where one ended.
 
 use crate::database::change_transaction::{ChangeTransaction, NO_PART};
 use crate::database::pool::Store;
@@ -17,8 +17,8 @@ use uuid::Uuid;
 /// Maximum payloads in one part.
 const PART: i64 = 500;
 /// A process that has not been seen for this time is gone.
-const GONE: &str = "30 seconds";
-const OPERATION: &str = "encrypt payloads anew";
+const RUNNER_TIMEOUT: &str = "30 seconds";
+const OPERATION: &str = "re-encrypt payloads";
 
 /// The progress of a rotation of the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct Rotation {
     /// True while a process works on it. A rotation that is neither running nor finished has to be started again, and continues where it
     /// ended.
     pub is_running: bool,
-    /// Connections, keys and payloads that were encrypted anew.
+    /// Connections, keys and payloads that were re-encrypted.
     pub resealed: u64,
     /// Payloads that no given key opens.
     pub unreadable: u64,
@@ -45,7 +45,7 @@ pub struct Rotation {
 pub struct Runner(Uuid);
 
 impl Store {
-    /// Begins to encrypt anew, or continues where a process has ended; `None`: another process works on it.
+    /// Begins the re-encryption, or continues it where a process has ended; `None`: another process works on it.
     ///
     /// # Errors
     /// Those of the database.
@@ -54,17 +54,17 @@ impl Store {
         let runner = Uuid::new_v4();
         // Finished, or for another key: from the beginning.
         let sql = format!(
-            "insert into key_rotation as known (key_id, runner) values ($1, $2)
+            "insert into key_rotation as stored (key_id, runner) values ($1, $2)
              on conflict (only_row) do update set
                  runner = excluded.runner, last_seen_at = now(), key_id = excluded.key_id,
-                 started_at = case when known.finished_at is null and known.key_id = excluded.key_id then known.started_at else now() end,
-                 resealed = case when known.finished_at is null and known.key_id = excluded.key_id then known.resealed else 0 end,
-                 unreadable = case when known.finished_at is null and known.key_id = excluded.key_id then known.unreadable else 0 end,
-                 execution_id = case when known.finished_at is null and known.key_id = excluded.key_id then known.execution_id end,
-                 accepted_at = case when known.finished_at is null and known.key_id = excluded.key_id then known.accepted_at end,
-                 kind = case when known.finished_at is null and known.key_id = excluded.key_id then known.kind end,
+                 started_at = case when stored.finished_at is null and stored.key_id = excluded.key_id then stored.started_at else now() end,
+                 resealed = case when stored.finished_at is null and stored.key_id = excluded.key_id then stored.resealed else 0 end,
+                 unreadable = case when stored.finished_at is null and stored.key_id = excluded.key_id then stored.unreadable else 0 end,
+                 execution_id = case when stored.finished_at is null and stored.key_id = excluded.key_id then stored.execution_id end,
+                 accepted_at = case when stored.finished_at is null and stored.key_id = excluded.key_id then stored.accepted_at end,
+                 kind = case when stored.finished_at is null and stored.key_id = excluded.key_id then stored.kind end,
                  finished_at = null
-             where known.finished_at is not null or known.last_seen_at < now() - interval '{GONE}' or known.key_id <> excluded.key_id
+             where stored.finished_at is not null or stored.last_seen_at < now() - interval '{RUNNER_TIMEOUT}' or stored.key_id <> excluded.key_id
              returning 1"
         );
         let begun = client.query_opt(&sql, &[&keys.current_id(), &runner]).await.map_err(StoreError::during(OPERATION))?;
@@ -76,10 +76,10 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn rotation(&self, keys: &SecretKeys) -> Result<Option<Rotation>, StoreError> {
-        let operation = "read how far encrypting anew has come";
+        let operation = "read the progress of the re-encryption";
         let client = self.client(operation).await?;
         let sql = format!(
-            "select started_at, finished_at, finished_at is null and last_seen_at > now() - interval '{GONE}' as is_running, resealed,
+            "select started_at, finished_at, finished_at is null and last_seen_at > now() - interval '{RUNNER_TIMEOUT}' as is_running, resealed,
                  unreadable, accepted_at, key_id = $1 as is_of_this_key
              from key_rotation"
         );
@@ -106,7 +106,7 @@ impl Store {
         Ok(())
     }
 
-    /// Encrypts the next part of the payloads anew; `false`: that was the last one, or another process has taken over.
+    /// Re-encrypts the next part of the payloads; `false`: that was the last one, or another process has taken over.
     ///
     /// # Errors
     /// Those of the database. Parts that were done stay done.
@@ -131,7 +131,7 @@ impl Store {
             match reseal(&transaction, keys, row).await {
                 Ok(done) => resealed += i64::from(done),
                 Err(error @ (StoreError::Invalid { .. } | StoreError::Damaged { .. })) => {
-                    tracing::warn!(execution.id = %row.get::<_, Uuid>("execution_id"), %error, "a payload cannot be encrypted anew");
+                    tracing::warn!(execution.id = %row.get::<_, Uuid>("execution_id"), %error, "a payload cannot be re-encrypted");
                     unreadable += 1;
                 }
                 Err(error) => return Err(error),
@@ -153,7 +153,7 @@ impl Store {
     }
 }
 
-/// Encrypts one payload anew; `false`: it is gone by now.
+/// Re-encrypts one payload; `false`: it was deleted meanwhile.
 async fn reseal(transaction: &Transaction<'_>, keys: &SecretKeys, found: &Row) -> Result<bool, StoreError> {
     let failed = StoreError::during(OPERATION);
     let (execution, at, kind): (Uuid, Timestamp, &str) = (found.get("execution_id"), found.get("accepted_at"), found.get("kind"));

@@ -41,7 +41,7 @@ impl Connections {
         let key = (tenant.clone(), name.clone());
         let mut opened = self.opened.lock();
         let connection = match opened.get(&key) {
-            Some((known, connection)) if Arc::ptr_eq(known, &sealed) || **known == *sealed => connection.clone(),
+            Some((opened_from, connection)) if Arc::ptr_eq(opened_from, &sealed) || **opened_from == *sealed => connection.clone(),
             _ => {
                 let Some(keys) = &self.keys else {
                     return Err(refused(format!("the connection '{name}' cannot be decrypted: this process has no FOREBAY_SECRET_KEY")));

@@ -193,7 +193,7 @@ async fn load_keys(transaction: &Transaction<'_>, secrets: Option<&SecretKeys>, 
             last_use: LastUse::default(),
         };
         let key = match before.get(&id) {
-            Some(known) if **known == key => known.clone(),
+            Some(before) if **before == key => before.clone(),
             _ => Arc::new(key),
         };
         let (Some(sealed), Some(by)) = (row.get::<_, Option<&[u8]>>("sealed"), row.get::<_, Option<&[u8]>>("sealed_by")) else {

@@ -113,7 +113,7 @@ impl Store {
 
 async fn first_load(loader: &mut Loader) -> Arc<Snapshot> {
     let mut backoff = Backoff::new();
-    let mut said = None;
+    let mut logged_at = None;
     loop {
         let error = match loader.refresh().await {
             Ok(Some(snapshot)) => return snapshot,
@@ -121,9 +121,9 @@ async fn first_load(loader: &mut Loader) -> Arc<Snapshot> {
             Ok(None) => StoreError::damaged("table snapshot_generations"),
             Err(error) => error,
         };
-        if said.is_none_or(|at: Instant| at.elapsed() > Duration::from_secs(10)) {
+        if logged_at.is_none_or(|at: Instant| at.elapsed() > Duration::from_secs(10)) {
             tracing::warn!(error = %error, cause = %cause(&error), "waiting for the database");
-            said = Some(Instant::now());
+            logged_at = Some(Instant::now());
         }
         backoff.pause().await;
     }

@@ -216,8 +216,8 @@ impl Store {
         let operation = "read the last executions";
         let failed = StoreError::during(operation);
         let client = self.client(operation).await?;
-        let sql = "select wanted.id, e.accepted_at from unnest($1::uuid[]) as wanted (id) cross join lateral (
-                       select accepted_at from executions where integration_id = wanted.id order by id desc limit 1) e";
+        let sql = "select requested.id, e.accepted_at from unnest($1::uuid[]) as requested (id) cross join lateral (
+                       select accepted_at from executions where integration_id = requested.id order by id desc limit 1) e";
         let statement = client.prepare_cached(sql).await.map_err(failed)?;
         let rows = client.query(&statement, &[&integrations]).await.map_err(failed)?;
         Ok(rows.iter().map(|row| (row.get("id"), row.time("accepted_at"))).collect())

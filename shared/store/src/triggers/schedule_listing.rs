@@ -55,8 +55,8 @@ impl Store {
         let last: Vec<Uuid> = rows.iter().filter_map(|row| row.get("last_execution_id")).collect();
         let accepted: Vec<Timestamp> = last.iter().map(|id| Timestamp(accepted_at_of(*id))).collect();
         // The join has both columns, so that each execution is looked up in its own partition.
-        let sql = "select e.id, e.status from unnest($1::uuid[], $2::timestamptz[]) as asked (id, accepted_at)
-                   join executions e on e.id = asked.id and e.accepted_at = asked.accepted_at";
+        let sql = "select e.id, e.status from unnest($1::uuid[], $2::timestamptz[]) as requested (id, accepted_at)
+                   join executions e on e.id = requested.id and e.accepted_at = requested.accepted_at";
         let ended = client.query(sql, &[&last, &accepted]).await.map_err(failed)?;
         let status = |row: &Row| Ok((row.get("id"), row.word("executions", "status")?));
         let statuses: HashMap<Uuid, ExecutionStatus> = ended.iter().map(status).collect::<Result<_, StoreError>>()?;

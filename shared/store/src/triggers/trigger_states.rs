@@ -131,12 +131,12 @@ impl Store {
         if transaction.query_opt(sql, &[&execution.unique(), &accepted_at]).await.map_err(failed)?.is_some() {
             return Ok(false);
         }
-        let sql = "insert into trigger_states as known (integration_id, state, execution_id, error, since)
+        let sql = "insert into trigger_states as stored (integration_id, state, execution_id, error, since)
                    select id, 'halted', $2, $3::text::json, now() from integrations where id = $1
                    on conflict (integration_id) do update set state = 'halted', execution_id = excluded.execution_id, error = excluded.error,
-                       since = case when known.state = 'halted' then known.since else excluded.since end,
+                       since = case when stored.state = 'halted' then stored.since else excluded.since end,
                        decision = null, decided_at = null, decided_by = null
-                   where known.state = 'running' or known.execution_id = excluded.execution_id";
+                   where stored.state = 'running' or stored.execution_id = excluded.execution_id";
         let written = transaction.execute(sql, &[&integration_id, &execution.unique(), &error]).await.map_err(failed)?;
         if written == 0 {
             let exists = transaction.query_opt("select 1 from integrations where id = $1", &[&integration_id]).await.map_err(failed)?;

@@ -178,11 +178,11 @@ async fn an_alert_that_is_changed_ends_the_claim_and_another_condition_begins_an
         assert!(store.save_alert_evaluation(me, &due, &evaluation).await.unwrap());
         put(&store, "t/a", "repeat: 1h\n", None).await.unwrap();
         assert!(!store.save_alert_evaluation(me, &due, &evaluation).await.unwrap(), "what was looked at is not there any more");
-        let kept = claim(&store, me).await.remove(0);
-        assert_eq!((kept.states.len(), kept.pending), (1, Some(notification(1))), "it is the same condition");
+        let reclaimed = claim(&store, me).await.remove(0);
+        assert_eq!((reclaimed.states.len(), reclaimed.pending), (1, Some(notification(1))), "it is the same condition");
         put(&store, "t/a", "when: { silent: { for: 1h } }\n", None).await.unwrap();
-        let anew = claim(&store, me).await.remove(0);
-        assert_eq!((anew.states.len(), anew.pending, anew.number), (0, None, 1));
+        let restarted = claim(&store, me).await.remove(0);
+        assert_eq!((restarted.states.len(), restarted.pending, restarted.number), (0, None, 1));
     })
     .await;
 }

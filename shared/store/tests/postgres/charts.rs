@@ -122,13 +122,13 @@ async fn every_chart_shows_what_the_minutes_add_up_to_whatever_was_written_and_w
                     (end - one.max(other) * MINUTE + Duration::from_micros(1), end - one.min(other) * MINUTE + Duration::from_secs(61));
                 // What is longer ago than two days is known by the hour.
                 let from = from.max(end - 47 * HOUR);
-                let asked = [
+                let queries = [
                     (StatisticsScope::All, ids.clone()),
                     (StatisticsScope::Tenants(vec![name("t"), name("v")]), [&ids[..2], &ids[4..]].concat()),
                     (StatisticsScope::Tenants(Vec::new()), Vec::new()),
                     (StatisticsScope::Integrations(ids[1..4].to_vec()), ids[1..4].to_vec()),
                 ];
-                for (of, these) in asked {
+                for (of, these) in queries {
                     for each in [false, true] {
                         let query = StatisticsQuery { of: of.clone(), from, to, step: Duration::from_secs(step * 60), each };
                         assert_eq!(points(&store, &query).await, expected(&minutes, &these, &query), "{query:?} of {minutes:?}");
@@ -230,10 +230,10 @@ async fn statistics_older_than_two_days_are_shown_by_the_hour_until_their_retent
         assert_eq!(total(StatisticsScope::Tenants(vec![name("u")]), 20, 60).await, 0);
         assert!(database.count("traffic").await < 53);
         store.maintain(now(), Duration::from_secs(10 * 86_400)).await.unwrap();
-        let kept = 10 * 24 + 1;
-        assert_eq!(total(StatisticsScope::Integrations(vec![ids[0]]), 20, 60).await, kept);
+        let retained = 10 * 24 + 1;
+        assert_eq!(total(StatisticsScope::Integrations(vec![ids[0]]), 20, 60).await, retained);
         let of_whole_rows = total(StatisticsScope::All, 20, 360).await;
-        assert!((kept..kept + 6).contains(&of_whole_rows), "six hours go with the last of them: {of_whole_rows}");
+        assert!((retained..retained + 6).contains(&of_whole_rows), "six hours go with the last of them: {of_whole_rows}");
     })
     .await;
 }

@@ -24,15 +24,15 @@ async fn a_listing_is_newest_first_and_pages_without_gap_or_repeat() {
         let records: Vec<Record> = ids.iter().map(|id| sample.record(*id)).collect();
         store.record(&records).await.unwrap();
         ids.reverse();
-        let mut seen = Vec::new();
+        let mut listed = Vec::new();
         loop {
-            let page = list(&store, Filter { limit: 10, before: seen.last().copied(), ..Filter::default() }).await;
+            let page = list(&store, Filter { limit: 10, before: listed.last().copied(), ..Filter::default() }).await;
             if page.is_empty() {
                 break;
             }
-            seen.extend(page);
+            listed.extend(page);
         }
-        assert_eq!(seen, ids);
+        assert_eq!(listed, ids);
     })
     .await;
 }

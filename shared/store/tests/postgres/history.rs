@@ -56,8 +56,8 @@ async fn hidden_fields_are_for_programs_only_and_are_stored_encrypted() {
         assert_eq!(store.retry_input(&failed).await.unwrap(), RetryInput::Whole(Box::new(request("hunter2"))));
         assert_eq!(store.checkpoints(&failed).await.unwrap(), (vec![step.clone(), step], 2));
         let shown = store.execution_detail(&answered).await.unwrap().unwrap().output.unwrap();
-        let told = store.execution(sample.integration.id, &answered).await.unwrap().unwrap().output.unwrap();
-        assert_eq!((shown.body, told.body), (Bytes::from("hidden"), Bytes::from("hunter2")));
+        let outcome = store.execution(sample.integration.id, &answered).await.unwrap().unwrap().output.unwrap();
+        assert_eq!((shown.body, outcome.body), (Bytes::from("hidden"), Bytes::from("hunter2")));
         assert_eq!(database.count("execution_payloads where encoding like 'sealed%'").await, 4);
         assert_eq!(database.count("execution_payloads where content::text like '%' || encode('hunter2', 'hex') || '%'").await, 0);
 

@@ -53,16 +53,16 @@ async fn integrations_that_only_the_history_names_are_known() {
                                            trigger_kind, worker)
                    select gen_random_uuid(), i::text::uuid, now() - n * interval '1 hour', 1, 1, 0, false, false, 'succeeded', 'webhook', 'w'
                    from unnest($1::text[]) i, generate_series(0, 3) n";
-        let (gone, present) = (Uuid::new_v4(), Uuid::new_v4());
-        client.execute(sql, &[&vec![gone.to_string(), present.to_string()]]).await.unwrap();
+        let (deleted, present) = (Uuid::new_v4(), Uuid::new_v4());
+        client.execute(sql, &[&vec![deleted.to_string(), present.to_string()]]).await.unwrap();
         let sql = "insert into integrations (id, tenant, name, description, enabled, current_version, changed) values ($1, 't', $2, '', true, 1, 1)";
         let quiet = Uuid::new_v4();
         client.execute(sql, &[&present, &"present"]).await.unwrap();
         client.execute(sql, &[&quiet, &"quiet"]).await.unwrap();
-        let (mut known, mut expected) = (store.integrations_ever().await.unwrap(), vec![gone, present, quiet]);
-        known.sort();
+        let (mut listed, mut expected) = (store.integrations_ever().await.unwrap(), vec![deleted, present, quiet]);
+        listed.sort();
         expected.sort();
-        assert_eq!(known, expected);
+        assert_eq!(listed, expected);
     })
     .await;
 }

@@ -80,11 +80,11 @@ async fn a_key_reads_the_outcomes_of_its_own_calls_unless_it_is_set_to_read_all(
         assert!(store.update_key(id, relabelled("x"), None, &by).await.unwrap().reads_all_outcomes, "another change leaves it");
         assert!(!store.update_key(all, set(Some(false)), None, &by).await.unwrap().reads_all_outcomes);
         let snapshot = store.watch(CancellationToken::new(), WatchOptions::default()).await.unwrap().current();
-        let mut known: Vec<_> = snapshot.keys().map(|key| (key.id, key.reads_all_outcomes)).collect();
-        known.sort_unstable();
+        let mut loaded: Vec<_> = snapshot.keys().map(|key| (key.id, key.reads_all_outcomes)).collect();
+        loaded.sort_unstable();
         let mut expected = [(id, true), (all, false)];
         expected.sort_unstable();
-        assert_eq!(known, expected);
+        assert_eq!(loaded, expected);
 
         let signing = |reads_all_outcomes| NewKey { signs: true, reads_all_outcomes, ..new_key("t", &["n"], None) };
         let refused = store.create_key(signing(true), &by).await.unwrap_err().to_string();

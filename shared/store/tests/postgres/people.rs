@@ -160,8 +160,8 @@ async fn old_lines_of_the_audit_log_go_and_a_line_says_so() {
         assert_eq!(store.delete_old_audit_entries(now, HOUR).await.unwrap(), 2);
         assert_eq!(store.delete_old_audit_entries(now, HOUR).await.unwrap(), 0);
         let lines = store.list_audit(&AuditFilter { limit: 10, ..AuditFilter::default() }).await.unwrap();
-        let told: Vec<(&str, &str)> = lines.iter().map(|line| (line.action.as_str(), line.target.as_str())).collect();
-        assert_eq!(told, [("audit.forget", "*"), ("user.create", "bert")]);
+        let entries: Vec<(&str, &str)> = lines.iter().map(|line| (line.action.as_str(), line.target.as_str())).collect();
+        assert_eq!(entries, [("audit.forget", "*"), ("user.create", "bert")]);
         assert_eq!(lines[0].after.as_ref().unwrap()["lines"], 2);
     })
     .await;

@@ -233,13 +233,13 @@ async fn workers_that_record_the_same_executions_at_once_do_not_deadlock() {
 async fn an_expired_payload_is_not_shown() {
     with_store(|store, _| async move {
         let sample = Sample::make(&store, "t/n").await;
-        let (expired, kept) = (sample.id(), sample.id());
+        let (expired, retained) = (sample.id(), sample.id());
         let with_steps = |id| Record { steps: steps(), ..sample.failed_record(id) };
-        store.record(&[Record { retention: Some(Duration::ZERO), ..with_steps(expired) }, with_steps(kept)]).await.unwrap();
+        store.record(&[Record { retention: Some(Duration::ZERO), ..with_steps(expired) }, with_steps(retained)]).await.unwrap();
         let expired = store.execution_detail(&expired).await.unwrap().unwrap();
         assert!(expired.input.is_none() && expired.steps.is_empty());
-        let kept = store.execution_detail(&kept).await.unwrap().unwrap();
-        assert!(kept.input.is_some() && !kept.steps.is_empty());
+        let retained = store.execution_detail(&retained).await.unwrap().unwrap();
+        assert!(retained.input.is_some() && !retained.steps.is_empty());
     })
     .await;
 }

@@ -115,14 +115,14 @@ async fn a_search_is_gone_through_in_the_order_of_acceptance_and_counted_up_to_a
         store.record(&records).await.unwrap();
         ids.sort_unstable();
         let filter = Filter { tenants: Some(vec![name("t")]), statuses: vec![ExecutionStatus::Failed], limit: 5, ..Filter::default() };
-        let (mut seen, mut after) = (Vec::new(), None);
+        let (mut found, mut after) = (Vec::new(), None);
         loop {
             let page = store.executions_in_order(&filter, after.as_ref()).await.unwrap();
             let Some(last) = page.last() else { break };
             after = Some(last.id);
-            seen.extend(page.iter().map(|row| row.id));
+            found.extend(page.iter().map(|row| row.id));
         }
-        assert_eq!(seen, ids);
+        assert_eq!(found, ids);
         assert_eq!(store.count_executions(&filter, 100).await.unwrap(), 12);
         assert_eq!(store.count_executions(&filter, 7).await.unwrap(), 7);
         assert_eq!(store.count_executions(&Filter { tenants: Some(vec![name("x")]), ..filter }, 7).await.unwrap(), 0);

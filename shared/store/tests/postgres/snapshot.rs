@@ -26,9 +26,9 @@ async fn a_change_by_another_process_is_seen_within_a_second() {
         let other = database.store().await;
 
         let applied = apply(&other, "t/n", "").await;
-        let took = until("the integration is seen", || async { version(&snapshot, "t", "n") == 1 }).await;
-        println!("a change was seen after {took:?}");
-        assert!(took < BOUND);
+        let delay = until("the integration is seen", || async { version(&snapshot, "t", "n") == 1 }).await;
+        println!("a change was seen after {delay:?}");
+        assert!(delay < BOUND);
         tokio::time::timeout(BOUND, snapshot.changed()).await.unwrap();
         assert_eq!(snapshot.generation(), snapshot.current().generation());
         assert_eq!(snapshot.current().integration_by_id(applied.id).unwrap().definition.path(), path("t/n"));
@@ -110,8 +110,8 @@ async fn it_goes_on_after_every_session_was_terminated() {
         // A fresh pool, so that only the watching has something to recover from.
         let other = database.store().await;
         apply(&other, "t/n", "enabled: false\n").await;
-        let took = until("the change is seen", || async { version(&snapshot, "t", "n") == 2 }).await;
-        println!("after a terminated session a change was seen after {took:?}");
+        let delay = until("the change is seen", || async { version(&snapshot, "t", "n") == 2 }).await;
+        println!("after a terminated session a change was seen after {delay:?}");
         until("the store works", || async { store.ping().await.is_ok() }).await;
     })
     .await;
@@ -133,9 +133,9 @@ async fn the_last_snapshot_serves_while_the_database_is_away_and_a_change_meanwh
         assert_eq!(version(&snapshot, "t", "n"), 1);
 
         proxy.mend();
-        let took = until("the change is seen", || async { version(&snapshot, "t", "n") == 2 }).await;
-        println!("after an outage a change was seen after {took:?}");
-        assert!(took < BOUND);
+        let delay = until("the change is seen", || async { version(&snapshot, "t", "n") == 2 }).await;
+        println!("after an outage a change was seen after {delay:?}");
+        assert!(delay < BOUND);
         until("the snapshot is young again", || async { snapshot.age() < Duration::from_millis(500) }).await;
     })
     .await;

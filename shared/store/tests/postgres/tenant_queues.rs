@@ -20,8 +20,8 @@ async fn queues_of_a_tenant_are_declared_before_anybody_hears_of_them_and_once()
         };
         let (opened, ()) = tokio::join!(opening, looking);
         assert_eq!(opened.unwrap(), Some(FIRST_TENANT_QUEUE));
-        let known = other.open_tenant_queue(&tenant, |_| async { panic!("they are there") }).await;
-        assert_eq!(known.unwrap(), Some(FIRST_TENANT_QUEUE));
+        let number = other.open_tenant_queue(&tenant, |_| async { panic!("they are there") }).await;
+        assert_eq!(number.unwrap(), Some(FIRST_TENANT_QUEUE));
         assert_eq!(other.tenant_queues().await.unwrap(), [(tenant, FIRST_TENANT_QUEUE)]);
     })
     .await;

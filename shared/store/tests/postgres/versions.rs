@@ -42,8 +42,8 @@ async fn the_readers_of_a_tenants_documents_are_in_the_snapshot_within_a_second(
         let other = database.store().await;
         for access in [DocsAccess::Open, DocsAccess::Off, DocsAccess::Key] {
             other.set_tenant_docs(&name("t"), access, "test").await.unwrap();
-            let took = until("the setting is seen", || async { snapshot.current().docs_access("t") == access }).await;
-            assert!(took < Duration::from_secs(5), "{took:?}");
+            let delay = until("the setting is seen", || async { snapshot.current().docs_access("t") == access }).await;
+            assert!(delay < Duration::from_secs(5), "{delay:?}");
         }
         assert_eq!(snapshot.current().docs_access("u"), DocsAccess::Key, "another tenant's is its own");
         apply(&store, "u/n", "").await;

@@ -34,9 +34,9 @@ async fn a_worker_lives_from_its_first_heartbeat_until_it_leaves_or_falls_silent
         store.heartbeat(&a).await.unwrap();
         store.heartbeat(&b).await.unwrap();
         assert_eq!(live(&store).await, ["a", "b"]);
-        let seen = store.live_workers(WORKER_TTL).await.unwrap().into_iter().find(|worker| worker.id == a.id).unwrap();
-        assert!(seen.last_seen > a.started_at);
-        assert_eq!(WorkerRow { last_seen: UnixMicros::default(), ..seen }, a);
+        let worker = store.live_workers(WORKER_TTL).await.unwrap().into_iter().find(|worker| worker.id == a.id).unwrap();
+        assert!(worker.last_seen > a.started_at);
+        assert_eq!(WorkerRow { last_seen: UnixMicros::default(), ..worker }, a);
         store.remove_worker(a.id).await.unwrap();
         store.remove_worker(a.id).await.unwrap();
         assert_eq!(live(&store).await, ["b"]);

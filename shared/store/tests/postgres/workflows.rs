@@ -81,8 +81,8 @@ async fn the_first_call_with_a_key_has_it_until_it_expires_or_is_released() {
         let call = |retention, request| call_with_key(&sample, retention, request);
         let first = call(60_000, 2);
         let mut reservation = reserved(&store, first).await;
-        let known = earlier(&store, call(60_000, 2)).await;
-        assert_eq!((known.execution_id, known.is_same_request), (first.execution_id, true));
+        let existing = earlier(&store, call(60_000, 2)).await;
+        assert_eq!((existing.execution_id, existing.is_same_request), (first.execution_id, true));
         let of_another = earlier(&store, call(60_000, 3)).await;
         assert_eq!((of_another.is_same_request, of_another.caller), (false, first.caller), "the caller is that of the first call");
         reservation.release().await.unwrap();
@@ -111,9 +111,9 @@ async fn a_reservation_that_is_dropped_is_released_unless_it_is_retained() {
         // A caller that hangs up while the store is asked leaves no key behind either.
         let other = ReservedCall { key_digest: [2; 32], ..call(3) };
         for wait in [0, 1, 2, 5, 10] {
-            let asked =
+            let request =
                 tokio::time::timeout(Duration::from_millis(wait), store.reserve(ReservedCall { execution_id: sample.id(), ..other }));
-            drop(asked.await);
+            drop(request.await);
         }
         reserved_in_time(&store, other).await;
         assert_eq!(earlier(&store, call(4)).await.caller, call(2).caller, "a retained key stays");

@@ -64,7 +64,7 @@ struct Given {
 
 impl Given {
     fn header(&self, name: HeaderName) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known == name.as_str()).map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(header, _)| header == name.as_str()).map(|(_, value)| value.as_str())
     }
 }
 

@@ -79,8 +79,8 @@ pub(crate) fn decide(due: &DueAlert, observations: &[Observation], pace: &Pace) 
             evaluation.changed.push(state);
         }
     }
-    let is_seen = |id: &Uuid| observations.iter().any(|observation| observation.integration == *id);
-    evaluation.forgotten.extend(before.keys().filter(|id| !is_seen(id)));
+    let is_observed = |id: &Uuid| observations.iter().any(|observation| observation.integration == *id);
+    evaluation.forgotten.extend(before.keys().filter(|id| !is_observed(id)));
     evaluation
 }
 

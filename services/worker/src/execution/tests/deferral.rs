@@ -56,7 +56,7 @@ async fn a_long_wait_defers_an_execution_of_a_shared_queue_with_the_outputs_befo
         assert_eq!(worker.deliver(&call(), source).await, Disposition::Acknowledge);
         tokio::task::yield_now().await;
         let events = worker.events();
-        let place = |wanted: fn(&Event) -> bool| events.iter().position(wanted);
+        let place = |is_match: fn(&Event) -> bool| events.iter().position(is_match);
         let stored = place(|event| matches!(event, Event::Checkpoints(paths) if paths.contains(&"erp".to_owned())));
         let published = place(|event| matches!(event, Event::Published(..)));
         assert!(stored.is_some() && stored < published, "outputs are durable before the message is: {events:?}");

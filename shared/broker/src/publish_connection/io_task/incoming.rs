@@ -5,7 +5,7 @@ use super::super::error::WireError;
 use super::super::frames::{self, Frame, Malformed};
 use super::super::outbox::{Kind, Publication};
 use super::super::too_large::TooLarge;
-use super::super::unconfirmed::Unseen;
+use super::super::unconfirmed::Unhandled;
 use super::{IoTask, Next};
 use crate::error::PublishError;
 use futures_util::io::{AsyncRead, AsyncWrite};
@@ -91,9 +91,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> IoTask<S> {
             Role::Closed => return,
         };
         let Some(slot) = self.channels.slot(slot_index) else { return };
-        let unseen = slot.confirms_of(number).map(|confirms| confirms.close(refused, &mut self.woken)).unwrap_or_default();
+        let unhandled = slot.confirms_of(number).map(|confirms| confirms.close(refused, &mut self.woken)).unwrap_or_default();
         slot.closed(number, true);
-        for Unseen { id, result } in unseen {
+        for Unhandled { id, result } in unhandled {
             match result.take_written() {
                 Some(written) => {
                     let (head, body) = (written.head, written.body);
@@ -113,8 +113,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> IoTask<S> {
         match frame.method()? {
             AMQPClass::Connection(connection::AMQPMethod::Close(close)) => Err(WireError::closed(close.reply_code, &close.reply_text)),
             AMQPClass::Connection(connection::AMQPMethod::CloseOk(_)) => Ok(Next::Over),
-            AMQPClass::Connection(connection::AMQPMethod::Blocked(why)) => {
-                tracing::warn!(reason = %why.reason, "the broker accepts no messages");
+            AMQPClass::Connection(connection::AMQPMethod::Blocked(method)) => {
+                tracing::warn!(reason = %method.reason, "the broker accepts no messages");
                 self.shared.blocked.store(true, Ordering::Release);
                 Ok(Next::On)
             }
