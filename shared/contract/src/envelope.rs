@@ -83,7 +83,8 @@ pub struct Envelope {
     pub claim_token: Option<i64>,
     /// True if the execution was deferred by a `wait`, and resumes from its checkpoints.
     pub resumes: bool,
-    /// Number of deliveries of an earlier message of the execution that was moved to this queue: more than 0 if it may have begun.
+    /// Number of deliveries of an earlier message of the execution, from which this one was moved to another queue: if it is more than 0,
+    /// the execution may have begun.
     pub redeliveries: u32,
     /// The time at which a scheduled run was due; absent: it is not one.
     pub due_at: Option<UnixMillis>,

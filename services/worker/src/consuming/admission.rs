@@ -9,6 +9,7 @@ use forebay_broker::{PublishPolicy, Publisher};
 use forebay_contract::{Name, SharedQueueNumber};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 
 /// The admission of the deliveries of one queue. Cheap to clone.
 #[derive(Clone)]
@@ -81,10 +82,11 @@ impl Admission {
     }
 
     /// Returns the disposition of a delivery whose integration is paused. One of a shared queue is moved, so that it delays no others.
-    pub(crate) async fn pause(&self, delivered: &Delivered) -> Disposition {
+    /// `ending` is cancelled when the subscription ends.
+    pub(crate) async fn pause(&self, delivered: &Delivered, ending: &CancellationToken) -> Disposition {
         match self {
             Self::Exclusive { .. } | Self::Resumed(_) => Disposition::Pause,
-            Self::Shared(shared) => match shared.paused.take(delivered, shared.queue).await {
+            Self::Shared(shared) => match shared.paused.take(delivered, shared.queue, ending).await {
                 true => Disposition::Acknowledge,
                 false => Disposition::Leave,
             },

@@ -225,11 +225,7 @@ impl Starter {
             };
             let (delivery, disposition) = match next {
                 // The execution is over, so the delivery holds no place while it moves.
-                Next::Ended(Disposition::Pause) => tokio::select! {
-                    biased;
-                    disposition = admission.pause(&delivered) => (Some(delivery), disposition),
-                    () = ending.cancelled() => (None, Disposition::Leave),
-                },
+                Next::Ended(Disposition::Pause) => (Some(delivery), admission.pause(&delivered, &ending).await),
                 Next::Ended(disposition) => (Some(delivery), disposition),
                 Next::Leave => (None, Disposition::Leave),
                 // The execution does not proceed during the move.

@@ -8,6 +8,7 @@ use forebay_contract::envelope::Envelope;
 use forebay_contract::{UnixMicros, with_causes};
 use forebay_store::{PausedQueueOpener, SnapshotHandle, Store};
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// Pause before a delivery that could not be moved is moved again: the database or the broker is away, or the queue is full.
@@ -28,18 +29,22 @@ impl PausedQueues {
         Self { publisher, opener, snapshot }
     }
 
-    /// Moves a delivery of this shared queue. Returns `false` if the integration was resumed before that: the delivery is then to be
-    /// delivered again.
-    pub(crate) async fn take(&self, delivered: &Delivered, from: SharedQueue) -> bool {
+    /// Moves a delivery of this shared queue. Returns `false` if it could not be moved before the integration was resumed or the
+    /// subscription ended: the delivery is then to be delivered again.
+    pub(crate) async fn take(&self, delivered: &Delivered, from: SharedQueue, ending: &CancellationToken) -> bool {
         let integration = delivered.envelope.integration_id;
         while self.snapshot.current().paused(integration).is_some() {
+            // An attempt is never broken off: the message may be on its way.
             match self.try_to_take(delivered, from).await {
                 Ok(()) => return true,
                 Err(cause) => {
                     tracing::warn!(forebay.execution.id = %delivered.envelope.execution_id, cause, "a call of a paused integration stays in hand: it cannot be moved to the queue for paused calls; trying again");
                 }
             }
-            tokio::time::sleep(MOVE_AGAIN_INTERVAL).await;
+            tokio::select! {
+                () = ending.cancelled() => return false,
+                () = tokio::time::sleep(MOVE_AGAIN_INTERVAL) => {}
+            }
         }
         false
     }
@@ -47,7 +52,8 @@ impl PausedQueues {
     async fn try_to_take(&self, delivered: &Delivered, from: SharedQueue) -> Result<(), String> {
         let integration = delivered.envelope.integration_id;
         self.opener.open(integration).await.map_err(|error| with_causes(&error))?;
-        let redeliveries = delivered.redeliveries.max(u32::from(delivered.redelivered));
+        // If an earlier attempt went through without its confirm, there are two messages: each looks for a recorded end before it runs.
+        let redeliveries = delivered.redeliveries.max(1);
         let envelope = Envelope { redeliveries, ..delivered.envelope.clone() };
         let queue = Queue::Paused { integration, is_awaited: from.is_awaited };
         self.publisher.publish(&envelope, PublishPolicy::on(queue)).await.map_err(|error| with_causes(&error))
