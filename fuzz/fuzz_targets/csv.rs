@@ -21,7 +21,7 @@ static SAME: LazyLock<Mapping> = LazyLock::new(|| Mapping::compile(PROGRAM).unwr
 
 fuzz_target!(|text: &str| {
     let text = text.trim_start_matches('\u{feff}');
-    let limits = Limits { deadline: std::time::Duration::from_secs(5), ..Limits::inline() };
+    let limits = Limits { time: std::time::Duration::from_secs(5), ..Limits::inline() };
     let is_accepted = check_body(Reading::as_sent(usize::MAX), Some("text/csv"), None, text.as_bytes()).is_ok();
     match SAME.run(&Value::string(text), &limits) {
         Ok(same) => assert!(is_accepted && same.as_bool() == Some(true), "accepted: {is_accepted}, the same: {same}"),

@@ -15,7 +15,7 @@ fuzz_target!(|program: &str| {
     let Ok(mapping) = Mapping::compile(program) else { return };
     #[allow(clippy::unwrap_used)]
     let input = parse_json(INPUT.as_bytes()).unwrap();
-    let limits = Limits { deadline: Duration::from_millis(50), ..Limits::inline() };
+    let limits = Limits { time: Duration::from_millis(50), ..Limits::inline() };
     let started = Instant::now();
     let result = mapping.run(&input, &limits);
     assert!(started.elapsed() < Duration::from_secs(2), "it took {:?}", started.elapsed());

@@ -18,7 +18,7 @@ static ROUND: LazyLock<Mapping> = LazyLock::new(|| Mapping::compile("from_xml as
 fuzz_target!(|text: &str| {
     // The check removes a byte order mark, which belongs to the charset.
     let text = text.trim_start_matches('\u{feff}');
-    let limits = Limits { deadline: std::time::Duration::from_secs(5), ..Limits::inline() };
+    let limits = Limits { time: std::time::Duration::from_secs(5), ..Limits::inline() };
     let input = Value::string(text);
     let is_accepted = !text.is_empty() && check_body(Reading::as_sent(usize::MAX), Some("text/xml; charset=utf-8"), None, text.as_bytes()).is_ok();
     match READ.run(&input, &limits) {
