@@ -21,7 +21,7 @@ use forebay_contract::definition::Definition;
 use forebay_contract::{IntegrationPath, Name, UnixMicros, parse_duration};
 use forebay_operations::OperationError;
 use forebay_store::{
-    Filter, IntegrationRow, NewDefinition, PauseCause, Role, StatisticsPoint, StatisticsQuery, StatisticsScope, StoreError, StoredVersion,
+    Filter, IntegrationRow, NewDefinition, Paused, Role, StatisticsPoint, StatisticsQuery, StatisticsScope, StoreError, StoredVersion,
 };
 use maud::html;
 use serde::Deserialize;
@@ -106,7 +106,7 @@ async fn lines(caller: &Caller, rows: &[IntegrationRow]) -> Result<Vec<ListedInt
         let activity = activity.get(&row.id).cloned().unwrap_or_default();
         let points: Vec<&StatisticsPoint> = statistics.iter().filter(|point| point.integration == Some(row.id)).collect();
         let is_halted = snapshot.trigger_state(row.id).is_some_and(|state| state.phase == forebay_store::TriggerPhase::Halted);
-        let is_paused = snapshot.paused(row.id).is_some_and(|paused| paused.cause != PauseCause::Disabled);
+        let is_paused = snapshot.paused(row.id).is_some_and(|paused| paused.accepts_calls());
         let is_schedule = snapshot.integration_by_id(row.id).is_some_and(|one| one.definition.trigger.schedule().is_some());
         lines.push(ListedIntegration {
             tenant: row.tenant.to_string(),
@@ -154,7 +154,7 @@ pub(super) async fn page(caller: &Caller, path: &IntegrationPath, status: Status
     );
     let (statistics, latest, triggers, keys) = (statistics?, latest?, triggers?, keys?);
     let halted: Vec<_> = triggers.into_iter().filter(|trigger| trigger.integration_id == integration.id).collect();
-    let paused = halted.first().and_then(|trigger| trigger.paused.clone()).filter(|paused| paused.cause != PauseCause::Disabled);
+    let paused = halted.first().and_then(|trigger| trigger.paused.clone()).filter(Paused::accepts_calls);
     let (is_operator, is_developer) = (actor.has(&path.tenant, Role::Operator), actor.has(&path.tenant, Role::Developer));
     let diagnosed = caller.state.snapshot.current().diagnosed_until(integration.id).filter(|until| *until > now);
     let base = address(path.tenant.as_str(), path.name.as_str());

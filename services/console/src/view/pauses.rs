@@ -17,7 +17,7 @@ pub(crate) fn list(triggers: &[TriggerRow], may_resume: bool) -> Markup {
     let paused: Vec<(String, &Paused)> = triggers
         .iter()
         .filter_map(|trigger| Some((format!("{}/{}", trigger.tenant, trigger.name), trigger.paused.as_ref()?)))
-        .filter(|(_, paused)| paused.cause != PauseCause::Disabled)
+        .filter(|(_, paused)| paused.accepts_calls())
         .collect();
     html! {
         @if !paused.is_empty() {

@@ -51,7 +51,9 @@ impl PausedQueues {
 
     async fn try_to_take(&self, delivered: &Delivered, from: SharedQueue) -> Result<(), String> {
         let integration = delivered.envelope.integration_id;
-        self.opener.open(integration).await.map_err(|error| with_causes(&error))?;
+        if !self.snapshot.current().has_paused_queues(integration) {
+            self.opener.open(integration).await.map_err(|error| with_causes(&error))?;
+        }
         // If an earlier attempt went through without its confirm, there are two messages: each looks for a recorded end before it runs.
         let redeliveries = delivered.redeliveries.max(1);
         let envelope = Envelope { redeliveries, ..delivered.envelope.clone() };

@@ -162,7 +162,7 @@ impl Executions {
 
     /// Returns true if no attempt of the integration starts at present. A call that is too late is not held: it never begins.
     fn is_paused(&self, envelope: &Envelope) -> bool {
-        envelope.time_to_begin().is_none_or(|left| !left.is_zero()) && self.snapshot.current().paused(envelope.integration_id).is_some()
+        self.snapshot.current().paused(envelope.integration_id).is_some() && envelope.time_to_begin().is_none_or(|left| !left.is_zero())
     }
 
     /// Returns the key by which a call is ordered; `None`: the delivery was lost before the key was known.

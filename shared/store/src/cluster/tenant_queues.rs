@@ -1,5 +1,6 @@
 //! Shared queues that belong to one tenant, opened since it had a backlog on a queue that it shared with others.
 
+use crate::cluster::declare::declared;
 use crate::database::change_transaction::{ChangeTransaction, Part};
 use crate::database::pool::Store;
 use crate::database::row::ReadRow;
@@ -21,9 +22,6 @@ pub const MAX_TENANT_QUEUES: u16 = 200;
 
 /// Time for which an answer of the store is used again.
 const ASK_AGAIN_INTERVAL: Duration = Duration::from_secs(2);
-
-/// Maximum time for declaring the queues of a tenant at the broker; others that open queues wait meanwhile.
-const DECLARE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Opens queues for tenants that have a backlog, with at most one request to the store for each tenant in 2 s. Cheap to clone.
 #[derive(Clone)]
@@ -123,9 +121,7 @@ impl Store {
             return Ok(None);
         };
         let opened = number(row.get(0))?;
-        if tokio::time::timeout(DECLARE_TIMEOUT, declare(opened)).await != Ok(true) {
-            return Err(StoreError::NotDeclared);
-        }
+        declared(declare(opened)).await?;
         transaction.commit_unaudited().await?;
         Ok(Some(opened))
     }

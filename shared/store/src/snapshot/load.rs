@@ -3,7 +3,7 @@
 use crate::access::api_key::{ApiKey, LastUse};
 use crate::access::digests;
 use crate::access::signing::{self, SigningKey};
-use crate::cluster::tenant_queues;
+use crate::cluster::{paused_queues, tenant_queues};
 use crate::database::change_transaction::Part;
 use crate::database::pool::Store;
 use crate::database::row::ReadRow;
@@ -87,6 +87,7 @@ impl Loader {
         }
         if stored.pauses != self.loaded.pauses {
             next.pauses = Arc::new(pauses::load(&transaction).await?);
+            next.paused_queues = Arc::new(paused_queues::load(&transaction).await?);
         }
         transaction.rollback().await.map_err(failed)?;
         next.generation += 1;

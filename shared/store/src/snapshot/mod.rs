@@ -10,10 +10,10 @@ use crate::access::signing::SigningKey;
 use crate::definitions::integrations::Integration;
 use crate::definitions::tenants::DocsAccess;
 use crate::remote::remote_connections::SealedConnection;
-use crate::triggers::pauses::{Pause, PauseTarget, Paused, Pauses};
+use crate::triggers::pauses::{Paused, Pauses};
 use crate::triggers::trigger_states::TriggerState;
 use forebay_contract::{Name, SharedQueueNumber, UnixMicros};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -34,6 +34,8 @@ pub struct Snapshot {
     pub(crate) diagnoses: Arc<HashMap<Uuid, UnixMicros>>,
     pub(crate) tenant_queues: Arc<HashMap<Arc<str>, SharedQueueNumber>>,
     pub(crate) pauses: Arc<Pauses>,
+    /// The integrations that have queues for paused calls.
+    pub(crate) paused_queues: Arc<HashSet<Uuid>>,
     pub(crate) generation: u64,
 }
 
@@ -125,19 +127,15 @@ impl Snapshot {
         self.pauses.of(integration)
     }
 
-    /// Returns the pause of a target itself; `None`: it is not paused, or something else pauses it.
-    #[must_use]
-    pub fn pause_at(&self, target: &PauseTarget) -> Option<&Pause> {
-        let integration = match target {
-            PauseTarget::Trigger(path) => self.integration(path.tenant.as_str(), path.name.as_str()).map(|integration| integration.id),
-            PauseTarget::Connection(_) | PauseTarget::Tenant(_) => None,
-        };
-        self.pauses.at(target, integration)
-    }
-
     /// Returns the integrations that have queues for paused calls, in no order.
     pub fn paused_queues(&self) -> impl Iterator<Item = Uuid> + '_ {
-        self.pauses.queues.iter().copied()
+        self.paused_queues.iter().copied()
+    }
+
+    /// Returns true if the integration has queues for paused calls.
+    #[must_use]
+    pub fn has_paused_queues(&self, integration: Uuid) -> bool {
+        self.paused_queues.contains(&integration)
     }
 
     /// Returns a tenant's connection, encrypted as it is stored.

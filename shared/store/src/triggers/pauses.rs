@@ -11,19 +11,12 @@ use crate::error::StoreError;
 use deadpool_postgres::{GenericClient, Transaction};
 use forebay_contract::definition::Definition;
 use forebay_contract::{IntegrationPath, Name, UnixMicros};
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
-use parking_lot::Mutex;
 use serde_json::{Value, json};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
 use uuid::Uuid;
 
 const MAX_NAME_LENGTH: usize = 200;
-/// Maximum time for declaring the queues of an integration at the broker; others that open queues wait meanwhile.
-const DECLARE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The target of a pause.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,12 +40,13 @@ impl PauseTarget {
     }
 }
 
+/// The target as the audit log names it.
 impl fmt::Display for PauseTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Trigger(path) => write!(f, "the trigger {path}"),
-            Self::Connection(path) => write!(f, "the connection {path}"),
-            Self::Tenant(tenant) => write!(f, "the tenant {tenant}"),
+            Self::Trigger(path) => write!(f, "{path}"),
+            Self::Connection(path) => write!(f, "connection {path}"),
+            Self::Tenant(tenant) => write!(f, "tenant {tenant}"),
         }
     }
 }
@@ -105,6 +99,12 @@ pub struct Paused {
 }
 
 impl Paused {
+    /// Returns true if calls are accepted: all pauses but that of a disabled definition.
+    #[must_use]
+    pub fn accepts_calls(&self) -> bool {
+        self.cause != PauseCause::Disabled
+    }
+
     /// Returns the time until which it lasts; `None`: it has no end.
     #[must_use]
     pub fn until(&self) -> Option<UnixMicros> {
@@ -132,13 +132,13 @@ impl fmt::Display for Paused {
     }
 }
 
-/// All pauses, and the integrations that have queues for paused calls.
+/// All pauses.
 #[derive(Debug, Default)]
 pub(crate) struct Pauses {
     triggers: HashMap<Uuid, Pause>,
-    connections: HashMap<(Name, Name), Pause>,
+    /// By tenant and name.
+    connections: HashMap<Name, HashMap<Name, Pause>>,
     tenants: HashMap<Name, Pause>,
-    pub(crate) queues: HashSet<Uuid>,
 }
 
 /// An integration that may be paused.
@@ -161,7 +161,7 @@ impl Pauses {
 
     /// Returns the tenants of which a connection is paused: only there the connections of an integration matter.
     pub(crate) fn tenants_with_paused_connection(&self) -> Vec<&str> {
-        self.connections.keys().map(|(tenant, _)| tenant.as_str()).collect()
+        self.connections.keys().map(Name::as_str).collect()
     }
 
     /// Returns the pause of an integration, with its nearest cause. `connections` returns those that its steps use.
@@ -175,29 +175,17 @@ impl Pauses {
         }
         let paused =
             |cause, pause: Option<&Pause>| pause.filter(|pause| !pause.is_over()).map(|pause| Paused { cause, pause: Some(pause.clone()) });
+        // The connections of a definition are found by a walk over its steps, so only a tenant with a paused connection has that work.
         let of_connection = || {
-            // Most installations have none, and the connections of a definition are found by a walk over its steps.
-            if self.connections.is_empty() {
-                return None;
-            }
+            let of_tenant = self.connections.get(subject.tenant)?;
             connections().into_iter().find_map(|name| {
-                let key = (subject.tenant.clone(), name.clone());
-                paused(PauseCause::Connection(name), self.connections.get(&key))
+                let pause = of_tenant.get(&name);
+                paused(PauseCause::Connection(name), pause)
             })
         };
         paused(PauseCause::Trigger, self.triggers.get(&subject.integration))
             .or_else(of_connection)
             .or_else(|| paused(PauseCause::Tenant, self.tenants.get(subject.tenant)))
-    }
-
-    /// Returns the pause of a target itself.
-    pub(crate) fn at(&self, target: &PauseTarget, integration: Option<Uuid>) -> Option<&Pause> {
-        let pause = match target {
-            PauseTarget::Trigger(_) => self.triggers.get(&integration?),
-            PauseTarget::Connection(path) => self.connections.get(&(path.tenant.clone(), path.name.clone())),
-            PauseTarget::Tenant(tenant) => self.tenants.get(tenant),
-        };
-        pause.filter(|pause| !pause.is_over())
     }
 }
 
@@ -247,68 +235,6 @@ impl Store {
         key.delete(&transaction, operation).await?;
         transaction.commit(&by, &[audit_event(AuditAction::PauseEnd, target, Some(&before), None)]).await?;
         Ok(true)
-    }
-
-    /// Returns the integrations that have queues for paused calls, in no order.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn paused_queues(&self) -> Result<HashSet<Uuid>, StoreError> {
-        let operation = "list the queues of paused calls";
-        let client = self.client(operation).await?;
-        load_queues(&client).await
-    }
-
-    /// Records that an integration has queues for paused calls, and returns once every process can know it. `declare` declares them at the
-    /// broker first, and returns `false` when that fails.
-    ///
-    /// # Errors
-    /// Those of the database, and [`StoreError::NotDeclared`] when `declare` returns `false` or takes more than 5 s.
-    async fn open_paused_queues<D>(&self, integration: Uuid, declare: impl FnOnce() -> D) -> Result<(), StoreError>
-    where
-        D: Future<Output = bool>,
-    {
-        let operation = "open the queues of paused calls";
-        let mut client = self.client(operation).await?;
-        let transaction = ChangeTransaction::begin(&mut client, operation, &[Part::Pauses]).await?;
-        let sql = "insert into paused_queues (integration_id) values ($1) on conflict do nothing";
-        transaction.execute(sql, &[&integration]).await.map_err(StoreError::during(operation))?;
-        if tokio::time::timeout(DECLARE_TIMEOUT, declare()).await != Ok(true) {
-            return Err(StoreError::NotDeclared);
-        }
-        transaction.commit_unaudited().await
-    }
-}
-
-/// Opens queues for paused calls, once for each integration. Cheap to clone.
-#[derive(Clone)]
-pub struct PausedQueueOpener {
-    store: Store,
-    declare: Arc<Declare>,
-    open: Arc<Mutex<HashSet<Uuid>>>,
-}
-
-/// Declares the queues of an integration at the broker; `false`: that failed.
-type Declare = dyn Fn(Uuid) -> BoxFuture<'static, bool> + Send + Sync;
-
-impl PausedQueueOpener {
-    /// Returns an opener. `declare` declares the queues of an integration at the broker, and returns `false` when that fails.
-    #[must_use]
-    pub fn new<D: Future<Output = bool> + Send + 'static>(store: Store, declare: impl Fn(Uuid) -> D + Send + Sync + 'static) -> Self {
-        Self { store, declare: Arc::new(move |integration| declare(integration).boxed()), open: Arc::default() }
-    }
-
-    /// Returns once the queues of the integration are open.
-    ///
-    /// # Errors
-    /// Those of the database, and [`StoreError::NotDeclared`].
-    pub async fn open(&self, integration: Uuid) -> Result<(), StoreError> {
-        if self.open.lock().contains(&integration) {
-            return Ok(());
-        }
-        self.store.open_paused_queues(integration, || (self.declare)(integration)).await?;
-        self.open.lock().insert(integration);
-        Ok(())
     }
 }
 
@@ -365,13 +291,8 @@ impl Key {
 }
 
 fn audit_event(action: AuditAction, target: &PauseTarget, before: Option<&Pause>, after: Option<&Pause>) -> AuditEvent {
-    let shown_target = match target {
-        PauseTarget::Trigger(path) => path.to_string(),
-        PauseTarget::Connection(path) => format!("connection {path}"),
-        PauseTarget::Tenant(tenant) => format!("tenant {tenant}"),
-    };
     let (before, after) = (before.map(Pause::shown), after.map(Pause::shown));
-    AuditEvent { tenant: Some(target.tenant().clone()), action, target: shown_target, before, after }
+    AuditEvent { tenant: Some(target.tenant().clone()), action, target: target.to_string(), before, after }
 }
 
 fn pause(row: &tokio_postgres::Row) -> Pause {
@@ -388,15 +309,9 @@ pub(crate) async fn load(client: &impl GenericClient) -> Result<Pauses, StoreErr
         let tenant = row.name("tenant")?;
         match (row.get::<_, Option<Uuid>>("integration_id"), row.optional_name("connection")?) {
             (Some(integration), _) => _ = pauses.triggers.insert(integration, pause(&row)),
-            (None, Some(connection)) => _ = pauses.connections.insert((tenant, connection), pause(&row)),
+            (None, Some(connection)) => _ = pauses.connections.entry(tenant).or_default().insert(connection, pause(&row)),
             (None, None) => _ = pauses.tenants.insert(tenant, pause(&row)),
         }
     }
-    pauses.queues = load_queues(client).await?;
     Ok(pauses)
-}
-
-async fn load_queues(client: &impl GenericClient) -> Result<HashSet<Uuid>, StoreError> {
-    let rows = client.query("select integration_id from paused_queues", &[]).await.map_err(StoreError::during("load pauses"))?;
-    Ok(rows.iter().map(|row| row.get("integration_id")).collect())
 }

@@ -12,7 +12,7 @@ use crate::definitions::integrations::read_definition;
 use crate::definitions::trigger_kind::{TriggerKind, policy};
 use crate::error::StoreError;
 use crate::history::record::accepted_at;
-use crate::triggers::pauses::{self, PauseCause, Paused, Subject};
+use crate::triggers::pauses::{self, Paused, Subject};
 use deadpool_postgres::Transaction;
 use forebay_contract::outcome::ExecutionError;
 use forebay_contract::{ExecutionId, IntegrationPath, Name, UnixMicros};
@@ -262,7 +262,7 @@ impl Store {
             let paused = pauses.of_subject(&subject, connections);
             let phase = match (&halt, &paused) {
                 (Some(halt), _) => halt.phase,
-                (None, Some(paused)) if paused.cause != PauseCause::Disabled => TriggerPhase::Paused,
+                (None, Some(paused)) if paused.accepts_calls() => TriggerPhase::Paused,
                 (None, _) => TriggerPhase::Running,
             };
             triggers.push(TriggerRow {

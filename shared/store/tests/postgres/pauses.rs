@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 #[tokio::test]
 async fn a_pause_is_seen_by_every_process_until_it_ends_and_the_nearest_cause_is_shown() {
@@ -79,8 +80,16 @@ async fn the_queues_of_paused_calls_are_declared_once_before_anybody_knows_them(
         opener.open(integration).await.unwrap();
         opener.open(integration).await.unwrap();
         assert_eq!((database.count("paused_queues").await, declared.load(Ordering::SeqCst)), (1, 2));
+        // A pause concerns many deliveries at once.
+        let other = Sample::make(&store, "t/other").await.integration.id;
+        for opened in futures_util::future::join_all((0..20).map(|_| opener.open(other))).await {
+            opened.unwrap();
+        }
+        assert_eq!((database.count("paused_queues").await, declared.load(Ordering::SeqCst)), (2, 3));
         let snapshot = store.watch(CancellationToken::new(), WatchOptions::default()).await.unwrap();
-        assert_eq!(snapshot.current().paused_queues().collect::<Vec<_>>(), [integration]);
+        let current = snapshot.current();
+        assert!(current.has_paused_queues(integration) && current.has_paused_queues(other) && !current.has_paused_queues(Uuid::nil()));
+        assert_eq!(current.paused_queues().count(), 2);
     })
     .await;
 }
