@@ -109,7 +109,7 @@ try {
   await go("/alerts/acme/Stuck");
   await checkPage(page, "alert");
 
-  step("people");
+  step("users");
   await go("/users");
   const invite = "form[action='/users']";
   await page.fill(`${invite} [name=name]`, "vera");

@@ -1,4 +1,4 @@
-//! Changes that applying documents makes or would make, for people and programs.
+//! Changes that applying documents makes or would make, for users and programs.
 
 use std::io::{BufRead, IsTerminal};
 
@@ -47,7 +47,7 @@ pub(crate) async fn apply(api: &Api, documents: Vec<WrittenDocument>, dry_run: b
     })
 }
 
-/// Converts a difference of the API to that of the operations, which writes texts for people.
+/// Converts a difference of the API to that of the operations, which writes texts for users.
 pub(crate) fn difference(one: &ApiDifference) -> Difference {
     Difference { path: one.path.clone(), before: one.before.clone(), after: one.after.clone() }
 }
@@ -83,7 +83,7 @@ impl Changes {
         format!("{tense}: {} created, {} updated, {} unchanged", count(Word::Created), count(Word::Updated), count(Word::Unchanged))
     }
 
-    /// Prints the stored documents: one array for programs, a table for each kind for people.
+    /// Prints the stored documents: one array for programs, a table for each kind for users.
     pub(crate) fn show(&self, output: &Output) -> Result<(), Error> {
         if output.is_json() {
             return output.listing(&[], self.all().map(Change::row).collect(), "");

@@ -1,4 +1,4 @@
-//! Asks a running process if it is ready, for the health check of a container, which has no other client.
+//! Checks if a running process is ready, for the health check of a container, which has no other client.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;

@@ -19,7 +19,7 @@ use crate::output::{Output, pretty, write};
 use crate::standard_input;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The headers that are printed for people: those about the result of the call.
+/// The headers that are printed for users: those about the result of the call.
 const SHOWN_HEADERS: [&str; 7] =
     ["location", "forebay-execution-id", "retry-after", "preference-applied", "www-authenticate", "allow", "content-type"];
 

@@ -1,4 +1,4 @@
-//! Output: aligned tables and lines for people, JSON for programs.
+//! Output: aligned tables and lines for users, JSON for programs.
 
 use std::io::{ErrorKind, Write};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::error::Error;
 /// The format of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {
-    /// Tables and lines for people
+    /// Tables and lines of text
     Text,
     /// An array of objects for a listing, one object otherwise
     Json,
@@ -42,7 +42,7 @@ impl Output {
         self.format == Format::Json
     }
 
-    /// Prints a listing: a table, or an array of objects. `none` is the text for people if there are no rows.
+    /// Prints a listing: a table, or an array of objects. `none` is the text for users if there are no rows.
     pub(crate) fn listing<T: Serialize>(self, columns: &[&str], rows: Vec<Row<T>>, none: &str) -> Result<(), Error> {
         if self.is_json() {
             return write_json(&rows.into_iter().map(|row| row.object).collect::<Vec<T>>());
@@ -89,7 +89,7 @@ pub(crate) fn write_while_open(text: &str) -> Result<bool, Error> {
     }
 }
 
-/// Writes a line for people to standard error, if it is open.
+/// Writes a line for users to standard error, if it is open.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }

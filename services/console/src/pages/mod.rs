@@ -1,4 +1,4 @@
-//! Pages for people: each handler calls the operations, and draws their result.
+//! Pages for users: each handler calls the operations, and draws their result.
 
 mod alerts;
 pub(crate) mod assets;

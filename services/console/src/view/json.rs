@@ -1,4 +1,4 @@
-//! JSON for people: indented and coloured.
+//! JSON for users: indented and coloured.
 
 use forebay_contract::json::read_json;
 use maud::{Markup, html};

@@ -62,7 +62,7 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Installation,
     },
-    /// Asks a running process if it is ready; exit code 1: not ready
+    /// Checks if a running process is ready; exit code 1: not ready
     Health,
     /// Stores the definitions, connections and alerts of files, or of folders with *.yaml, *.yml and *.json
     Apply(Apply),
